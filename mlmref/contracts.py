@@ -1,0 +1,243 @@
+"""The types that the core and its plugins share: Protocols and frozen data, no behaviour.
+
+Shapes: ``B`` rows (chunks) in a batch, ``T`` positions (tokens) in a row. Arrays are NumPy
+arrays and are read-only for a strategy: what they hold belongs to the core.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from mlmref.masking.draws import Draws
+
+BoolArray = NDArray[np.bool_]
+Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+IGNORE_INDEX = -100
+"""The label of a position that is not a target (torch's default ``ignore_index``)."""
+
+
+class Options(BaseModel):
+    """Base of a plugin's options: typed, immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- masking -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What a strategy may know of a tokenizer: plain numbers, no library object.
+
+    Attributes:
+        size: number of token ids; every id is in ``range(size)``.
+        mask_id: the id of the mask token.
+        pad_id: the id that fills the end of a short row.
+        special_ids: int32 ``[S]``, ascending: all ids that the tokenizer calls special.
+        ordinary_ids: int32 ``[V]``, ascending: every other id; random replacements come
+            from all of these and from nothing else (MASK-007).
+    """
+
+    size: int
+    mask_id: int
+    pad_id: int
+    special_ids: Int32Array
+    ordinary_ids: Int32Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What a masking strategy sees.
+
+    Attributes:
+        input_ids: int32 ``[B, T]``, the true tokens; ``pad_id`` after a short row's end.
+        special: bool ``[B, T]``, true at special tokens and padding.
+        words: int32 ``[B, T]``, the word's number within its row, counted from 0; -1 outside
+            words. Special tokens end a word, so words of two documents never join (E02).
+        chunk_ids: int64 ``[B]``, each row's chunk; the key of its draws.
+        vocabulary: the tokenizer in plain numbers.
+    """
+
+    input_ids: Int32Array
+    special: BoolArray
+    words: Int32Array
+    chunk_ids: Int64Array
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a masking strategy proposes; the core alone applies it.
+
+    Attributes:
+        targets: bool ``[B, T]``, the positions to predict; none of them special (MASK-003).
+        replacements: integer ``[B, T]``, what the model reads at the targets, ignored
+            elsewhere; ``None`` leaves it to the core's corruption policy.
+    """
+
+    targets: BoolArray
+    replacements: NDArray[np.integer[Any]] | None = None
+
+
+class Corruption(Options):
+    """What the model reads at a target: shares that add up to 1 (Devlin et al. 2019, A.1).
+
+    Attributes:
+        mask: share of targets that become the mask token.
+        random: share that become a random ordinary token.
+        keep: share that keep their own token.
+    """
+
+    mask: Probability = 0.8
+    random: Probability = 0.1
+    keep: Probability = 0.1
+
+    @model_validator(mode="after")
+    def _whole(self) -> Corruption:
+        total = self.mask + self.random + self.keep
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise ValueError(f"mask, random and keep add up to {total:g}, not 1")
+        return self
+
+
+class MaskingStrategy(Protocol):
+    """Says which positions of a batch are to be predicted."""
+
+    def propose(self, batch: Batch, draws: Draws) -> Plan:
+        """Propose the targets of a batch.
+
+        A pure function of its arguments: all randomness comes from ``draws``, nothing is kept
+        between calls and nothing in ``batch`` is written to (MASK-001, MASK-009, MASK-010).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyEntry:
+    """A masking strategy as its plugin registers it.
+
+    Attributes:
+        name: what ``--masking`` takes; lower-case letters, digits and ``-``.
+        summary: one line for ``mlmref plugins``.
+        build: makes the strategy from its options.
+        options: the type of the options; they reach TOML and ``--set masking.options.KEY=``.
+        corruption: the policy when the user names none.
+        needs_words: whether the strategy reads ``batch.words``; a tokenizer that cannot tell
+            words is then refused before anything runs.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[Any], MaskingStrategy]
+    options: type[Options] = Options
+    corruption: Corruption = field(default_factory=Corruption)
+    needs_words: bool = False
+
+
+# --- training ------------------------------------------------------------------------------
+
+Precision = Literal["fp32", "fp16", "bf16"]
+
+MicroBatch = Mapping[str, "torch.Tensor"]
+"""Keyword arguments of one call of ``TrainingJob.model``; its values are tensors, or numbers."""
+
+Step = Sequence[MicroBatch]
+"""The micro-batches of one optimiser step on one rank, in order; never empty."""
+
+
+class Steps(Protocol):
+    """The steps still to run on one rank. Making the iterator again starts from the first."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Step]: ...
+
+
+class TrainingJob(Protocol):
+    """All that a backend needs, and everything that could make two backends differ.
+
+    The model returns a loss that is already divided by the targets of the whole step (over
+    micro-batches and ranks), so a backend adds up gradients and divides by nothing.
+    """
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """``model(**micro_batch)`` returns ``{"loss": scalar}``; its backward adds gradients."""
+        ...
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimiser, with its parameter groups."""
+        ...
+
+    @property
+    def scheduler(self) -> torch.optim.lr_scheduler.LRScheduler:
+        """The learning-rate schedule; stepped once after each optimiser step."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """The type of the forward pass: fp32, or mixed precision with fp16 or bf16."""
+        ...
+
+    @property
+    def max_grad_norm(self) -> float:
+        """The gradient's norm is clipped to this before each step; ``inf`` clips nothing."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """For a library that insists on seeding; the core seeds what it draws itself."""
+        ...
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for whatever a library insists on writing; removed after the run."""
+        ...
+
+    def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
+        """Return the steps of one rank."""
+        ...
+
+    def after_step(self, grad_norm: float) -> None:
+        """Tell the core that a step is done: after the optimiser and the schedule.
+
+        Args:
+            grad_norm: the gradient's norm before clipping.
+        """
+        ...
+
+
+class TrainingBackend(Protocol):
+    """Trains a job: ``for step in job.steps(): backward, clip, step``, on its own machinery."""
+
+    def train(self, job: TrainingJob) -> None:
+        """Train ``job.model`` in place through every step of the job."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendEntry:
+    """A training backend as its plugin registers it; fields as in :class:`StrategyEntry`."""
+
+    name: str
+    summary: str
+    build: Callable[[Any], TrainingBackend]
+    options: type[Options] = Options

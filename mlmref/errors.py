@@ -1,0 +1,42 @@
+"""What can go wrong, in words for the person who can mend it (clauses RUN-001 and RUN-002)."""
+
+
+class MlmrefError(Exception):
+    """An error that a user can mend: one line that says what, where and what to do.
+
+    Args:
+        what: what is wrong, without a full stop: ``"no column 'body'"``.
+        where: the file, key or name it was found in, if there is one.
+        hint: what to do about it, as an imperative, if something can be said.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, where, hint)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f"; {self.hint}" if self.hint else ""
+        return " ".join(f"{place}{self.what}{advice}".split())
+
+
+class ConfigError(MlmrefError):
+    """A configuration file, flag or option is wrong."""
+
+
+class CorpusError(MlmrefError):
+    """The text cannot be found, read or used."""
+
+
+class ModelError(MlmrefError):
+    """The model or its tokenizer cannot be found, loaded or used."""
+
+
+class PluginError(MlmrefError):
+    """A plugin is missing, broken, or breaks a clause; names the plugin and its distribution."""
+
+
+class OutputError(MlmrefError):
+    """The result cannot be written or published."""
