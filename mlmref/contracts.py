@@ -39,6 +39,43 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# --- chunks --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkRows:
+    """Some chunks side by side, as gathered from the tokens.
+
+    Attributes:
+        input_ids: int32 ``[B, T]``; ``pad_id`` from a row's length on.
+        word_start: bool ``[B, T]``; true where a word begins, and at every special token.
+        documents: int64 ``[B, T]``, the document each token comes from; -1 in the padding.
+        lengths: int32 ``[B]``, tokens in each row.
+        chunk_ids: int64 ``[B]``, unique within what is masked under one seed.
+    """
+
+    input_ids: Int32Array
+    word_start: BoolArray
+    documents: Int64Array
+    lengths: Int32Array
+    chunk_ids: Int64Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskedRows:
+    """Chunks ready for the model.
+
+    Attributes:
+        input_ids: int32 ``[B, T]``, with the targets corrupted.
+        labels: int32 ``[B, T]``, the true token at a target, ``IGNORE_INDEX`` elsewhere.
+        attention_mask: bool ``[B, T]``, false in the padding.
+    """
+
+    input_ids: Int32Array
+    labels: Int32Array
+    attention_mask: BoolArray
+
+
 # --- masking -------------------------------------------------------------------------------
 
 

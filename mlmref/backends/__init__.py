@@ -1,0 +1,1 @@
+"""Training backends: what is built in, and what they share."""

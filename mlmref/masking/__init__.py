@@ -1,0 +1,1 @@
+"""Masking: keyed draws, the strategies that propose targets, and the core that applies them."""
