@@ -1,0 +1,272 @@
+"""Plugins: find, import, validate, and a registry of what they bring (clauses PLUG-001 to 012).
+
+No module-level state: each :func:`discover` makes its own plugin manager, so two registries in
+one process cannot disturb each other. Discovery never fails; what is broken is recorded with
+its reason and named when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, distributions
+from typing import Any, Generic, TypeVar
+
+import pluggy
+from pydantic import ValidationError
+
+from mlmref import hookspecs
+from mlmref.contracts import BackendEntry, Options, StrategyEntry
+from mlmref.errors import ConfigError, PluginError
+
+EntryT = TypeVar("EntryT", StrategyEntry, BackendEntry)
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_HOOKS: dict[str, type[StrategyEntry] | type[BackendEntry]] = {
+    "mlmref_masking_strategies": StrategyEntry,
+    "mlmref_training_backends": BackendEntry,
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """Where a plugin comes from.
+
+    Attributes:
+        distribution: the name it is installed under.
+        entry: the entry point's name within the distribution.
+        version: the distribution's version.
+    """
+
+    distribution: str
+    entry: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution}:{self.entry} {self.version}".rstrip()
+
+    def answers_to(self, name: str) -> bool:
+        """Tell whether ``name`` means this plugin: its entry, distribution, or both."""
+        return name in {self.entry, self.distribution, f"{self.distribution}:{self.entry}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin before its import; ``load`` imports it."""
+
+    source: Source
+    load: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Registered(Generic[EntryT]):
+    """A strategy or a backend, and whose it is."""
+
+    entry: EntryT
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that could not be used, and why, in one line."""
+
+    source: Source
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What the plugins of this process bring, in a fixed order."""
+
+    strategies: tuple[Registered[StrategyEntry], ...]
+    backends: tuple[Registered[BackendEntry], ...]
+    broken: tuple[Broken, ...]
+    disabled: tuple[Source, ...]
+
+    def strategy(self, name: str) -> Registered[StrategyEntry]:
+        """Return the masking strategy called ``name``; PluginError if there is not just one."""
+        return self._only(name, self.strategies, "masking strategy")
+
+    def backend(self, name: str) -> Registered[BackendEntry]:
+        """Return the training backend called ``name``; PluginError if there is not just one."""
+        return self._only(name, self.backends, "training backend")
+
+    def _only(
+        self, name: str, there_are: Sequence[Registered[EntryT]], kind: str
+    ) -> Registered[EntryT]:
+        found = [one for one in there_are if one.entry.name == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            owners = " and ".join(str(one.source) for one in found)
+            raise PluginError(
+                f"{kind} {name!r} is claimed by {owners}",
+                hint="keep one, with --no-plugin for the other",
+            )
+        names = sorted({one.entry.name for one in there_are})
+        close = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
+        for broken in self.broken:
+            hint += f"; the plugin {broken.source} is broken ({broken.reason})"
+        for source in self.disabled:
+            hint += f"; the plugin {source} is disabled"
+        raise PluginError(f"no {kind} {name!r}", hint=hint)
+
+
+def find() -> list[Found]:
+    """List the entry points of all installed distributions, by distribution and name."""
+    found = {
+        (source := Source(dist.name, point.name, dist.version)): Found(source, point.load)
+        for dist in distributions()
+        for point in dist.entry_points
+        if _is_ours(point)
+    }
+    return [found[source] for source in sorted(found)]
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.group == hookspecs.PROJECT
+
+
+def discover(
+    plugins: Iterable[object] = (), *, disable: Sequence[str] = (), found: list[Found] | None = None
+) -> Registry:
+    """Import and validate every plugin there is.
+
+    Args:
+        plugins: plugin objects (modules, say) to use beside the installed ones.
+        disable: plugins to leave out unimported: an entry point's name, a distribution's, or
+            ``DISTRIBUTION:ENTRY``. Those of ``$MLMREF_NO_PLUGINS`` (comma-separated) are too.
+        found: what to use in place of :func:`find`'s answer.
+
+    Raises:
+        ConfigError: ``disable`` names a plugin that is not installed.
+    """
+    candidates = find() if found is None else list(found)
+    candidates += [Found(Source("given", _name_of(one), ""), lambda one=one: one) for one in plugins]
+    _check_names(disable, candidates)
+    unwanted = {*disable, *filter(None, os.environ.get("MLMREF_NO_PLUGINS", "").split(","))}
+
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    strategies: list[Registered[StrategyEntry]] = []
+    backends: list[Registered[BackendEntry]] = []
+    broken: list[Broken] = []
+    disabled: list[Source] = []
+    for candidate in candidates:
+        source = candidate.source
+        if any(source.answers_to(name) for name in unwanted):
+            disabled.append(source)
+            continue
+        # An import runs code of others, so whatever it raises is the plugin's own failure,
+        # SystemExit too; only the user's Ctrl-C is not.
+        try:
+            entries = _register(manager, candidate)
+        except (Exception, SystemExit) as error:
+            broken.append(Broken(source, " ".join(f"{type(error).__name__}: {error}".split())))
+            continue
+        for entry in entries:
+            if isinstance(entry, StrategyEntry):
+                strategies.append(Registered(entry, source))
+            else:
+                backends.append(Registered(entry, source))
+    return Registry(tuple(strategies), tuple(backends), tuple(broken), tuple(disabled))
+
+
+def _name_of(plugin: object) -> str:
+    return str(getattr(plugin, "__name__", type(plugin).__name__))
+
+
+def _check_names(names: Iterable[str], candidates: Sequence[Found]) -> None:
+    known = sorted({one.source.entry for one in candidates})
+    for name in names:
+        if not any(one.source.answers_to(name) for one in candidates):
+            close = difflib.get_close_matches(name, known, n=1)
+            raise ConfigError(
+                f"no plugin {name!r} is installed",
+                where="--no-plugin",
+                hint=f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}",
+            )
+
+
+def _register(
+    manager: pluggy.PluginManager, candidate: Found
+) -> list[StrategyEntry | BackendEntry]:
+    """Import one plugin, hold it against the hooks, and ask it for its entries."""
+    plugin = candidate.load()
+    key = f"{candidate.source.distribution}:{candidate.source.entry}"
+    try:
+        manager.register(plugin, key)
+        manager.check_pending()
+        if not manager.get_hookcallers(plugin):
+            raise TypeError(f"implements no hook; there are {', '.join(_HOOKS)}")
+        return _entries(manager, plugin)
+    except BaseException:
+        # pluggy leaves a plugin in place that has failed its validation.
+        if manager.has_plugin(key):
+            manager.unregister(name=key)
+        raise
+
+
+def _entries(manager: pluggy.PluginManager, plugin: object) -> list[StrategyEntry | BackendEntry]:
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    entries: list[StrategyEntry | BackendEntry] = []
+    for hook, kind in _HOOKS.items():
+        # One plugin at a time, so that an error has an owner.
+        for answer in manager.subset_hook_caller(hook, others)():
+            for entry in answer:
+                if not isinstance(entry, kind):
+                    raise TypeError(f"{hook} gave {entry!r}, not a {kind.__name__}")
+                _validate(entry)
+                entries.append(entry)
+    return entries
+
+
+def _validate(entry: StrategyEntry | BackendEntry) -> None:
+    kind = type(entry).__name__
+    if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
+        raise ValueError(
+            f"{kind} name {entry.name!r} is not lower-case letters, digits and single hyphens"
+        )
+    if not isinstance(entry.summary, str) or not entry.summary or "\n" in entry.summary:
+        raise ValueError(f"{kind} {entry.name!r} has no summary of one line")
+    if not (isinstance(entry.options, type) and issubclass(entry.options, Options)):
+        raise TypeError(f"{kind} {entry.name!r}: options is not a subclass of Options")
+    if not callable(entry.build):
+        raise TypeError(f"{kind} {entry.name!r}: build cannot be called")
+
+
+def read_options(registered: Registered[EntryT], given: dict[str, Any], where: str) -> Options:
+    """Read a plugin's options, strictly typed.
+
+    Raises:
+        ConfigError: an unknown option or a bad value; names the key and close matches.
+    """
+    from mlmref.resolve import explain
+
+    entry = registered.entry
+    try:
+        return entry.options.model_validate(given)
+    except ValidationError as error:
+        raise explain(error, entry.options, prefix=where, owner=f"{entry.name} has") from None
+
+
+def build(registered: Registered[Any], options: Options, method: str) -> Any:
+    """Make a strategy or a backend from its options.
+
+    Raises:
+        PluginError: the plugin raised, or made something without ``method``.
+    """
+    entry, source = registered.entry, registered.source
+    try:
+        made = entry.build(options)
+    except Exception as error:
+        raise PluginError(
+            f"{entry.name!r} of plugin {source} could not be built ({type(error).__name__}: {error})"
+        ) from error
+    if not callable(getattr(made, method, None)):
+        raise PluginError(f"{entry.name!r} of plugin {source} has no method {method}")
+    return made
