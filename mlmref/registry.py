@@ -1,0 +1,125 @@
+"""What plugins brought: entries by name, whose they are, and how one is made (PLUG-007 to 012)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from mlmref.contracts import BackendEntry, Options, StrategyEntry
+from mlmref.errors import PluginError
+
+EntryT = TypeVar("EntryT", StrategyEntry, BackendEntry)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """Where a plugin comes from.
+
+    Attributes:
+        distribution: the name it is installed under.
+        entry: the entry point's name within the distribution.
+        version: the distribution's version.
+    """
+
+    distribution: str
+    entry: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.distribution}:{self.entry} {self.version}".rstrip()
+
+    def answers_to(self, name: str) -> bool:
+        """Tell whether ``name`` means this plugin: its entry, distribution, or both."""
+        return name in {self.entry, self.distribution, f"{self.distribution}:{self.entry}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Registered(Generic[EntryT]):
+    """A strategy or a backend, and whose it is."""
+
+    entry: EntryT
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A plugin that could not be used, and why, in one line."""
+
+    source: Source
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What the plugins of this process bring, in a fixed order."""
+
+    strategies: tuple[Registered[StrategyEntry], ...]
+    backends: tuple[Registered[BackendEntry], ...]
+    broken: tuple[Broken, ...]
+    disabled: tuple[Source, ...]
+
+    def strategy(self, name: str) -> Registered[StrategyEntry]:
+        """Return the masking strategy called ``name``; PluginError if there is not just one."""
+        return self._only(name, self.strategies, "masking strategy")
+
+    def backend(self, name: str) -> Registered[BackendEntry]:
+        """Return the training backend called ``name``; PluginError if there is not just one."""
+        return self._only(name, self.backends, "training backend")
+
+    def _only(
+        self, name: str, there_are: Sequence[Registered[EntryT]], kind: str
+    ) -> Registered[EntryT]:
+        found = [one for one in there_are if one.entry.name == name]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            owners = " and ".join(str(one.source) for one in found)
+            raise PluginError(
+                f"{kind} {name!r} is claimed by {owners}",
+                hint="keep one, with --no-plugin for the other",
+            )
+        names = sorted({one.entry.name for one in there_are})
+        close = difflib.get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
+        for broken in self.broken:
+            hint += f"; the plugin {broken.source} is broken ({broken.reason})"
+        for source in self.disabled:
+            hint += f"; the plugin {source} is disabled"
+        raise PluginError(f"no {kind} {name!r}", hint=hint)
+
+
+def read_options(registered: Registered[EntryT], given: dict[str, Any], where: str) -> Options:
+    """Read a plugin's options, strictly typed.
+
+    Raises:
+        ConfigError: an unknown option or a bad value; names the key and close matches.
+    """
+    from mlmref.resolve import explain
+
+    entry = registered.entry
+    try:
+        return entry.options.model_validate(given)
+    except ValidationError as error:
+        raise explain(error, entry.options, prefix=where, owner=f"{entry.name} has") from None
+
+
+def build(registered: Registered[Any], options: Options, method: str) -> Any:
+    """Make a strategy or a backend from its options.
+
+    Raises:
+        PluginError: the plugin raised, or made something without ``method``.
+    """
+    entry, source = registered.entry, registered.source
+    try:
+        made = entry.build(options)
+    except Exception as error:
+        raise PluginError(
+            f"{entry.name!r} of plugin {source} cannot be built ({type(error).__name__}: {error})"
+        ) from error
+    if not callable(getattr(made, method, None)):
+        raise PluginError(f"{entry.name!r} of plugin {source} has no method {method}")
+    return made

@@ -1,0 +1,220 @@
+"""From preset, file, ``--set`` and flags to one :class:`Config` (clauses CONF-005 to CONF-010).
+
+Later sources win over earlier ones, key by key: defaults, preset, TOML file, ``--set``, flags.
+Whatever is wrong is told with its key and the source that gave it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import tomli_w
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mlmref.config import Config
+from mlmref.errors import ConfigError
+
+DEFAULT_PRESET = "tiny"
+
+Tree = dict[str, Any]
+Sources = list[tuple[str, Tree]]
+"""Trees of settings with the name of each one's source, weakest first."""
+
+
+def presets() -> list[str]:
+    """Return the names of the presets that ship."""
+    folder = resources.files("mlmref").joinpath("presets")
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir())
+
+
+def resolve(
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    sets: Sequence[str] = (),
+    flags: Mapping[str, object] | None = None,
+) -> Config:
+    """Merge all sources of settings and validate the result.
+
+    Args:
+        preset: the preset's name; ``None`` takes the file's ``preset`` key, or the default.
+        file: a TOML file of settings.
+        sets: ``SECTION.KEY=VALUE`` each; VALUE is TOML, or a plain string where it is none.
+        flags: dotted keys to values; those that are ``None`` were not given.
+
+    Raises:
+        ConfigError: a missing or malformed file, an unknown key or preset, or a bad value;
+            names the key, its source and close matches.
+    """
+    from_file = _read_toml(file) if file else {}
+    name = preset or from_file.pop("preset", DEFAULT_PRESET)
+    from_file.pop("preset", None)
+    sources: Sources = [(f"preset {name}", _read_preset(name))]
+    if file:
+        sources.append((str(file), from_file))
+    sources += [(f"--set {text}", _parse_set(text)) for text in sets]
+    for key, value in (flags or {}).items():
+        if value is not None:
+            sources.append((f"--{key.rpartition('.')[2].replace('_', '-')}", _nest(key, value)))
+    return _validate(sources)
+
+
+def to_toml(config: Config) -> str:
+    """Write a configuration as the TOML that gives it again."""
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+
+
+def _read_preset(name: object) -> Tree:
+    if not isinstance(name, str) or name not in presets():
+        raise ConfigError(
+            f"no preset {name!r}", where="preset", hint=_suggest(str(name), presets())
+        )
+    text = resources.files("mlmref").joinpath("presets", f"{name}.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def _read_toml(path: Path) -> Tree:
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError("no such file", where=str(path), hint="check --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read ({error})", where=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
+
+
+def _parse_set(text: str) -> Tree:
+    key, equals, raw = text.partition("=")
+    if not equals or not all(key.strip().split(".")):
+        raise ConfigError(f"{text!r} is not SECTION.KEY=VALUE", where="--set")
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()  # a bare word, as shells hand it over
+    return _nest(key.strip(), value)
+
+
+def _nest(key: str, value: object) -> Tree:
+    head, dot, rest = key.partition(".")
+    return {head: _nest(rest, value) if dot else value}
+
+
+def _merge(low: Tree, high: Tree) -> Tree:
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _validate(sources: Sources) -> Config:
+    merged: Tree = {}
+    for name, tree in sources:
+        stray = sorted(set(tree) - set(Config.model_fields))
+        if stray:
+            raise ConfigError(
+                f"unknown key {stray[0]!r}", where=name, hint=_suggest(stray[0], _all_keys(Config))
+            )
+        merged = _merge(merged, tree)
+    try:
+        # Through JSON, where strict typing still takes a list for a tuple.
+        return Config.model_validate_json(json.dumps(merged, default=str), strict=True)
+    except ValidationError as error:
+        raise explain(error, Config, sources=sources) from None
+
+
+def explain(
+    error: ValidationError,
+    model: type[BaseModel],
+    *,
+    sources: Sources | None = None,
+    prefix: str = "",
+    owner: str = "there is",
+) -> ConfigError:
+    """Turn pydantic's first complaint into one line: key, what is wrong, where it came from."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    known = _keys_at(model, path)
+    # A union's branches follow the key in pydantic's location; they are no part of the key.
+    key_path = path if first["type"] == "extra_forbidden" else path[: known.depth]
+    key = ".".join([prefix, *key_path] if prefix else key_path)
+    place = _origin(sources or [], key_path)
+    if first["type"] == "extra_forbidden":
+        what = f"unknown key {key!r}"
+        hint = _suggest(key_path[-1], known.names) if known.names else f"{owner} no options"
+    else:
+        what = f"{key} = {_shown(first)}: {_complaint(error, first)}"
+        hint = None
+    return ConfigError(what, where=place, hint=hint)
+
+
+class _Level:
+    """The names that could stand where a location ends, and how deep the model knows it."""
+
+    def __init__(self, names: list[str], depth: int) -> None:
+        self.names, self.depth = names, depth
+
+
+def _keys_at(model: type[BaseModel], path: Sequence[str]) -> _Level:
+    names, depth = sorted(model.model_fields), 0
+    current: type[BaseModel] | None = model
+    for part in path:
+        if current is None or part not in current.model_fields:
+            break
+        depth += 1
+        annotation = current.model_fields[part].annotation
+        inner = [t for t in (annotation, *get_args(annotation)) if isinstance(t, type)]
+        current = next((t for t in inner if issubclass(t, BaseModel)), None)
+        names = sorted(current.model_fields) if current else names
+    return _Level(names, depth)
+
+
+def _origin(sources: Sources, path: Sequence[str]) -> str | None:
+    for name, tree in reversed(sources):
+        node: Any = tree
+        for part in path:
+            node = node.get(part) if isinstance(node, dict) else None
+        if node is not None:
+            return name
+    return None
+
+
+def _shown(first: ErrorDetails) -> str:
+    text = json.dumps(first["input"], default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _complaint(error: ValidationError, first: ErrorDetails) -> str:
+    same_key = [one for one in error.errors() if one["loc"][:2] == first["loc"][:2]]
+    texts = [one["msg"].removeprefix("Value error, ") for one in same_key]
+    return " or ".join(dict.fromkeys(text[:1].lower() + text[1:] for text in texts))
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    by_last = {key.rpartition(".")[2]: key for key in known}
+    close = difflib.get_close_matches(name, known, n=3)
+    close += [by_last[last] for last in difflib.get_close_matches(name, list(by_last), n=3)]
+    close = list(dict.fromkeys(close))[:3]
+    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
+
+
+def _all_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    return list(_walk(model, prefix))
+
+
+def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _walk(field.annotation, f"{prefix}{name}.")
