@@ -1,0 +1,249 @@
+"""What is kept between runs: Arrow files, each with a sidecar that vouches for it.
+
+Clauses CACHE-001 to CACHE-010 (spec/cache.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+
+from mlmref.errors import OutputError
+
+if TYPE_CHECKING:
+    import datasets
+
+_LAYOUT = 1  # of an entry's two files; a new one makes every old entry again
+
+
+def cache_folder() -> Path:
+    """Return the folder of the cache, which need not exist yet (CACHE-001).
+
+    Raises:
+        OutputError: there is no home folder to fall back on.
+    """
+    if chosen := os.environ.get("MLMREF_CACHE"):
+        return Path(chosen)
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if xdg.is_absolute():
+        return xdg / "mlmref"
+    try:
+        return Path.home() / ".cache" / "mlmref"
+    except RuntimeError as error:
+        raise OutputError("there is no home folder", hint="set MLMREF_CACHE to a folder") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cached:
+    """An entry of the cache.
+
+    Attributes:
+        dataset: the rows, memory-mapped.
+        facts: what making them found out besides, as JSON gives it back.
+        key: hex SHA-256 of all that shaped the entry; what is built on it names it as a part.
+        made: whether it was made just now; false when it was served.
+    """
+
+    dataset: datasets.Dataset
+    facts: dict[str, Any]
+    key: str
+    made: bool
+
+
+def cached(
+    station: str,
+    parts: Mapping[str, object],
+    schema: pa.Schema,
+    make: Callable[[], Generator[pa.RecordBatch, None, dict[str, Any]]],
+) -> Cached:
+    """Serve an entry of the cache, or make it first.
+
+    Args:
+        station: whose it is: the name of a folder under :func:`cache_folder`.
+        parts: everything that shapes the entry, as JSON values: content, options, and the
+            version of the step that makes it.
+        schema: the columns.
+        make: yields the rows, batch by batch, and returns facts (JSON values) about them.
+
+    Raises:
+        OutputError: the cache cannot be written (CACHE-008).
+        Exception: whatever ``make`` raises; nothing is left behind (CACHE-007).
+    """
+    identity = {
+        "layout": _LAYOUT,
+        "station": station,
+        "parts": dict(parts),
+        "schema": schema.to_string(show_schema_metadata=False),
+    }
+    key = hashlib.sha256(_canonical(identity)).hexdigest()
+    entry = _Entry(cache_folder() / station, key)
+    facts = entry.facts()
+    if facts is not None:
+        return entry.serve(facts, made=False)
+    from filelock import FileLock
+
+    with _writing(entry.folder):
+        entry.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(entry.folder / f"{key}.lock").acquire()
+    with lock:
+        facts = entry.facts()  # another run may have made it while this one waited
+        made = facts is None
+        if facts is None:
+            with closing(make()) as batches:
+                facts = entry.write(json.loads(_canonical(identity)), schema, batches)
+        return entry.serve(facts, made=made)
+
+
+class _Entry:
+    """The two files of an entry."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder = folder
+        self._key = key
+        self._data = folder / f"{key}.arrow"
+        self._sidecar = folder / f"{key}.json"
+
+    def serve(self, facts: dict[str, Any], *, made: bool) -> Cached:
+        from datasets import Dataset
+
+        rows = Dataset.from_file(str(self._data))
+        return Cached(dataset=rows, facts=facts, key=self._key, made=made)
+
+    def facts(self) -> dict[str, Any] | None:
+        """Return the facts of a whole entry, ``None`` if there is none (CACHE-004, CACHE-005)."""
+        try:
+            sidecar = json.loads(self._sidecar.read_bytes())
+            entry = sidecar["entry"]
+            if sidecar["sha256"] != hashlib.sha256(_canonical(entry)).hexdigest():
+                return None
+            state = self._data.stat()
+            # A stamp taken in the same tick of the file system's clock as a later change would
+            # look the same, so it is believed only once the clock has moved on.
+            settled = self._sidecar.stat().st_mtime_ns > state.st_ctime_ns
+            if not (settled and entry["stamp"] == _stamp(state)):
+                with self._data.open("rb") as data:
+                    if hashlib.file_digest(data, "sha256").hexdigest() != entry["sha256"]:
+                        return None
+            facts: dict[str, Any] = entry["facts"]
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+        return facts
+
+    def write(
+        self,
+        identity: dict[str, Any],
+        schema: pa.Schema,
+        batches: Generator[pa.RecordBatch, None, dict[str, Any]],
+    ) -> dict[str, Any]:
+        """Write both files, the data first, and return the facts as JSON gives them back."""
+        data_part, sidecar_part = self._data.with_suffix(".part"), self._sidecar.with_suffix(".new")
+        try:
+            with _Sink(data_part) as sink, pa.ipc.new_stream(sink, schema) as writer:
+                rows = 0
+                while True:
+                    try:
+                        batch = next(batches)
+                    except StopIteration as stop:
+                        facts = json.loads(_canonical(stop.value))
+                        break
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+            with _writing(self.folder):
+                data_part.replace(self._data)
+                state = self._data.stat()
+            entry = {
+                **identity,
+                "rows": rows,
+                "bytes": state.st_size,
+                "sha256": sink.digest.hexdigest(),
+                "stamp": _stamp(state),
+                "facts": facts,
+            }
+            seal = hashlib.sha256(_canonical(entry)).hexdigest()
+            with _Sink(sidecar_part) as sink:
+                sink.write(json.dumps({"entry": entry, "sha256": seal}, indent=1).encode())
+            with _writing(self.folder):
+                sidecar_part.replace(self._sidecar)
+        except BaseException:
+            for path in (data_part, sidecar_part, self._data, self._sidecar):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+            raise
+        return dict(facts)
+
+
+class _Sink:
+    """A new file that digests what is written to it and is on disk once it is closed.
+
+    Its own failures are an OutputError from the start, so that they cannot be mistaken for an
+    ``OSError`` of the code that makes the rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        self.digest = hashlib.sha256()
+        with _writing(self._folder):
+            self._file = path.open("wb")
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def write(self, data: Any) -> None:
+        self.digest.update(data)
+        with _writing(self._folder):
+            self._file.write(data)
+
+    def flush(self) -> None:
+        with _writing(self._folder):
+            self._file.flush()
+
+    def close(self) -> None:
+        with _writing(self._folder):
+            try:
+                if not self._file.closed:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+            finally:
+                self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: object, *rest: object) -> None:
+        if not failed:
+            self.close()
+            return
+        with suppress(OutputError):  # the first failure is the one to hear of
+            self.close()
+
+
+def _stamp(state: os.stat_result) -> list[int]:
+    """Return what no change through the file system leaves as it was."""
+    return [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+
+
+def _canonical(value: object) -> bytes:
+    """Spell a JSON value in the one way that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into one line (CACHE-008)."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the cache ({error.strerror or error})",
+            where=str(folder),
+            hint="set MLMREF_CACHE to a folder that has room and can be written to",
+        ) from error
