@@ -122,7 +122,8 @@ class _Entry:
         try:
             sidecar = json.loads(self._sidecar.read_bytes())
             entry = sidecar["entry"]
-            if sidecar["sha256"] != hashlib.sha256(_canonical(entry)).hexdigest():
+            seal = hashlib.sha256(_canonical(entry)).hexdigest()
+            if sidecar["sha256"] != seal or entry["key"] != self._key:
                 return None
             state = self._data.stat()
             # A stamp taken in the same tick of the file system's clock as a later change would
@@ -161,6 +162,7 @@ class _Entry:
                 state = self._data.stat()
             entry = {
                 **identity,
+                "key": self._key,
                 "rows": rows,
                 "bytes": state.st_size,
                 "sha256": sink.digest.hexdigest(),
@@ -233,7 +235,7 @@ def _stamp(state: os.stat_result) -> list[int]:
 
 def _canonical(value: object) -> bytes:
     """Spell a JSON value in the one way that is hashed."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 @contextmanager
