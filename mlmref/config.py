@@ -1,6 +1,6 @@
 """What a run can be told: one typed, immutable section a station (clauses CONF-001 to CONF-004).
 
-The defaults are the ``tiny`` preset's. Where a value can come from, and in which order, is
+Where a value can come from, and in which order, is
 :mod:`mlmref.resolve`'s.
 """
 
@@ -82,14 +82,14 @@ class SplitConfig(Section):
 
     Attributes:
         by: ``chunk`` as the tutorial does, or ``document``: no text is on both sides (E08).
-        train_size: chunks to train on, as a count or a share; ``None`` for the rest.
+        train_size: chunks to train on, as a count or a share, or the ``rest``.
         test_size: chunks to hold out, as a count or a share.
         seed: seeds the shuffle.
     """
 
     by: Literal["chunk", "document"] = "chunk"
-    train_size: Size | None = 10_000
-    test_size: Size = 1_000
+    train_size: Size | Literal["rest"] = "rest"
+    test_size: Size = 0.1
     seed: Annotated[int, Field(ge=0)] = 42
 
 

@@ -192,8 +192,8 @@ class StrategyEntry:
 
 Precision = Literal["fp32", "fp16", "bf16"]
 
-MicroBatch = Mapping[str, "torch.Tensor"]
-"""Keyword arguments of one call of ``TrainingJob.model``; its values are tensors, or numbers."""
+MicroBatch = Mapping[str, Any]
+"""Keyword arguments of one call of ``TrainingJob.model``: tensors, or plain numbers."""
 
 Step = Sequence[MicroBatch]
 """The micro-batches of one optimiser step on one rank, in order; never empty."""

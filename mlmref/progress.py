@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 
 class Stage(Protocol):
@@ -92,42 +93,59 @@ class _Line:
 
 
 class Bars:
-    """A live bar a stage, with share, time gone and time left."""
+    """A live bar a stage, with share, time gone and time left; stages may be nested."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._live: Progress | None = None
 
     def note(self, text: str) -> None:
-        """Print one line above the bar."""
+        """Print one line above the bars."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, name: str, total: float | None = None) -> Iterator[Stage]:
         """Open a stage."""
-        from rich import progress as rich_progress
+        outermost = self._live is None
+        live = self._live = self._live or self._start()
+        bar = _Bar(live, live.add_task(name, total=total, info=""))
+        try:
+            yield bar
+            bar.end()
+        finally:
+            if outermost:
+                self._live = None
+                live.stop()
 
-        bar = rich_progress.Progress(
-            rich_progress.TextColumn("{task.description:<12}"),
-            rich_progress.BarColumn(),
-            rich_progress.TaskProgressColumn(),
-            rich_progress.TimeElapsedColumn(),
-            rich_progress.TextColumn("left"),
-            rich_progress.TimeRemainingColumn(),
-            rich_progress.TextColumn("{task.fields[info]}"),
+    def _start(self) -> Progress:
+        from rich import progress as columns
+
+        live = columns.Progress(
+            columns.TextColumn("{task.description:<9}"),
+            columns.BarColumn(bar_width=24),
+            columns.TaskProgressColumn(),
+            columns.TimeElapsedColumn(),
+            columns.TextColumn("left"),
+            columns.TimeRemainingColumn(),
+            columns.TextColumn("{task.fields[info]}"),
             console=self._console,
         )
-        with bar:
-            task = bar.add_task(name, total=total, info="")
+        live.start()
+        return live
 
-            class _Bar:
-                def advance(self, amount: float = 1, info: str = "") -> None:
-                    bar.advance(task, amount)
-                    if info:
-                        bar.update(task, info=info)
 
-            yield _Bar()
-            if total is None:
-                bar.update(task, total=1, completed=1)
+class _Bar:
+    def __init__(self, live: Progress, task: TaskID) -> None:
+        self._live, self._task = live, task
+
+    def advance(self, amount: float = 1, info: str = "") -> None:
+        if info:
+            self._live.update(self._task, info=info)
+        self._live.advance(self._task, amount)
+
+    def end(self) -> None:
+        if self._live.tasks[self._task].total is None:
+            self._live.update(self._task, total=1, completed=1)
 
 
 def reporter(console: Console, *, quiet: bool) -> Reporter:

@@ -92,34 +92,48 @@ class Registry:
         raise PluginError(f"no {kind} {name!r}", hint=hint)
 
 
-def read_options(registered: Registered[EntryT], given: dict[str, Any], where: str) -> Options:
-    """Read a plugin's options, strictly typed.
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[EntryT]):
+    """A strategy or a backend as a run uses it: its options read, and itself made.
+
+    Attributes:
+        entry: as registered.
+        source: whose it is.
+        options: the options, complete.
+        made: the strategy or the backend.
+    """
+
+    entry: EntryT
+    source: Source
+    options: Options
+    made: Any
+
+
+def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) -> Chosen[EntryT]:
+    """Read a plugin's options and make what they describe.
+
+    Args:
+        registered: the strategy or the backend.
+        given: its options as configured.
+        where: the key they were configured under.
 
     Raises:
         ConfigError: an unknown option or a bad value; names the key and close matches.
+        PluginError: the plugin raised, or made something else than it should.
     """
     from mlmref.resolve import explain
 
-    entry = registered.entry
-    try:
-        return entry.options.model_validate(given)
-    except ValidationError as error:
-        raise explain(error, entry.options, prefix=where, owner=f"{entry.name} has") from None
-
-
-def build(registered: Registered[Any], options: Options, method: str) -> Any:
-    """Make a strategy or a backend from its options.
-
-    Raises:
-        PluginError: the plugin raised, or made something without ``method``.
-    """
     entry, source = registered.entry, registered.source
+    owner = f"{entry.name!r} of plugin {source}"
+    try:
+        options = entry.options.model_validate(given)
+    except ValidationError as error:
+        raise explain(error, entry.options, prefix=where, owner=f"{owner} has") from None
     try:
         made = entry.build(options)
     except Exception as error:
-        raise PluginError(
-            f"{entry.name!r} of plugin {source} cannot be built ({type(error).__name__}: {error})"
-        ) from error
+        raise PluginError(f"{owner} cannot be built ({type(error).__name__}: {error})") from error
+    method = "propose" if isinstance(entry, StrategyEntry) else "train"
     if not callable(getattr(made, method, None)):
-        raise PluginError(f"{entry.name!r} of plugin {source} has no method {method}")
-    return made
+        raise PluginError(f"{owner} has no method {method!r}")
+    return Chosen(entry, source, options, made)

@@ -39,7 +39,7 @@ def resolve(
     preset: str | None = None,
     file: Path | None = None,
     sets: Sequence[str] = (),
-    flags: Mapping[str, object] | None = None,
+    flags: Mapping[str, tuple[str, object]] | None = None,
 ) -> Config:
     """Merge all sources of settings and validate the result.
 
@@ -47,7 +47,7 @@ def resolve(
         preset: the preset's name; ``None`` takes the file's ``preset`` key, or the default.
         file: a TOML file of settings.
         sets: ``SECTION.KEY=VALUE`` each; VALUE is TOML, or a plain string where it is none.
-        flags: dotted keys to values; those that are ``None`` were not given.
+        flags: each flag's dotted key and value; one whose value is ``None`` was not given.
 
     Raises:
         ConfigError: a missing or malformed file, an unknown key or preset, or a bad value;
@@ -60,10 +60,23 @@ def resolve(
     if file:
         sources.append((str(file), from_file))
     sources += [(f"--set {text}", _parse_set(text)) for text in sets]
-    for key, value in (flags or {}).items():
+    for flag, (key, value) in (flags or {}).items():
         if value is not None:
-            sources.append((f"--{key.rpartition('.')[2].replace('_', '-')}", _nest(key, value)))
-    return _validate(sources)
+            sources.append((flag, _nest(key, value)))
+    return _validate(_without_sizes_of_another_corpus(sources))
+
+
+def _without_sizes_of_another_corpus(sources: Sources) -> Sources:
+    """Leave out a preset's split where the user names another corpus than the preset's.
+
+    So many chunks to train on is a statement about one corpus; any other is split by the
+    defaults, which are shares.
+    """
+    (name, preset), *given = sources
+    corpora = [tree["corpus"]["name"] for _, tree in given if "name" in tree.get("corpus", {})]
+    if not corpora or corpora[-1] == preset["corpus"]["name"]:
+        return sources
+    return [(name, {key: value for key, value in preset.items() if key != "split"}), *given]
 
 
 def to_toml(config: Config) -> str:

@@ -1,0 +1,5 @@
+"""``python -m mlmref``."""
+
+from mlmref.cli import main
+
+main()

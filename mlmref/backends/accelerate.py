@@ -1,0 +1,38 @@
+"""Training on a plain loop over Accelerate (T18)."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import accelerate
+from accelerate.utils import send_to_device
+
+from mlmref.contracts import Options, TrainingJob
+
+
+class AccelerateBackend:
+    """Trains a job with :class:`accelerate.Accelerator`."""
+
+    def __init__(self, options: Options) -> None:
+        del options  # there are none
+
+    def train(self, job: TrainingJob) -> None:
+        """Train ``job.model`` in place through every step of the job."""
+        accelerator = accelerate.Accelerator(
+            mixed_precision="no" if job.precision == "fp32" else job.precision
+        )
+        model, optimizer = accelerator.prepare(job.model, job.optimizer)
+        for step in job.steps(accelerator.process_index, accelerator.num_processes):
+            model.train()
+            for number, micro_batch in enumerate(step, start=1):
+                # Ranks meet at the last micro-batch only.
+                waits = accelerator.no_sync(model) if number < len(step) else nullcontext()
+                with waits:
+                    loss = model(**send_to_device(micro_batch, accelerator.device))["loss"]
+                    accelerator.backward(loss)
+            grad_norm = accelerator.clip_grad_norm_(model.parameters(), job.max_grad_norm)
+            optimizer.step()
+            if not accelerator.optimizer_step_was_skipped:  # by fp16's loss scaling
+                job.scheduler.step()
+            optimizer.zero_grad()
+            job.after_step(float(grad_norm))

@@ -1,0 +1,152 @@
+"""The training job: what the core owns of training, and hands to a backend (BACK-001 to 008)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mlmref.chunks import Chunks
+from mlmref.config import Config
+from mlmref.contracts import Precision, Steps
+from mlmref.distributed import state, sum_over_ranks
+from mlmref.errors import MlmrefError
+from mlmref.masking import Masker
+from mlmref.objective import MaskedLMObjective
+from mlmref.optimisation import choose_precision, make_optimizer, schedule
+from mlmref.stream import StepPlan, TrainingSteps, loader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """One optimiser step, as it went.
+
+    Attributes:
+        step: its number, from 1.
+        epoch: how far into the run, in passes over the training chunks.
+        loss: cross-entropy over the step's targets, in nats.
+        learning_rate: what the step was taken with.
+        grad_norm: the gradient's norm before clipping.
+        targets: the step's targets.
+    """
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    targets: int
+
+
+@dataclass(kw_only=True)
+class Job:
+    """A :class:`mlmref.contracts.TrainingJob`.
+
+    Args:
+        objective: the model with its loss, on the device it trains on.
+        chunks: the training chunks.
+        masker: masks them.
+        config: the run's configuration.
+        scratch: a folder for what libraries insist on writing.
+        on_step: called on each rank after each step.
+        on_epoch: called on each rank after the last step of each epoch, with its number from 1.
+    """
+
+    objective: MaskedLMObjective
+    chunks: Chunks
+    masker: Masker
+    config: Config
+    scratch: Path
+    on_step: Callable[[StepReport], None]
+    on_epoch: Callable[[int], None]
+    done: int = 0
+    """Optimiser steps taken so far."""
+    optimizer: torch.optim.Optimizer = field(init=False)
+    scheduler: torch.optim.lr_scheduler.LambdaLR = field(init=False)
+    precision: Precision = field(init=False)
+    max_grad_norm: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        training = self.config.training
+        self.precision = choose_precision(training.precision, state().device)
+        self.max_grad_norm = training.max_grad_norm or math.inf
+        self.plan = StepPlan(
+            examples=len(self.chunks),
+            batch_size=training.batch_size,
+            accumulation=training.accumulation,
+            world_size=state().num_processes,
+        )
+        self.total = training.epochs * self.plan.steps_per_epoch
+        if training.max_steps is not None:
+            self.total = min(self.total, training.max_steps)
+        self.optimizer = make_optimizer(self.objective, training)
+        self.optimizer.register_step_pre_hook(self._before_step)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, schedule(training, self.total)
+        )
+        self._rate = float(self.optimizer.param_groups[0]["lr"])
+
+    @property
+    def model(self) -> MaskedLMObjective:
+        """The model with its loss, as a backend sees it."""
+        return self.objective
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self.config.seed
+
+    def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
+        """Return the steps of one rank that are still to run."""
+        if world_size != self.plan.world_size:
+            raise MlmrefError(
+                f"the backend runs on {world_size} processes, the job was laid out for "
+                f"{self.plan.world_size}"
+            )
+        dataset = TrainingSteps(
+            self.chunks, self.masker, self.plan, seed=self.config.seed, rank=rank
+        )
+        return loader(dataset, self.done, self.total, self.config.training.workers)
+
+    def after_step(self, grad_norm: float) -> None:
+        """Book a step: report its loss, and say so at the end of an epoch.
+
+        Raises:
+            MlmrefError: the loss is no number any more; training further would be in vain.
+        """
+        nll, targets = sum_over_ranks(np.array(self.objective.take_sums(), dtype=np.float64))
+        self.done += 1
+        loss = float(nll / targets) if targets else 0.0
+        if not math.isfinite(loss):
+            raise MlmrefError(
+                f"the loss is {loss} at step {self.done} of {self.total}",
+                where="training",
+                hint="lower --learning-rate, or set training.max_grad_norm",
+            )
+        per_epoch = self.plan.steps_per_epoch
+        self.on_step(
+            StepReport(
+                step=self.done,
+                epoch=self.done / per_epoch,
+                loss=loss,
+                learning_rate=self._rate,
+                grad_norm=grad_norm,
+                targets=int(targets),
+            )
+        )
+        if self.done % per_epoch == 0 or self.done == self.total:
+            self.on_epoch(-(-self.done // per_epoch))
+
+    def _before_step(self, *_: object) -> None:
+        """Note the rate, and leave the weights alone when nothing was to be learnt (E04).
+
+        The gradient of a step without targets is zero, but AdamW would still decay the weights
+        and follow its momentum; a parameter without a gradient is passed over.
+        """
+        self._rate = float(self.optimizer.param_groups[0]["lr"])
+        if self.objective.idle:
+            self.optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,200 @@
+"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 006)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.config import ModelConfig
+from mlmref.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = "embedded"
+"""The name of the checkpoint that ships with mlmref."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model, its tokenizer, and which one it is.
+
+    Attributes:
+        model: a ``*ForMaskedLM`` in float32 and evaluation mode.
+        tokenizer: a fast tokenizer with a mask token.
+        name: as the user gave it.
+        revision: the commit on the hub, if it came from there.
+        digest: SHA-256 of the weights' files, in hexadecimal.
+        max_length: the most tokens the model reads at once.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    revision: str | None
+    digest: str
+    max_length: int
+
+    def __str__(self) -> str:
+        revision = f"revision {self.revision[:12]}, " if self.revision else ""
+        return f"{self.name} ({revision}sha256 {self.digest[:12]})"
+
+
+def embedded_checkpoint() -> Path:
+    """Return the folder of the checkpoint that ships; Transformers alone can load it."""
+    return Path(str(resources.files("mlmref").joinpath("embedded", "tiny-base")))
+
+
+def load_model(config: ModelConfig) -> LoadedModel:
+    """Load model and tokenizer, from safetensors only.
+
+    Raises:
+        ModelError: nothing there, no masked-language-model head with weights, no fast tokenizer
+            with a mask token, or a tokenizer with more tokens than the model has rows.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
+
+    place = str(embedded_checkpoint()) if config.name == EMBEDDED else config.name
+    if _looks_local(place) and not Path(place).is_dir():
+        raise ModelError(
+            "no such folder", where=config.name, hint="check --model, or give a name on the hub"
+        )
+    common: dict[str, Any] = {
+        "revision": config.revision,
+        "trust_remote_code": config.trust_remote_code,
+    }
+    with _Quiet(config.name):
+        settings = AutoConfig.from_pretrained(place, **common)
+        _set_dropout(settings, config.dropout)
+        tokenizer = AutoTokenizer.from_pretrained(place, **common)
+        model, info = AutoModelForMaskedLM.from_pretrained(
+            place,
+            config=settings,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            **common,
+        )
+    if info["missing_keys"] or info["mismatched_keys"]:
+        example = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))[0]
+        raise ModelError(
+            f"no masked language model: it has no weights for {example}",
+            where=config.name,
+            hint="give a checkpoint that was pretrained with a masked-language-model head",
+        )
+    _check_tokenizer(config.name, model, tokenizer)
+    if config.dropout is not None:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = config.dropout
+    return LoadedModel(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        name=config.name,
+        revision=getattr(settings, "_commit_hash", None),
+        digest=_digest(place, model),
+        max_length=max_length(model, tokenizer),
+    )
+
+
+def _looks_local(place: str) -> bool:
+    return place.startswith((".", "/", "~")) or place.count("/") > 1 or Path(place).exists()
+
+
+class _Quiet:
+    """Turns what Transformers raises while loading into one line of ours."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._logging: Any = logging
+        self._verbosity = logging.get_verbosity()
+        self._bars = logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: object) -> None:
+        self._logging.set_verbosity(self._verbosity)
+        if self._bars:
+            self._logging.enable_progress_bar()
+        if error is None or not isinstance(error, Exception) or isinstance(error, MemoryError):
+            return
+        raise ModelError(_reason(error), where=self._name, hint=_advice(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "Unrecognized configuration class" in text:
+        return "no masked language model: its architecture has no masked-language-model head"
+    if "trust_remote_code" in text:
+        return "it brings code of its own, which is not run unasked"
+    first = text.split(". ")[0]
+    return f"cannot be loaded ({first[:300]})"
+
+
+def _advice(error: Exception) -> str | None:
+    text = str(error)
+    if "trust_remote_code" in text:
+        return "read that code, and if you trust its author add --trust-remote-code"
+    if "safetensors" in text:
+        return "only safetensors are read; convert the weights with save_pretrained first"
+    if isinstance(error, OSError):
+        return "check --model, its spelling, and whether this machine reaches the hub"
+    return None
+
+
+def _set_dropout(settings: PretrainedConfig, rate: float | None) -> None:
+    """Set the rates that modules read from the configuration when they are built."""
+    if rate is None:
+        return
+    for key, value in settings.to_dict().items():
+        if "dropout" in key and isinstance(value, float):
+            setattr(settings, key, rate)
+
+
+def _check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    from mlmref.tokens import vocabulary_of
+
+    vocabulary_of(tokenizer)
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"the tokenizer has {len(tokenizer):,} tokens and the model {rows:,} rows for them",
+            where=name,
+            hint="the two do not belong together",
+        )
+
+
+def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the smaller of the tokenizer's limit and the model's number of positions."""
+    import torch
+
+    limits = [tokenizer.model_max_length]
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            # RoBERTa and its kin number positions from behind the padding's.
+            offset = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - offset)
+    return int(min(limits))
+
+
+def _digest(place: str, model: PreTrainedModel) -> str:
+    """Hash the weights: the files where there are some at hand, else the tensors."""
+    digest = hashlib.sha256()
+    files = sorted(Path(place).glob("*.safetensors")) if Path(place).is_dir() else []
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    if not files:
+        for key, tensor in sorted(model.state_dict().items()):
+            digest.update(json.dumps([key, list(tensor.shape)]).encode())
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""From names to things: plugins chosen, model loaded, text cut and split, masks at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlmref.config import Config
+from mlmref.plugins import discover
+from mlmref.progress import Reporter
+from mlmref.registry import Chosen, Registry, choose
+
+if TYPE_CHECKING:
+    from mlmref.clock import Clock
+    from mlmref.contracts import BackendEntry, StrategyEntry
+    from mlmref.corpus import Corpus
+    from mlmref.masking import Masker
+    from mlmref.model import LoadedModel
+    from mlmref.objective import MaskedLMObjective
+    from mlmref.split import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugins:
+    """What a run uses of its plugins."""
+
+    strategy: Chosen[StrategyEntry]
+    backend: Chosen[BackendEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Everything that is needed to measure a model and to train it."""
+
+    config: Config
+    loaded: LoadedModel
+    corpus: Corpus
+    split: Split
+    masker: Masker
+    objective: MaskedLMObjective
+
+
+def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Config, Plugins]:
+    """Find the strategy and the backend, and complete the configuration with their options."""
+    registry = registry or discover()
+    masking, training = config.masking, config.training
+    strategy = choose(registry.strategy(masking.strategy), masking.options, "masking.options")
+    backend = choose(registry.backend(training.backend), training.options, "training.options")
+    complete = config.model_copy(
+        update={
+            "masking": masking.model_copy(
+                update={
+                    "options": strategy.options.model_dump(mode="json"),
+                    "corruption": masking.corruption or strategy.entry.corruption,
+                }
+            ),
+            "training": training.model_copy(
+                update={"options": backend.options.model_dump(mode="json")}
+            ),
+        }
+    )
+    return complete, Plugins(strategy=strategy, backend=backend)
+
+
+def check_first(config: Config) -> None:
+    """Find out before any work what would only fail at its end."""
+    from mlmref.distributed import state
+    from mlmref.optimisation import choose_precision
+
+    if config.output.push:
+        from mlmref.publish import check_repo_id
+
+        check_repo_id(config.output.push)
+    choose_precision(config.training.precision, state().device)
+
+
+def prepare(
+    config: Config, strategy: Chosen[StrategyEntry], clock: Clock, reporter: Reporter
+) -> Ready:
+    """Go from names to a model and to chunks split in two."""
+    from mlmref.chunks import chunk
+    from mlmref.corpus import load_corpus
+    from mlmref.distributed import state
+    from mlmref.masking import Masker
+    from mlmref.model import load_model
+    from mlmref.objective import MaskedLMObjective
+    from mlmref.split import split
+    from mlmref.tokens import tokenize
+
+    with clock("load"), reporter.stage("load"):
+        loaded = load_model(config.model)
+    with clock("read"):
+        corpus = load_corpus(config.corpus, reporter)
+    with clock("tokenise"):
+        tokens = tokenize(corpus, loaded.tokenizer, reporter=reporter)
+    with clock("chunk"):
+        chunks = chunk(tokens, config.chunks, max_length=loaded.max_length)
+        parts = split(chunks, config.split)
+    masker = Masker(
+        entry=strategy.entry,
+        strategy=strategy.made,
+        owner=str(strategy.source),
+        corruption=config.masking.corruption or strategy.entry.corruption,
+        vocabulary=tokens.vocabulary,
+        seed=config.seed,
+    )
+    with clock("load"):
+        objective = MaskedLMObjective(loaded.model.to(state().device))
+    if not objective.gathers:
+        reporter.note(
+            f"{config.model.name}: its head needs every position, so each step computes all logits"
+        )
+    return Ready(
+        config=config,
+        loaded=loaded,
+        corpus=corpus,
+        split=parts,
+        masker=masker,
+        objective=objective,
+    )

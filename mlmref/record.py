@@ -1,0 +1,161 @@
+"""The record of a run: ``record.json`` and ``metrics.jsonl`` (clauses RUN-005 to RUN-007)."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref import __version__
+from mlmref.clock import Clock
+from mlmref.resolve import to_toml
+
+if TYPE_CHECKING:
+    from mlmref.fill import Filled
+    from mlmref.registry import Chosen
+    from mlmref.prepare import Plugins, Ready
+
+LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "numpy", "pyarrow")
+
+
+class Story:
+    """What happens in a run, kept in ``metrics.jsonl`` as it happens and summed up at its end.
+
+    Args:
+        folder: the run folder.
+        clock: times the stages.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._metrics = (folder / "metrics.jsonl").open("w", encoding="utf-8", buffering=1)
+        self._clock = clock
+        self._perplexities: list[dict[str, Any]] = []
+        self._fills: list[list[dict[str, Any]]] = []
+        self._steps: list[dict[str, Any]] = []
+
+    def perplexity(self, epoch: int, summary: Mapping[str, Any]) -> None:
+        """Note what was measured before training (epoch 0) or after an epoch."""
+        self._perplexities.append({"epoch": epoch, **summary})
+        self._write("evaluation", self._perplexities[-1])
+
+    def fills(self, answers: Sequence[Filled]) -> None:
+        """Note the answers to the prompts, as one flat list, best first within a mask."""
+        self._fills.append(
+            [
+                {"prompt": one.prompt, "mask": one.mask, **asdict(answer)}
+                for one in answers
+                for answer in one.answers
+            ]
+        )
+        self._write("fill_mask", {"answers": self._fills[-1]})
+
+    def step(self, report: Mapping[str, Any]) -> None:
+        """Note an optimiser step."""
+        self._steps.append(dict(report))
+        self._write("step", report)
+
+    def so_far(self) -> str:
+        """Say in a line what was measured last."""
+        last = self._perplexities[-1]
+        when = f"after epoch {last['epoch']}" if last["epoch"] else "before"
+        text = f"{when}: perplexity {last['value']:.2f} [{last['low']:.2f}, {last['high']:.2f}]"
+        if not last["epoch"]:
+            first = self._fills[-1][0]["prompt"] if self._fills[-1] else ""
+            tokens = [one["token"] for one in self._fills[-1] if one["prompt"] == first]
+            text += f"; {first!r}: {', '.join(tokens)}"
+        return text
+
+    def write(self, ready: Ready, plugins: Plugins, folder: Path) -> dict[str, Any]:
+        """Write ``record.json``, ``config.toml`` and the model card; return the record."""
+        from mlmref.card import model_card
+        from mlmref.distributed import state
+
+        before, *epochs = self._perplexities
+        keys = ("step", "loss", "learning_rate", "grad_norm")
+        record = {
+            "perplexity": {"before": before, "after": epochs[-1], "epochs": epochs},
+            "fill_mask": {"before": self._fills[0], "after": self._fills[-1]},
+            "corpus": {
+                "name": ready.corpus.name,
+                "source": ready.corpus.source,
+                "fingerprint": ready.corpus.fingerprint,
+                "documents": len(ready.corpus),
+                "empty": ready.corpus.empty,
+                "tokens": int(ready.split.train.tokens.offsets[-1]),
+                "chunks_train": len(ready.split.train),
+                "chunks_test": len(ready.split.test),
+            },
+            "loss": [{key: step[key] for key in keys} for step in self._steps],
+            "model": {
+                "name": ready.loaded.name,
+                "revision": ready.loaded.revision,
+                "hash": ready.loaded.digest,
+                "parameters": sum(one.numel() for one in ready.loaded.model.parameters()),
+            },
+            "plugins": {
+                "masking": plugin_used(plugins.strategy),
+                "backend": plugin_used(plugins.backend),
+            },
+            "config": ready.config.model_dump(mode="json"),
+            "seed": ready.config.seed,
+            "versions": versions(str(state().device)),
+            "timings": self._clock.timings(),
+            "peak_memory_mb": peak_memory_mb(),
+        }
+        self._metrics.close()
+        (folder / "record.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
+        (folder / "config.toml").write_text(to_toml(ready.config), "utf-8")
+        (folder / "README.md").write_text(model_card(record), "utf-8")
+        return record
+
+    def _write(self, event: str, values: Mapping[str, Any]) -> None:
+        self._metrics.write(dumps({"event": event, **values}) + "\n")
+
+
+def dumps(value: object, indent: int | None = None) -> str:
+    """Write strict JSON: an infinity as ``"Infinity"``, what is no number as ``null``."""
+    return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def versions(device: str) -> dict[str, str]:
+    """Return what the run ran on."""
+    return {
+        "mlmref": __version__,
+        "python": platform.python_version(),
+        **{library: version(library) for library in LIBRARIES},
+        "platform": platform.platform(),
+        "device": device,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory this process has had resident, in megabytes of 10^6 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+
+
+def plugin_used(chosen: Chosen[Any]) -> dict[str, Any]:
+    """Return which plugin was used, and how."""
+    return {
+        "name": chosen.entry.name,
+        "distribution": chosen.source.distribution,
+        "version": chosen.source.version,
+        "options": chosen.options.model_dump(mode="json"),
+    }

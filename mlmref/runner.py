@@ -1,0 +1,170 @@
+"""The run: corpus, tokens, chunks, split, masks, model, backend, evaluation, record."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.clock import Clock
+from mlmref.config import Config
+from mlmref.prepare import Ready, check_first, choose_plugins, prepare
+from mlmref.progress import SILENT, Reporter
+from mlmref.record import Story, plugin_used
+from mlmref.workspace import RunFolder
+
+if TYPE_CHECKING:
+    from mlmref.contracts import BackendEntry
+    from mlmref.fill import Filled
+    from mlmref.job import StepReport
+    from mlmref.registry import Chosen, Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a run came to.
+
+    Attributes:
+        folder: the run folder; Transformers alone loads the adapted model from it.
+        record: what its ``record.json`` holds.
+    """
+
+    folder: Path
+    record: dict[str, Any]
+
+
+def run(
+    config: Config | None = None, *, reporter: Reporter = SILENT, registry: Registry | None = None
+) -> Result:
+    """Adapt a masked language model to a corpus, and measure what that gained.
+
+    Args:
+        config: what to do; left out, the default configuration.
+        reporter: whom to tell of progress.
+        registry: the plugins to use; left out, those installed.
+
+    Raises:
+        MlmrefError: whatever a user can mend; nothing is left behind then.
+    """
+    clock = Clock()
+    config, plugins = choose_plugins(config or Config(), registry)
+    check_first(config)
+    label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
+    with RunFolder(config.output.folder, label) as folder:
+        ready = prepare(config, plugins.strategy, clock, reporter)
+        story = Story(folder.building, clock)
+        story.perplexity(0, measure(ready, clock, reporter))
+        story.fills(ask(ready, clock))
+        reporter.note(story.so_far())
+        train(ready, plugins.backend, story, clock, reporter)
+        story.fills(ask(ready, clock))
+        with clock("write"):
+            export(ready, folder.building)
+            written = story.write(ready, plugins, folder.building)
+        place = folder.finish()
+    if config.output.push:
+        push(config, place, "The adapted model", reporter)
+    return Result(folder=place, record=written)
+
+
+def evaluate(
+    config: Config, *, reporter: Reporter = SILENT, registry: Registry | None = None
+) -> dict[str, Any]:
+    """Measure a model on the held-out chunks of a corpus, without training.
+
+    Returns:
+        ``model``, ``perplexity`` (as in the record), ``masking`` and ``chunks``.
+    """
+    clock = Clock()
+    config, plugins = choose_plugins(config, registry)
+    ready = prepare(config, plugins.strategy, clock, reporter)
+    return {
+        "model": str(ready.loaded),
+        "corpus": ready.corpus.source,
+        "masking": plugin_used(plugins.strategy),
+        "chunks": len(ready.split.test),
+        "perplexity": measure(ready, clock, reporter),
+    }
+
+
+def measure(ready: Ready, clock: Clock, reporter: Reporter) -> dict[str, Any]:
+    """Measure the model on the held-out chunks."""
+    from mlmref.evaluation import evaluate
+
+    config = ready.config.evaluation
+    with clock("evaluate"):
+        evaluation = evaluate(
+            ready.objective,
+            ready.split.test,
+            ready.masker,
+            batch_size=config.batch_size,
+            reporter=reporter,
+        )
+        return evaluation.summary(config, ready.config.seed)
+
+
+def ask(ready: Ready, clock: Clock) -> list[Filled]:
+    """Let the model fill the masks of the prompts."""
+    from mlmref.fill import fill
+
+    with clock("fill"):
+        return fill(
+            ready.loaded.model,
+            ready.loaded.tokenizer,
+            ready.config.fill.prompts,
+            top_k=ready.config.fill.top_k,
+        )
+
+
+def train(
+    ready: Ready,
+    backend: Chosen[BackendEntry],
+    story: Story,
+    clock: Clock,
+    reporter: Reporter,
+) -> None:
+    """Train the model, and measure it after each epoch."""
+    from mlmref.job import Job
+
+    output = ready.config.output
+
+    def on_step(report: StepReport) -> None:
+        story.step(asdict(report))
+        stage.advance(1, f"loss {report.loss:.3f}")
+
+    def on_epoch(epoch: int) -> None:
+        story.perplexity(epoch, measure(ready, clock, reporter))
+        reporter.note(story.so_far())
+        if output.push and output.push_every_epoch:
+            with tempfile.TemporaryDirectory() as folder:
+                export(ready, Path(folder))
+                push(ready.config, Path(folder), f"After epoch {epoch}", reporter)
+
+    with clock("train"), tempfile.TemporaryDirectory() as scratch:
+        job = Job(
+            objective=ready.objective,
+            chunks=ready.split.train,
+            masker=ready.masker,
+            config=ready.config,
+            scratch=Path(scratch),
+            on_step=on_step,
+            on_epoch=on_epoch,
+        )
+        with reporter.stage("train", job.total) as stage:
+            backend.made.train(job)
+
+
+def export(ready: Ready, folder: Path) -> None:
+    """Write model and tokenizer as Transformers alone loads them."""
+    ready.loaded.model.save_pretrained(folder)
+    ready.loaded.tokenizer.save_pretrained(folder)
+
+
+def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:
+    """Publish a folder on the hub."""
+    from mlmref.publish import publish
+
+    assert config.output.push  # noqa: S101 - the callers ask for it
+    url = publish(folder, config.output.push, private=config.output.private, message=message)
+    reporter.note(f"published: {url}")

@@ -1,0 +1,157 @@
+"""What commands print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mlmref.record import dumps
+from mlmref.registry import Registry
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlmref.contracts import Options
+    from mlmref.fill import Filled
+    from mlmref.runner import Result
+
+
+def as_json(answer: Any) -> str:
+    """Write any command's answer as JSON."""
+    if isinstance(answer, Registry):
+        answer = _registry(answer)
+    return dumps(_plain(answer), indent=1)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def show_run(result: Result, console: Console) -> None:
+    """Print what a run gained: perplexities, fills side by side, and where everything is."""
+    record = result.record
+    table = _table("", "before", "after")
+    before, after = record["perplexity"]["before"], record["perplexity"]["after"]
+    table.add_row("perplexity", f"{before['value']:.2f}", f"{after['value']:.2f}", style="bold")
+    table.add_row("  interval", _interval(before), _interval(after))
+    table.add_row("masked accuracy", f"{before['accuracy']:.1%}", f"{after['accuracy']:.1%}")
+    table.add_row(
+        "tutorial's estimate",
+        f"{before['tutorial_estimate']:.2f}",
+        f"{after['tutorial_estimate']:.2f}",
+    )
+    asked, answered = record["fill_mask"]["before"], record["fill_mask"]["after"]
+    last = None
+    for one, other in zip_longest(asked, answered):
+        new = (one["prompt"], one["mask"])
+        if new != last:
+            table.add_section()
+            title = one["prompt"] if not one["mask"] else f"  mask {one['mask'] + 1}"
+            table.add_row(Text(title, style="bold"))
+            last = new
+        table.add_row("", *(Text(f"{a['token']}  {a['score']:.1%}") for a in (one, other)))
+    console.print(table)
+    timings = record["timings"]
+    stages = ", ".join(f"{key} {value:.0f} s" for key, value in timings.items() if value >= 1)
+    console.print(f"time: {stages}".replace("total_s", "in all"), soft_wrap=True)
+    console.print(f"peak memory: {record['peak_memory_mb']:,.0f} MB")
+    console.print(f"run folder: {result.folder}", markup=False, soft_wrap=True)
+
+
+def _interval(summary: Mapping[str, Any]) -> str:
+    return f"{summary['low']:.2f} to {summary['high']:.2f}"
+
+
+def show_evaluation(answer: Mapping[str, Any], console: Console) -> None:
+    """Print a measured perplexity with what it was measured on."""
+    summary = answer["perplexity"]
+    table = _table("", "")
+    table.show_header = False
+    table.add_row("model", Text(answer["model"]))
+    table.add_row("corpus", Text(answer["corpus"]))
+    table.add_row("masking", Text(f"{answer['masking']['name']} {answer['masking']['options']}"))
+    table.add_row("perplexity", f"{summary['value']:.2f}", style="bold")
+    table.add_row("  interval", _interval(summary))
+    table.add_row("masked accuracy", f"{summary['accuracy']:.1%}")
+    table.add_row("tutorial's estimate", f"{summary['tutorial_estimate']:.2f}")
+    table.add_row("targets", f"{summary['targets']:,} in {answer['chunks']:,} chunks")
+    console.print(table)
+
+
+def show_fills(answer: Mapping[str, Any], console: Console) -> None:
+    """Print the answers to prompts."""
+    console.print(f"model: {answer['model']}", markup=False, soft_wrap=True)
+    fills: list[Filled] = answer["answers"]
+    for one in fills:
+        title = one.prompt if not one.mask else f"  mask {one.mask + 1}"
+        console.print(title, style="bold", markup=False, soft_wrap=True)
+        for rank in one.answers:
+            console.print(f"  {rank.score:6.1%}  {rank.token}", markup=False, soft_wrap=True)
+
+
+def show_plugins(registry: Registry, console: Console) -> None:
+    """Print strategies, backends, and the plugins that are broken or disabled."""
+    for title, rows in (
+        ("masking strategies", registry.strategies),
+        ("training backends", registry.backends),
+    ):
+        table = _table(title, "plugin", "summary", "options")
+        for row in rows:
+            options = "\n".join(_options(row.entry.options)) or "-"
+            table.add_row(
+                Text(row.entry.name, style="bold"),
+                Text(str(row.source)),
+                Text(row.entry.summary),
+                Text(options),
+            )
+        console.print(table)
+    if registry.broken:
+        table = _table("broken", "reason")
+        for broken in registry.broken:
+            table.add_row(Text(str(broken.source), style="bold red"), Text(broken.reason))
+        console.print(table)
+    for source in registry.disabled:
+        console.print(f"disabled: {source}", markup=False)
+
+
+def _options(options: type[Options]) -> list[str]:
+    return [f"{name} = {field.default!r}" for name, field in options.model_fields.items()]
+
+
+def _registry(registry: Registry) -> dict[str, Any]:
+    def rows(registered: Any) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": one.entry.name,
+                "summary": one.entry.summary,
+                **asdict(one.source),
+                "options": one.entry.options.model_json_schema().get("properties", {}),
+            }
+            for one in registered
+        ]
+
+    return {
+        "strategies": rows(registry.strategies),
+        "backends": rows(registry.backends),
+        "broken": [{**asdict(one.source), "reason": one.reason} for one in registry.broken],
+        "disabled": [asdict(one) for one in registry.disabled],
+    }

@@ -1,0 +1,113 @@
+"""The run folder: built beside its place and renamed into it, whole or not at all (RUN-003)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from mlmref.errors import OutputError
+
+RUNS = Path("runs")
+"""Where a run without ``--output`` puts its folder."""
+
+
+class RunFolder:
+    """A context in which ``building`` is a folder to write to; :meth:`finish` puts it in place.
+
+    Args:
+        wanted: the folder as the user gave it, or ``None`` for a new one under ``runs/``.
+        label: what the name of a new one ends with.
+
+    Attributes:
+        place: where the folder will be.
+        building: where it is until then; gone afterwards, whatever happens.
+
+    Raises:
+        OutputError: the folder holds something, another run is writing to it, or nothing can
+            be written there.
+    """
+
+    def __init__(self, wanted: str | None, label: str) -> None:
+        self._wanted = None if wanted is None else Path(wanted).expanduser()
+        self._label = label
+
+    def __enter__(self) -> RunFolder:
+        parent = RUNS if self._wanted is None else self._wanted.absolute().parent
+        try:
+            self._made_parent = not parent.exists()
+            parent.mkdir(parents=True, exist_ok=True)
+            self.place, self._lock = self._claim(parent)
+            self.building = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.", dir=parent))
+            self.building.chmod(0o755)
+        except OSError as error:
+            raise OutputError(
+                f"nothing can be written there ({error.strerror})",
+                where=str(self._wanted or parent),
+                hint="choose another folder with --output",
+            ) from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        shutil.rmtree(self.building, ignore_errors=True)
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+        parent = self.place.parent
+        if self._made_parent and not any(parent.iterdir()):
+            parent.rmdir()
+
+    def finish(self) -> Path:
+        """Flush everything to the disk and rename the folder into its place."""
+        for file in sorted(self.building.rglob("*")):
+            _flush(file)
+        _flush(self.building)
+        self.building.rename(self.place)
+        _flush(self.place.parent)
+        return self.place
+
+    def _claim(self, parent: Path) -> tuple[Path, FileLock]:
+        if self._wanted is not None:
+            return self._wanted, self._take(self._wanted)
+        number = 1
+        while True:
+            taken = {file.name[:3] for file in parent.iterdir()}
+            if f"{number:03}" not in taken:
+                place = parent / f"{number:03}-{self._label}"
+                try:
+                    return place, self._take(place)
+                except OutputError:
+                    pass  # another run has just taken the number
+            number += 1
+
+    def _take(self, place: Path) -> FileLock:
+        lock = FileLock(place.parent / f".{place.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise OutputError("another run is writing to it", where=str(place)) from None
+        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+            lock.release()
+            Path(lock.lock_file).unlink(missing_ok=True)
+            raise OutputError(
+                "there is something already, and it stays as it is",
+                where=str(place),
+                hint="choose a new folder with --output, or remove that one",
+            )
+        return lock
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
