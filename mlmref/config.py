@@ -32,13 +32,13 @@ class ModelConfig(Section):
         name: ``embedded`` for the checkpoint that ships, a folder, or a name on the hub.
         revision: branch, tag or commit on the hub.
         trust_remote_code: run code that comes with the model; only if you trust its author.
-        dropout: sets every dropout rate of the model; ``None`` keeps the checkpoint's.
+        dropout: sets every dropout rate of the model; ``checkpoint`` keeps its own.
     """
 
     name: str = Field(default="embedded", min_length=1)
     revision: str | None = None
     trust_remote_code: bool = False
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | Literal["checkpoint"] = "checkpoint"
 
 
 class CorpusConfig(Section):

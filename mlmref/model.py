@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib import resources
+from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ class LoadedModel:
         tokenizer: a fast tokenizer with a mask token.
         name: as the user gave it.
         revision: the commit on the hub, if it came from there.
-        digest: SHA-256 of the weights' files, in hexadecimal.
+        digest: SHA-256 of the weights, in hexadecimal: of the folder's safetensors files one
+            after the other, or of the tensors where the files are in the hub's cache.
         max_length: the most tokens the model reads at once.
     """
 
@@ -70,7 +72,8 @@ def load_model(config: ModelConfig) -> LoadedModel:
     }
     with _Quiet(config.name):
         settings = AutoConfig.from_pretrained(place, **common)
-        _set_dropout(settings, config.dropout)
+        if config.dropout != "checkpoint":
+            _set_dropout(settings, config.dropout)
         tokenizer = AutoTokenizer.from_pretrained(place, **common)
         model, info = AutoModelForMaskedLM.from_pretrained(
             place,
@@ -88,7 +91,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
             hint="give a checkpoint that was pretrained with a masked-language-model head",
         )
     _check_tokenizer(config.name, model, tokenizer)
-    if config.dropout is not None:
+    if config.dropout != "checkpoint":
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = config.dropout
@@ -107,7 +110,7 @@ def _looks_local(place: str) -> bool:
 
 
 class _Quiet:
-    """Turns what Transformers raises while loading into one line of ours."""
+    """Silences the libraries while they load, and turns what they raise into one line."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -120,8 +123,12 @@ class _Quiet:
         self._bars = logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()
+        self._hub = getLogger("huggingface_hub")
+        self._level = self._hub.level
+        self._hub.setLevel("ERROR")  # its retries are no news; the outcome is
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: object) -> None:
+        self._hub.setLevel(self._level)
         self._logging.set_verbosity(self._verbosity)
         if self._bars:
             self._logging.enable_progress_bar()
@@ -151,10 +158,8 @@ def _advice(error: Exception) -> str | None:
     return None
 
 
-def _set_dropout(settings: PretrainedConfig, rate: float | None) -> None:
+def _set_dropout(settings: PretrainedConfig, rate: float) -> None:
     """Set the rates that modules read from the configuration when they are built."""
-    if rate is None:
-        return
     for key, value in settings.to_dict().items():
         if "dropout" in key and isinstance(value, float):
             setattr(settings, key, rate)
@@ -192,7 +197,8 @@ def _digest(place: str, model: PreTrainedModel) -> str:
     files = sorted(Path(place).glob("*.safetensors")) if Path(place).is_dir() else []
     for file in files:
         with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+            while block := stream.read(1 << 20):
+                digest.update(block)
     if not files:
         for key, tensor in sorted(model.state_dict().items()):
             digest.update(json.dumps([key, list(tensor.shape)]).encode())

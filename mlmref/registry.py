@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -126,7 +127,8 @@ def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) ->
     entry, source = registered.entry, registered.source
     owner = f"{entry.name!r} of plugin {source}"
     try:
-        options = entry.options.model_validate(given)
+        # Through JSON, where strict typing still takes a list for a tuple.
+        options = entry.options.model_validate_json(json.dumps(given, default=str), strict=True)
     except ValidationError as error:
         raise explain(error, entry.options, prefix=where, owner=f"{owner} has") from None
     try:

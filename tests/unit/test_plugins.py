@@ -1,0 +1,246 @@
+"""Finding, importing and validating plugins, and what a registry answers (spec/plugins.md)."""
+
+import types
+
+import pytest
+
+from mlmref.contracts import BackendEntry, Options, StrategyEntry
+from mlmref.errors import ConfigError, PluginError
+from mlmref.hookspecs import hookimpl
+from mlmref.plugins import Found, discover, find
+from mlmref.registry import Source, choose
+
+
+class Strategy:
+    """A strategy by shape alone."""
+
+    def propose(self, batch, draws):
+        """Propose nothing."""
+
+
+class SomeOptions(Options):
+    """Options with one field."""
+
+    rate: float = 0.5
+
+
+def entry(name="mine", **changes):
+    """Return a valid entry, changed as asked."""
+    values = {"name": name, "summary": "a summary", "build": lambda options: Strategy()}
+    return StrategyEntry(**(values | changes))
+
+
+def plugin(*entries, hook="mlmref_masking_strategies", arguments=""):
+    """Return a module with one hook that gives ``entries``."""
+    module = types.ModuleType("plugin_module")
+    scope = {"entries": list(entries), "hookimpl": hookimpl}
+    exec(f"@hookimpl\ndef {hook}({arguments}):\n    return entries\n", scope)  # noqa: S102 - a hook by name
+    setattr(module, hook, scope[hook])
+    return module
+
+
+def found(module, distribution="other", name="entry", version="1.0"):
+    """Return a plugin as if an installed distribution had it."""
+
+    def load():
+        if isinstance(module, BaseException):
+            raise module
+        return module
+
+    return Found(Source(distribution, name, version), load)
+
+
+def names(registry):
+    """Return the names of a registry's strategies."""
+    return [one.entry.name for one in registry.strategies]
+
+
+@pytest.mark.clause("PLUG-001")
+def test_the_built_ins_are_found_as_entry_points_of_this_distribution():
+    """token, whole-word, trainer and accelerate come by the same way as anybody's."""
+    sources = {one.source.distribution for one in find()}
+    assert "mlmref" in sources
+    registry = discover()
+    assert {"token", "whole-word"} <= set(names(registry))
+    assert {"trainer", "accelerate"} <= {one.entry.name for one in registry.backends}
+    assert not registry.broken
+
+
+@pytest.mark.clause("PLUG-001")
+def test_the_built_ins_can_be_left_out_like_any_other():
+    """Without the built-in masking plugin there is no strategy 'token'."""
+    registry = discover(disable=["builtin-masking"])
+    assert "token" not in names(registry)
+    with pytest.raises(PluginError, match="builtin-masking.* is disabled"):
+        registry.strategy("token")
+
+
+@pytest.mark.clause("PLUG-002")
+@pytest.mark.parametrize(
+    "error", [ImportError("no module named x"), SystemExit(3), SyntaxError("bad"), ValueError("é")]
+)
+def test_a_plugin_that_cannot_be_imported_is_recorded_and_the_others_work(error):
+    """Whatever an import raises, its owner is named and the next plugin is found."""
+    registry = discover(
+        found=[found(error, "broken-dist", "bad", "2.3"), found(plugin(entry()), "good-dist")]
+    )
+    assert names(registry) == ["mine"]
+    (broken,) = registry.broken
+    assert str(broken.source) == "broken-dist:bad 2.3"
+    assert type(error).__name__ in broken.reason
+    assert "\n" not in broken.reason
+
+
+@pytest.mark.clause("PLUG-002")
+def test_ctrl_c_during_an_import_is_the_users_and_goes_through():
+    """Discovery does not swallow KeyboardInterrupt."""
+    with pytest.raises(KeyboardInterrupt):
+        discover(found=[found(KeyboardInterrupt())])
+
+
+INVALID = [
+    (plugin(hook="mlmref_masking_strategys"), "mlmref_masking_strategys"),
+    (plugin(entry(), arguments="extra"), "extra"),
+    (types.ModuleType("empty"), "implements no hook"),
+    (plugin("token"), "not a StrategyEntry"),
+    (plugin(BackendEntry(name="b", summary="s", build=print)), "not a StrategyEntry"),
+    (plugin(entry(name="Bad Name")), "'Bad Name'"),
+    (plugin(entry(name=3)), "3"),
+    (plugin(entry(summary="")), "summary"),
+    (plugin(entry(summary="two\nlines")), "summary"),
+    (plugin(entry(options=dict)), "subclass of Options"),
+    (plugin(entry(build=None)), "build cannot be called"),
+    (plugin(entry(), entry(name="UPPER")), "UPPER"),
+]
+
+
+@pytest.mark.clause("PLUG-003")
+@pytest.mark.parametrize(("module", "reason"), INVALID, ids=[reason for _, reason in INVALID])
+def test_what_fails_validation_contributes_nothing(module, reason):
+    """A plugin that is not as the hooks say is recorded as broken, whole."""
+    registry = discover(found=[found(module, "bad-dist"), found(plugin(entry("fine")), "good")])
+    assert names(registry) == ["fine"]
+    (broken,) = registry.broken
+    assert reason in broken.reason
+    assert broken.source.distribution == "bad-dist"
+
+
+@pytest.mark.clause("PLUG-003")
+def test_a_hook_that_raises_is_the_plugins_fault():
+    """An exception inside a hook breaks that plugin alone."""
+    module = types.ModuleType("raises")
+
+    @hookimpl
+    def mlmref_masking_strategies():
+        raise RuntimeError("out of cheese")
+
+    module.mlmref_masking_strategies = mlmref_masking_strategies
+    registry = discover(found=[found(module), found(plugin(entry("fine")), "good")])
+    assert names(registry) == ["fine"]
+    assert "out of cheese" in registry.broken[0].reason
+
+
+@pytest.mark.clause("PLUG-004")
+def test_plugins_are_found_in_the_order_of_their_names():
+    """Distribution first, entry point second."""
+    sources = [one.source for one in find()]
+    assert sources == sorted(sources)
+
+
+@pytest.mark.clause("PLUG-005")
+def test_a_name_claimed_twice_is_refused_until_one_is_left_out():
+    """Neither of two owners of a name is taken in silence."""
+    both = [found(plugin(entry("same")), "first"), found(plugin(entry("same")), "second")]
+    with pytest.raises(PluginError, match=r"first:entry 1.0 and second:entry 1.0.*--no-plugin"):
+        discover(found=both).strategy("same")
+    kept = discover(found=both, disable=["first"]).strategy("same")
+    assert kept.source.distribution == "second"
+
+
+@pytest.mark.clause("PLUG-006")
+@pytest.mark.parametrize("name", ["entry", "other", "other:entry"])
+@pytest.mark.parametrize("way", ["argument", "environment"])
+def test_a_plugin_left_out_is_not_imported(monkeypatch, name, way):
+    """By entry point, distribution or both; as an argument or in the environment."""
+    loads = []
+    one = Found(Source("other", "entry", "1.0"), lambda: loads.append(1))
+    if way == "environment":
+        monkeypatch.setenv("MLMREF_NO_PLUGINS", f"something-else,{name}")
+        registry = discover(found=[one])
+    else:
+        registry = discover(found=[one], disable=[name])
+    assert not loads
+    assert [source.entry for source in registry.disabled] == ["entry"]
+
+
+@pytest.mark.clause("PLUG-006")
+def test_leaving_out_what_is_not_there_is_a_slip():
+    """--no-plugin with a misspelt name says so, with the close match."""
+    with pytest.raises(ConfigError, match="did you mean builtin-masking"):
+        discover(disable=["builtin-maskin"])
+
+
+@pytest.mark.clause("PLUG-007")
+def test_a_missing_name_is_answered_with_close_matches_and_broken_plugins():
+    """The answer names what is near and what may have brought it."""
+    registry = discover(found=[found(plugin(entry("span"))), found(OSError("gone"), "spans")])
+    with pytest.raises(PluginError) as caught:
+        registry.strategy("spam")
+    assert "did you mean span?" in str(caught.value)
+    assert "spans:entry 1.0 is broken (OSError: gone)" in str(caught.value)
+    with pytest.raises(PluginError, match="no training backend 'trainer'"):
+        registry.backend("trainer")
+
+
+@pytest.mark.clause("PLUG-008")
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [({"rat": 1.0}, "unknown key 'masking.options.rat'; did you mean rate"), ({"rate": "x"}, "x")],
+)
+def test_bad_options_are_refused_with_their_full_key(given, wrong):
+    """An unknown option and a bad value each name the key."""
+    registered = discover(found=[found(plugin(entry(options=SomeOptions)))]).strategy("mine")
+    with pytest.raises(ConfigError, match="masking.options") as caught:
+        choose(registered, given, "masking.options")
+    assert wrong in str(caught.value)
+
+
+@pytest.mark.clause("PLUG-008")
+def test_options_reach_the_strategy_complete():
+    """What was not given has its default."""
+    seen = []
+    mine = entry(options=SomeOptions, build=lambda options: seen.append(options) or Strategy())
+    chosen = choose(discover(found=[found(plugin(mine))]).strategy("mine"), {}, "here")
+    assert seen == [SomeOptions(rate=0.5)]
+    assert chosen.options == SomeOptions()
+
+
+@pytest.mark.clause("PLUG-008")
+def test_a_strategy_without_options_says_that_it_has_none():
+    """An option given to a strategy that has none names its plugin."""
+    registered = discover(found=[found(plugin(entry()))]).strategy("mine")
+    with pytest.raises(ConfigError, match="'mine' of plugin other:entry 1.0 has no options"):
+        choose(registered, {"rate": 1}, "masking.options")
+
+
+@pytest.mark.clause("PLUG-009")
+@pytest.mark.parametrize("build", [lambda options: 1 / 0, lambda options: object()])
+def test_a_plugin_that_cannot_be_made_is_named(build):
+    """Raising and giving the wrong thing both name entry, distribution and version."""
+    registered = discover(found=[found(plugin(entry(build=build)))]).strategy("mine")
+    with pytest.raises(PluginError, match=r"'mine' of plugin other:entry 1\.0"):
+        choose(registered, {}, "masking.options")
+
+
+@pytest.mark.clause("PLUG-010")
+def test_registries_do_not_affect_each_other():
+    """A plugin given to one registry is not in the next."""
+    assert "mine" in names(discover([plugin(entry("mine"))]))
+    assert "mine" not in names(discover())
+
+
+@pytest.mark.clause("PLUG-010")
+def test_an_object_given_in_python_is_a_plugin_like_any_other():
+    """Notebooks pass a module or an object without installing it."""
+    registry = discover([plugin(entry("mine"))], found=[])
+    assert registry.strategy("mine").source.distribution == "given"
