@@ -107,7 +107,9 @@ class Batch:
         input_ids: int32 ``[B, T]``, the true tokens; ``pad_id`` after a short row's end.
         special: bool ``[B, T]``, true at special tokens and padding.
         words: int32 ``[B, T]``, the word's number within its row, counted from 0; -1 outside
-            words. Special tokens end a word, so words of two documents never join (E02).
+            words, and everywhere for a strategy that does not declare ``needs_words``
+            (MASK-015). Special tokens end a word, so words of two documents never join
+            (MASK-012).
         chunk_ids: int64 ``[B]``, each row's chunk; the key of its draws.
         vocabulary: the tokenizer in plain numbers.
     """

@@ -1,0 +1,159 @@
+"""The masker: asks a strategy for a plan, checks it and applies it.
+
+A strategy proposes and nothing more; inputs and labels are written here alone, so a strategy
+cannot mislabel, touch a position that it did not choose, or leak state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mlmref.contracts import (
+    IGNORE_INDEX,
+    Batch,
+    BoolArray,
+    ChunkRows,
+    Corruption,
+    Int32Array,
+    MaskedRows,
+    MaskingStrategy,
+    StrategyEntry,
+    Vocabulary,
+)
+from mlmref.masking.draws import Draws
+from mlmref.masking.plan import checked_plan, read_only
+
+CORRUPTION_STREAM = "mlmref.corruption"
+REPLACEMENT_STREAM = "mlmref.replacement"
+
+
+def number_words(word_start: BoolArray, special: BoolArray) -> Int32Array:
+    """Give the words of each row their numbers, from 0 (MASK-011, MASK-012, MASK-013).
+
+    A word begins where ``word_start`` says so, at a row's first position and after a special
+    position; so a word that the chunk's edge cuts counts as the part that is there.
+
+    Args:
+        word_start: bool ``[B, T]``.
+        special: bool ``[B, T]``.
+
+    Returns:
+        int32 ``[B, T]``, -1 at special positions.
+    """
+    begins = word_start.copy()
+    begins[:, :1] = True
+    begins[:, 1:] |= special[:, :-1]
+    begins &= ~special
+    words: Int32Array = np.cumsum(begins, axis=1, dtype=np.int32)
+    words -= 1
+    np.copyto(words, np.int32(-1), where=special)
+    return words
+
+
+def corrupt(
+    truth: Int32Array,
+    targets: BoolArray,
+    corruption: Corruption,
+    vocabulary: Vocabulary,
+    draws: Draws,
+) -> Int32Array:
+    """Replace the targets by the mask token, random ordinary tokens, or themselves (MASK-008).
+
+    Each target's fate is drawn independently; random tokens are uniform over
+    ``vocabulary.ordinary_ids`` (MASK-007).
+
+    Returns:
+        A new int32 ``[B, T]``; equal to ``truth`` outside the targets.
+    """
+    flat = np.flatnonzero(targets)
+    read = np.full(len(flat), vocabulary.mask_id, dtype=np.int32)
+    if corruption.random or corruption.keep:
+        rows, positions = np.divmod(flat, max(truth.shape[1], 1))
+        fate = draws.uniform(CORRUPTION_STREAM, at=(rows, positions))
+        # Divided by their sum, which may miss 1 by a rounding, a share of 0 is exactly never
+        # and a share of all exactly always.
+        whole = corruption.mask + corruption.random + corruption.keep
+        kept = fate >= (corruption.mask + corruption.random) / whole
+        swapped = np.flatnonzero((fate >= corruption.mask / whole) & ~kept)
+        np.copyto(read, truth.ravel()[flat], where=kept)
+        if len(swapped):
+            cells = rows[swapped], positions[swapped]
+            drawn = draws.integers(REPLACEMENT_STREAM, len(vocabulary.ordinary_ids), at=cells)
+            read[swapped] = vocabulary.ordinary_ids[drawn]
+    inputs = truth.copy()
+    inputs.reshape(-1)[flat] = read
+    return inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masker:
+    """Masks chunks with one strategy; made once a run and called for every batch.
+
+    A pure function of the rows and the pass: the same chunk gets the same mask in any batch,
+    process or resumed run, and another one in the next pass (MASK-001, MASK-002, MASK-019).
+
+    Attributes:
+        entry: the strategy as it was registered.
+        strategy: the strategy, made from its options.
+        corruption: what the model reads at a target, unless the strategy says so itself.
+        vocabulary: the tokenizer in plain numbers.
+        seed: the run's seed, in ``range(2**64)``.
+        owner: the plugin that brought the strategy, for messages.
+    """
+
+    entry: StrategyEntry
+    strategy: MaskingStrategy
+    corruption: Corruption
+    vocabulary: Vocabulary
+    seed: int
+    owner: str
+    _shown: Vocabulary = field(init=False, repr=False, compare=False)
+    _is_special: BoolArray = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        is_special = np.zeros(self.vocabulary.size, dtype=np.bool_)
+        is_special[self.vocabulary.special_ids] = True
+        object.__setattr__(self, "_is_special", is_special)
+        shown = replace(
+            self.vocabulary,
+            special_ids=read_only(self.vocabulary.special_ids),
+            ordinary_ids=read_only(self.vocabulary.ordinary_ids),
+        )
+        object.__setattr__(self, "_shown", shown)
+
+    def __call__(self, rows: ChunkRows, pass_: int) -> MaskedRows:
+        """Mask some chunks; ``rows`` is not written to (MASK-009).
+
+        Args:
+            rows: the chunks, ``[B, T]``.
+            pass_: the epoch, counted from 0, or ``EVALUATION_PASS``.
+
+        Raises:
+            PluginError: the strategy raised, or its plan breaks a clause (MASK-017).
+        """
+        truth = rows.input_ids
+        present = np.arange(truth.shape[1]) < rows.lengths[:, None]
+        special = self._is_special.take(truth) | ~present
+        words = (
+            number_words(rows.word_start, special)
+            if self.entry.needs_words
+            else np.full(truth.shape, -1, dtype=np.int32)
+        )
+        draws = Draws(seed=self.seed, pass_=pass_, chunk_ids=rows.chunk_ids, width=truth.shape[1])
+        batch = Batch(
+            input_ids=truth,
+            special=special,
+            words=words,
+            chunk_ids=rows.chunk_ids,
+            vocabulary=self._shown,
+        )
+        where = f"masking strategy {self.entry.name!r} of {self.owner}"
+        plan = checked_plan(self.strategy, batch, draws, where)
+        if plan.replacements is None:
+            inputs = corrupt(truth, plan.targets, self.corruption, self.vocabulary, draws)
+        else:
+            inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
+        labels = np.where(plan.targets, truth, np.int32(IGNORE_INDEX))
+        return MaskedRows(input_ids=inputs, labels=labels, attention_mask=present)
