@@ -1,0 +1,144 @@
+"""Tokens are joined and cut into chunks of one size (clauses CHUNK-001 to CHUNK-012).
+
+A chunk is an interval of the stream: three numbers, no tokens. What it holds is looked up when
+it is gathered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mlmref.config import ChunkConfig
+from mlmref.contracts import ChunkRows, Int32Array, Int64Array
+from mlmref.errors import ConfigError, CorpusError
+from mlmref.tokens import Tokens
+
+TUTORIAL_GROUP = 1_000
+"""Documents that the tutorial joins at a time: the default batch of ``datasets.map`` (T09)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chunks:
+    """Some chunks of a stream of documents.
+
+    Attributes:
+        tokens: whose tokens they are.
+        rule: how they were cut.
+        documents: int64 ``[D]``, document numbers, in the order in which they are joined.
+        offsets: int64 ``[D + 1]``, where in the stream each of them begins; last, its end.
+        starts: int64 ``[N]``, where in the stream each chunk begins.
+        lengths: int32 ``[N]``, tokens in each; ``rule.size`` but for padded remainders.
+        ids: int64 ``[N]``, the chunk's number in the whole stream; the key of its masks.
+    """
+
+    tokens: Tokens
+    rule: ChunkConfig
+    documents: Int64Array
+    offsets: Int64Array
+    starts: Int64Array
+    lengths: Int32Array
+    ids: Int64Array
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def select(self, rows: Int64Array) -> Chunks:
+        """Return the chunks of these rows, in this order; they keep their ids (CHUNK-011)."""
+        return replace(
+            self, starts=self.starts[rows], lengths=self.lengths[rows], ids=self.ids[rows]
+        )
+
+    def gather(self, rows: Int64Array) -> ChunkRows:
+        """Look up the tokens of some chunks (CHUNK-009).
+
+        Args:
+            rows: int64 ``[B]``, which of these chunks, in any order, repeated or not.
+
+        Returns:
+            The rows side by side, ``T = rule.size`` wide.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        lengths = self.lengths[rows]
+        within = np.arange(self.rule.size)
+        real = within < lengths[:, None]
+        stream = (self.starts[rows][:, None] + within)[real]
+        nth = np.searchsorted(self.offsets, stream, side="right") - 1
+        numbers = self.documents[nth]
+        positions = self.tokens.offsets[numbers] + (stream - self.offsets[nth])
+
+        input_ids = np.full(real.shape, self.tokens.vocabulary.pad_id, dtype=np.int32)
+        word_start = np.zeros(real.shape, dtype=np.bool_)
+        documents = np.full(real.shape, -1, dtype=np.int64)
+        input_ids[real], word_start[real] = self.tokens.take(positions)
+        documents[real] = numbers
+        return ChunkRows(
+            input_ids=input_ids,
+            word_start=word_start,
+            documents=documents,
+            lengths=lengths,
+            chunk_ids=self.ids[rows],
+        )
+
+
+def chunk(
+    tokens: Tokens,
+    rule: ChunkConfig,
+    *,
+    max_length: int | None = None,
+    documents: Int64Array | None = None,
+) -> Chunks:
+    """Join documents and cut them.
+
+    Args:
+        tokens: the documents.
+        rule: size, scope and what to do with the remainder.
+        max_length: the tokens that the model takes.
+        documents: int64 ``[D]``, which documents to join, in this order; all by default.
+
+    Raises:
+        ConfigError: chunks are longer than the model takes (CHUNK-008).
+        CorpusError: there is not one chunk (CHUNK-007).
+    """
+    if max_length is not None and rule.size > max_length:
+        raise ConfigError(
+            f"chunks of {rule.size:,} tokens are too long for a model that takes {max_length:,}",
+            where="chunks.size",
+            hint=f"use --chunk-size {max_length} or less",
+        )
+    if documents is None:
+        documents = np.arange(len(tokens.offsets) - 1)
+    chunks = cut(tokens, rule, documents)
+    if not len(chunks):
+        total = chunks.offsets[-1]
+        group = f" within {TUTORIAL_GROUP:,} documents" if rule.scope == "tutorial" else ""
+        raise CorpusError(
+            f"the {total:,} tokens there are do not fill one chunk of {rule.size:,}{group}",
+            hint="use --remainder pad or a smaller --chunk-size" if total else None,
+        )
+    return chunks
+
+
+def cut(tokens: Tokens, rule: ChunkConfig, documents: Int64Array) -> Chunks:
+    """Join documents and cut them as :func:`chunk` does, were it to no chunk at all."""
+    offsets = np.append(0, np.cumsum(np.diff(tokens.offsets)[documents]))
+    group = TUTORIAL_GROUP if rule.scope == "tutorial" else max(1, len(documents))
+    edges = np.append(offsets[:-1:group], offsets[-1])
+    whole, rest = np.divmod(np.diff(edges), rule.size)
+    counts = whole + ((rest > 0) & (rule.remainder == "pad"))
+    ends = np.cumsum(counts)
+    ids = np.arange(ends[-1] if len(ends) else 0)
+    groups = np.repeat(np.arange(len(counts)), counts)
+    starts = edges[groups] + (ids - (ends - counts)[groups]) * rule.size
+    return Chunks(
+        tokens=tokens,
+        rule=rule,
+        documents=documents,
+        offsets=offsets,
+        starts=starts,
+        lengths=np.minimum(rule.size, edges[groups + 1] - starts).astype(np.int32),
+        ids=ids,
+    )

@@ -1,0 +1,261 @@
+"""Documents become token ids and word starts (clauses TOK-001 to TOK-014, spec/tokens.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlmref.cache import cached
+from mlmref.contracts import BoolArray, Int32Array, Int64Array, Vocabulary
+from mlmref.errors import ModelError
+from mlmref.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    import datasets
+    import tokenizers
+    from transformers import PreTrainedTokenizerBase
+
+    from mlmref.corpus import Corpus
+
+_STEP = 1  # of what this module writes; a new one makes every cached entry again
+_SCHEMA = pa.schema(
+    {
+        "input_ids": pa.list_(pa.field("item", pa.int32())),
+        # A byte, not Arrow's packed bits: bits cannot be looked up in without unpacking them.
+        "word_start": pa.list_(pa.field("item", pa.uint8())),
+    }
+)
+_BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes some fifty times the room
+_WORD_MARK = "▁"  # SentencePiece's: the first piece of each word begins with it
+
+
+def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+    """Put a tokenizer in plain numbers (TOK-009).
+
+    Raises:
+        ModelError: it is a slow tokenizer, or has no mask or no padding token (TOK-008).
+    """
+    name = tokenizer.name_or_path or None
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{type(tokenizer).__name__} is a slow tokenizer, which cannot tell words",
+            where=name,
+            hint="choose a model that has a tokenizer.json",
+        )
+    for role, token in (("mask", tokenizer.mask_token), ("padding", tokenizer.pad_token)):
+        if token is None:
+            raise ModelError(
+                f"the tokenizer has no {role} token",
+                where=name,
+                hint="choose a model that was trained with masks, such as BERT or RoBERTa",
+            )
+    ids = np.unique(np.fromiter(tokenizer.get_vocab().values(), np.int32))
+    special = np.unique(np.array(tokenizer.all_special_ids, dtype=np.int32))
+    return Vocabulary(
+        # Ids may leave gaps, and then there are fewer of them than the greatest says.
+        size=max(len(tokenizer), int(ids[-1]) + 1),
+        mask_id=tokenizer.mask_token_id,
+        pad_id=tokenizer.pad_token_id,
+        special_ids=special,
+        ordinary_ids=np.setdiff1d(ids, special),
+    )
+
+
+class Tokens:
+    """All documents' tokens, one after the other: the flat token stream.
+
+    Attributes:
+        dataset: ``input_ids: list<int32>`` and ``word_start: list<uint8>``, a row a document.
+        vocabulary: the tokenizer in plain numbers.
+        has_words: whether ``word_start`` tells words (TOK-007).
+        fingerprint: changes with whatever shaped the tokens.
+        offsets: int64 ``[D + 1]``, the position of each document's first token in the stream;
+            last, the number of all tokens.
+    """
+
+    def __init__(
+        self,
+        dataset: datasets.Dataset,
+        vocabulary: Vocabulary,
+        *,
+        has_words: bool,
+        fingerprint: str,
+    ) -> None:
+        self.dataset = dataset
+        self.vocabulary = vocabulary
+        self.has_words = has_words
+        self.fingerprint = fingerprint
+        # One segment a record batch: views of its buffers, which stay where they are (TOK-012).
+        self._ids, lengths = _flat(dataset.data.column("input_ids"))
+        self._starts, _ = _flat(dataset.data.column("word_start"))
+        self.offsets: Int64Array = np.append(0, np.cumsum(lengths, dtype=np.int64))
+        sizes = [len(segment) for segment in self._ids]
+        self._begins: Int64Array = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the file's name, not its content (TOK-014)."""
+        return _tokens, (self.dataset, self.vocabulary, self.has_words, self.fingerprint)
+
+    def take(self, positions: Int64Array) -> tuple[Int32Array, BoolArray]:
+        """Look up tokens by their position in the stream (TOK-013).
+
+        Args:
+            positions: int64, any shape.
+
+        Returns:
+            Token ids (int32) and word starts (bool), both in the shape of ``positions``.
+
+        Raises:
+            IndexError: a position is negative or past the end.
+        """
+        flat = positions.ravel()
+        ids = np.empty(len(flat), dtype=np.int32)
+        starts = np.empty(len(flat), dtype=np.bool_)
+        if len(flat):
+            if flat.min() < 0 or flat.max() >= self.offsets[-1]:
+                raise IndexError(f"a position is not in range({self.offsets[-1]})")
+            segments = np.searchsorted(self._begins, flat, side="right") - 1
+            order = np.argsort(segments, kind="stable")
+            changes = np.flatnonzero(np.diff(segments[order])) + 1
+            for part in np.split(order, changes):  # a part a segment
+                segment = segments[part[0]]
+                within = flat[part] - self._begins[segment]
+                ids[part] = self._ids[segment][within]
+                starts[part] = self._starts[segment][within]
+        return ids.reshape(positions.shape), starts.reshape(positions.shape)
+
+
+def tokenize(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    batch_size: int = 1_000,
+    reporter: Reporter = SILENT,
+) -> Tokens:
+    """Tokenise every document whole, with the tokenizer's special tokens round it (T05).
+
+    Args:
+        corpus: the documents.
+        tokenizer: a fast tokenizer; it is left as it is (TOK-002).
+        batch_size: documents tokenised at a time; changes memory and speed only (TOK-010).
+        reporter: told of each batch.
+
+    Raises:
+        ModelError: see :func:`vocabulary_of`; or the tokenizer has parts written in Python.
+        OutputError: the cache cannot be written.
+    """
+    import tokenizers
+
+    vocabulary = vocabulary_of(tokenizer)
+    backend = _backend(tokenizer)
+    splits = _splits_words(backend)
+    marks = np.zeros(vocabulary.size, dtype=np.bool_)
+    if not splits:
+        marks[_word_marks(tokenizer.get_vocab())] = True
+    special = np.zeros(vocabulary.size, dtype=np.bool_)
+    special[vocabulary.special_ids] = True
+
+    def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
+        with reporter.stage("tokenise", total=len(corpus)) as stage:
+            for texts in _batches(corpus.dataset, batch_size):
+                yield _encode(backend, texts, special, marks)
+                stage.advance(len(texts))
+        return {}
+
+    parts = {
+        "step": _STEP,
+        "corpus": corpus.fingerprint,
+        "tokenizer": hashlib.sha256(backend.to_str().encode()).hexdigest(),
+        "split_special_tokens": backend.encode_special_tokens,
+        "special_ids": vocabulary.special_ids.tolist(),
+        "tokenizers": tokenizers.__version__,
+    }
+    entry = cached("tokens", parts, _SCHEMA, make)
+    return Tokens(
+        entry.dataset, vocabulary, has_words=splits or bool(marks.any()), fingerprint=entry.key
+    )
+
+
+def _tokens(
+    dataset: datasets.Dataset, vocabulary: Vocabulary, has_words: bool, fingerprint: str
+) -> Tokens:
+    return Tokens(dataset, vocabulary, has_words=has_words, fingerprint=fingerprint)
+
+
+def _flat(column: pa.ChunkedArray) -> tuple[list[np.ndarray[Any, Any]], Int64Array]:
+    """Return views of a list column's values, one a record batch, and all rows' lengths."""
+    segments, lengths = [], [np.empty(0, dtype=np.int64)]
+    for rows in column.chunks:
+        offsets = rows.offsets.to_numpy()
+        segments.append(rows.values.to_numpy(zero_copy_only=True)[offsets[0] : offsets[-1]])
+        lengths.append(np.diff(offsets).astype(np.int64))
+    return segments, np.concatenate(lengths)
+
+
+def _backend(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
+    """Copy the Rust tokenizer, without the truncation and padding that it may have on."""
+    from tokenizers import Tokenizer
+
+    try:
+        backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    except Exception as error:
+        raise ModelError(
+            f"the tokenizer cannot be copied ({error})",
+            where=tokenizer.name_or_path or None,
+            hint="choose a tokenizer without parts written in Python",
+        ) from error
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = tokenizer.split_special_tokens
+    return backend
+
+
+def _splits_words(backend: tokenizers.Tokenizer) -> bool:
+    """Probe whether the pre-tokenizer tells one word from the next."""
+    probe = backend.encode("ab cd", add_special_tokens=False)
+    return bool(probe.char_to_word(0) != probe.char_to_word(3))
+
+
+def _word_marks(pieces: dict[str, int]) -> list[int]:
+    """Return the ids of pieces that begin a word, if pieces tell: if none runs across words."""
+    if any(_WORD_MARK in piece.lstrip(_WORD_MARK) for piece in pieces):
+        return []
+    return [number for piece, number in pieces.items() if piece.startswith(_WORD_MARK)]
+
+
+def _batches(dataset: datasets.Dataset, batch_size: int) -> Iterator[list[str]]:
+    """Read the documents, at most so many and about so many bytes at a time."""
+    for rows in dataset.select_columns(["text"]).with_format("arrow").iter(batch_size):
+        for texts in rows.column("text").chunks:
+            sizes = pc.binary_length(texts).to_numpy(zero_copy_only=False)
+            cuts = np.flatnonzero(np.diff(np.cumsum(sizes, dtype=np.int64) // _BATCH_BYTES)) + 1
+            for first, end in zip([0, *cuts], [*cuts, len(texts)], strict=True):
+                yield texts[first:end].to_pylist()
+
+
+def _encode(
+    backend: tokenizers.Tokenizer, texts: list[str], special: BoolArray, marks: BoolArray
+) -> pa.RecordBatch:
+    """Tokenise some documents (TOK-003) and tell where words begin (TOK-004 to TOK-006)."""
+    encodings = backend.encode_batch(texts)
+    offsets = np.zeros(len(texts) + 1, dtype=np.int32)
+    np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])
+    ids = np.fromiter(
+        chain.from_iterable(encoding.ids for encoding in encodings), np.int32, offsets[-1]
+    )
+    # Tokens that belong to no word have None, here nan, which differs from everything.
+    words = np.fromiter(
+        chain.from_iterable(encoding.word_ids for encoding in encodings), np.float64, offsets[-1]
+    )
+    outside = special[ids]
+    starts = outside | marks[ids]
+    starts[1:] |= (words[1:] != words[:-1]) | outside[:-1]
+    starts[offsets[:-1][np.diff(offsets) > 0]] = True
+    lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
+    return pa.record_batch(list(lists), schema=_SCHEMA)

