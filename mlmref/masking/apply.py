@@ -43,10 +43,11 @@ def number_words(word_start: BoolArray, special: BoolArray) -> Int32Array:
         int32 ``[B, T]``, -1 at special positions.
     """
     begins = word_start.copy()
+    # Flat, which is quicker: what spills into the next row is set true anyway.
+    begins.reshape(-1)[1:] |= special.reshape(-1)[:-1]
     begins[:, :1] = True
-    begins[:, 1:] |= special[:, :-1]
     begins &= ~special
-    words: Int32Array = np.cumsum(begins, axis=1, dtype=np.int32)
+    words: Int32Array = np.add.accumulate(begins, axis=1, dtype=np.int32)
     words -= 1
     np.copyto(words, np.int32(-1), where=special)
     return words
@@ -67,23 +68,24 @@ def corrupt(
     Returns:
         A new int32 ``[B, T]``; equal to ``truth`` outside the targets.
     """
-    flat = np.flatnonzero(targets)
-    read = np.full(len(flat), vocabulary.mask_id, dtype=np.int32)
+    inputs = truth.copy()
+    np.putmask(inputs, targets, vocabulary.mask_id)
     if corruption.random or corruption.keep:
-        rows, positions = np.divmod(flat, max(truth.shape[1], 1))
-        fate = draws.uniform(CORRUPTION_STREAM, at=(rows, positions))
+        width = truth.shape[1]
+        flat = np.flatnonzero(targets)
+        fate = draws.uniform(CORRUPTION_STREAM, at=np.divmod(flat, width))
         # Divided by their sum, which may miss 1 by a rounding, a share of 0 is exactly never
         # and a share of all exactly always.
         whole = corruption.mask + corruption.random + corruption.keep
-        kept = fate >= (corruption.mask + corruption.random) / whole
-        swapped = np.flatnonzero((fate >= corruption.mask / whole) & ~kept)
-        np.copyto(read, truth.ravel()[flat], where=kept)
-        if len(swapped):
-            cells = rows[swapped], positions[swapped]
-            drawn = draws.integers(REPLACEMENT_STREAM, len(vocabulary.ordinary_ids), at=cells)
-            read[swapped] = vocabulary.ordinary_ids[drawn]
-    inputs = truth.copy()
-    inputs.reshape(-1)[flat] = read
+        random_from = corruption.mask / whole
+        kept_from = (corruption.mask + corruption.random) / whole
+        kept = flat[fate >= kept_from]
+        swapped = flat[(fate >= random_from) & (fate < kept_from)]
+        inputs.reshape(-1)[kept] = truth.reshape(-1)[kept]
+        if corruption.random:
+            ordinary = vocabulary.ordinary_ids
+            drawn = draws.integers(REPLACEMENT_STREAM, len(ordinary), at=np.divmod(swapped, width))
+            inputs.reshape(-1)[swapped] = ordinary[drawn]
     return inputs
 
 
@@ -134,7 +136,7 @@ class Masker:
             PluginError: the strategy raised, or its plan breaks a clause (MASK-017).
         """
         truth = rows.input_ids
-        present = np.arange(truth.shape[1]) < rows.lengths[:, None]
+        present = np.arange(truth.shape[1], dtype=np.int32) < rows.lengths[:, None]
         special = self._is_special.take(truth) | ~present
         words = (
             number_words(rows.word_start, special)
@@ -155,5 +157,6 @@ class Masker:
             inputs = corrupt(truth, plan.targets, self.corruption, self.vocabulary, draws)
         else:
             inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
-        labels = np.where(plan.targets, truth, np.int32(IGNORE_INDEX))
+        labels = np.full(truth.shape, IGNORE_INDEX, dtype=np.int32)
+        np.putmask(labels, plan.targets, truth)
         return MaskedRows(input_ids=inputs, labels=labels, attention_mask=present)

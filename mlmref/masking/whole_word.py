@@ -30,7 +30,7 @@ class WholeWordMasking:
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
         """Draw for the k-th word of a row at the row's position k; there are never more words."""
-        chosen = draws.uniform("whole-word") < self._probability
+        chosen = draws.bernoulli("whole-word", self._probability)
         height, width = chosen.shape
         # One flat look-up is several times as fast as a pair of index arrays. Outside words
         # (-1) it reads the cell before the row's first, which the last line leaves out.

@@ -75,11 +75,12 @@ def test_chosen_cells_equal_the_grid(chunk_ids, width, high, data):
 
 
 @pytest.mark.clause("MASK-027")
-@given(some.seeds, st.integers(1, 2**32))
-def test_ranges_are_kept(seed, high):
-    """Uniform numbers are the bits over 2**32, integers the bits scaled to the range."""
+@given(some.seeds, st.integers(1, 2**32), some.probabilities)
+def test_ranges_are_kept(seed, high, probability):
+    """Every kind of number is the bits over 2**32, compared or scaled."""
     draws = _draws_of(seed, 0, [1, 2], 9)
     bits = draws.bits("s").tolist()
     assert draws.uniform("s").tolist() == [[b / 2**32 for b in row] for row in bits]
     assert draws.integers("s", high).tolist() == [[b * high // 2**32 for b in row] for row in bits]
-    assert (draws.integers("s", high) < high).all()
+    chosen = [[b / 2**32 < probability for b in row] for row in bits]
+    assert draws.bernoulli("s", probability).tolist() == chosen

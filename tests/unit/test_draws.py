@@ -70,6 +70,11 @@ def test_the_ends_of_the_range():
     assert ended.uniform("s").tolist() == [[0.0], [1 - 2.0**-32]]
     assert ended.integers("s", 7).tolist() == [[0], [6]]
     assert ended.integers("s", 2**32).tolist() == [[0], [2**32 - 1]]
+    # Just above and below a draw: the comparison is strict, to the last bit.
+    for probability in (0.0, 2.0**-40, 2.0**-32, 1 - 2.0**-32, 1 - 2.0**-40, 1.0):
+        chosen = ended.bernoulli("s", probability)
+        assert np.array_equal(chosen, ended.uniform("s") < probability)
+        assert chosen.dtype == np.bool_
     assert draws.uniform("s").dtype == np.float64
     assert draws.integers("s", 7).dtype == np.int64
 
@@ -81,6 +86,15 @@ def test_an_impossible_range_is_refused(high):
     draws = Draws(seed=0, pass_=0, chunk_ids=np.arange(2), width=1)
     with pytest.raises(ValueError, match=f"high is {high}, not between"):
         draws.integers("s", high)
+
+
+@pytest.mark.clause("MASK-027")
+@pytest.mark.parametrize("probability", [-1e-9, 1 + 1e-9, float("nan")])
+def test_an_impossible_probability_is_refused(probability):
+    """What is no probability is an error and not the nearest one."""
+    draws = Draws(seed=0, pass_=0, chunk_ids=np.arange(2), width=1)
+    with pytest.raises(ValueError, match="is not between 0 and 1"):
+        draws.bernoulli("s", probability)
 
 
 @pytest.mark.clause("MASK-026")
