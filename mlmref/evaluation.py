@@ -19,7 +19,8 @@ from mlmref.config import EvaluationConfig
 from mlmref.contracts import IGNORE_INDEX, FloatArray, MaskedRows
 from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
-from mlmref.masking import EVALUATION_PASS, Masker
+from mlmref.masking.apply import Masker
+from mlmref.masking.draws import EVALUATION_PASS
 from mlmref.objective import MaskedLMObjective, target_logits
 from mlmref.progress import SILENT, Reporter
 

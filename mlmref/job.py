@@ -15,7 +15,7 @@ from mlmref.config import Config
 from mlmref.contracts import Precision, Steps
 from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
-from mlmref.masking import Masker
+from mlmref.masking.apply import Masker
 from mlmref.objective import MaskedLMObjective
 from mlmref.optimisation import choose_precision, make_optimizer, schedule
 from mlmref.stream import StepPlan, TrainingSteps, loader

@@ -123,8 +123,7 @@ def keeps_logits(model: Any) -> bool:
     if model.base_model is model:
         return False
     device = next(model.parameters()).device
-    tokens = torch.arange(16, device=device).reshape(2, 8) * 7919
-    tokens %= int(model.get_input_embeddings().weight.shape[0])
+    tokens = torch.arange(16, device=device).reshape(2, 8) * 7919 % model.config.vocab_size
     labels = torch.full_like(tokens, IGNORE_INDEX)
     labels[0, 1] = labels[0, 6] = labels[1, 3] = 0
     probe = partial(target_logits, model, tokens, torch.ones_like(tokens), labels)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlmref.config import Config
+from mlmref.errors import ModelError
 from mlmref.plugins import discover
 from mlmref.progress import Reporter
 from mlmref.registry import Chosen, Registry, choose
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from mlmref.clock import Clock
     from mlmref.contracts import BackendEntry, StrategyEntry
     from mlmref.corpus import Corpus
-    from mlmref.masking import Masker
+    from mlmref.masking.apply import Masker
     from mlmref.model import LoadedModel
     from mlmref.objective import MaskedLMObjective
     from mlmref.split import Split
@@ -81,7 +82,7 @@ def prepare(
     from mlmref.chunks import chunk
     from mlmref.corpus import load_corpus
     from mlmref.distributed import state
-    from mlmref.masking import Masker
+    from mlmref.masking.apply import Masker
     from mlmref.model import load_model
     from mlmref.objective import MaskedLMObjective
     from mlmref.split import split
@@ -96,6 +97,12 @@ def prepare(
     with clock("chunk"):
         chunks = chunk(tokens, config.chunks, max_length=loaded.max_length)
         parts = split(chunks, config.split)
+    if strategy.entry.needs_words and not tokens.has_words:
+        raise ModelError(
+            f"its tokenizer does not tell words, which {strategy.entry.name!r} masking needs",
+            where=config.model.name,
+            hint="choose a masking strategy that needs none, such as --masking token",
+        )
     masker = Masker(
         entry=strategy.entry,
         strategy=strategy.made,

@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from mlmref.chunks import Chunks
 from mlmref.contracts import IGNORE_INDEX, Int64Array, MicroBatch, Step
-from mlmref.masking import Draws, Masker
+from mlmref.masking.apply import Masker
+from mlmref.masking.draws import Draws
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,89 @@
+"""Tiny random models of every architecture that Transformers ships as ``*ForMaskedLM``."""
+
+import torch
+from transformers import AutoModelForMaskedLM
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+VOCABULARY = 64
+
+# The names under which architectures keep their sizes.
+SMALL = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "d_model": 32,
+    "dim": 32,
+    "emb_dim": 32,
+    "embedding_size": 32,
+    "embedding_dim": 32,
+    "intermediate_size": 48,
+    "d_inner": 48,
+    "hidden_dim": 48,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "d_ff": 48,
+    "feed_forward_size": 48,
+    "num_hidden_layers": 2,
+    "num_layers": 2,
+    "n_layers": 2,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "num_attention_heads": 4,
+    "n_heads": 4,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "cls_token_id": 0,
+    "eos_token_id": 2,
+    "sep_token_id": 2,
+    "mask_token_id": 3,
+    "mask_index": 3,
+    "pad_index": 1,
+    "bos_index": 0,
+    "eos_index": 2,
+    "unk_index": 3,
+}
+
+# What a family needs beside that to be built, or to be built small.
+OWN = {
+    "modernbert": {"pad_token_id": 1, "global_attn_every_n_layers": 2, "local_attention": 8},
+    "longformer": {"attention_window": [4, 4]},
+    "big_bird": {"attention_type": "original_full"},
+    "convbert": {"embedding_size": 32, "conv_kernel_size": 3},
+    "mobilebert": {"intra_bottleneck_size": 32, "true_hidden_size": 32, "embedding_size": 32},
+    "funnel": {"block_sizes": [1, 1], "block_repeats": [1, 1], "num_decoder_layers": 1, "d_head": 8, "n_head": 4},
+    "nystromformer": {"segment_means_seq_len": 8, "num_landmarks": 4},
+    "tapas": {"type_vocab_sizes": [2, 8, 8, 8, 8, 8, 4]},
+    "esm": {"position_embedding_type": "rotary", "emb_layer_norm_before": False},
+    "squeezebert": {"q_groups": 1, "k_groups": 1, "v_groups": 1, "post_attention_groups": 1, "intermediate_groups": 1, "output_groups": 1},
+    "ibert": {"quant_mode": False},
+    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "xmod": {"languages": ["en"], "default_language": "en"},
+    "luke": {"entity_vocab_size": 8, "entity_emb_size": 8},
+    "roc_bert": {"pronunciation_vocab_size": 8, "shape_vocab_size": 8},
+    "reformer": {
+        "axial_pos_embds": False,
+        "num_hidden_layers": 2,
+        "attn_layers": ["local", "local"],
+        "local_attn_chunk_length": 4,
+        "is_decoder": False,
+        "max_position_embeddings": 64,
+    },
+    "perceiver": {"num_latents": 4, "d_latents": 32, "num_self_attends_per_block": 1},
+    "fnet": {"use_tpu_fourier_optimizations": False},
+}
+
+# ModernVBERT reads images beside text, and its vision tower cannot be built small.
+FAMILIES = tuple(sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - {"modernvbert"}))
+
+
+def tiny_model(family: str, **changes):
+    """Build a tiny random model of a family, or raise what its constructor raises."""
+    torch.manual_seed(0)
+    defaults = CONFIG_MAPPING[family]().to_dict()
+    sizes = {key: value for key, value in SMALL.items() if key in defaults or key == "vocab_size"}
+    config = CONFIG_MAPPING[family](**(sizes | OWN.get(family, {}) | changes))
+    return AutoModelForMaskedLM.from_config(config)
