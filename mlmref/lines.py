@@ -16,7 +16,7 @@ from mlmref.errors import CorpusError
 Advance = Callable[[float], None]
 """Told of the bytes of the file that are done."""
 
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 """Bytes read at once."""
 
 LARGEST = 200_000_000

@@ -21,7 +21,7 @@ from mlmref.errors import CorpusError, MlmrefError
 from mlmref.lines import BLOCK, LARGEST, Advance, limit, pieces
 from mlmref.rows import Rows, arrow_rows, require, require_text
 
-BATCH = 1 << 22
+BATCH = 1 << 20
 """Characters after which rows are passed on."""
 
 
@@ -136,9 +136,9 @@ def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[
             try:
                 row = json.loads(source)
             except (ValueError, RecursionError) as error:
-                raise CorpusError(
-                    f"not JSON ({error})", where=where, hint="put one object on a line"
-                ) from error
+                why = "nested too deep" if isinstance(error, RecursionError) else error
+                hint = "put one object on a line"
+                raise CorpusError(f"not JSON ({why})", where=where, hint=hint) from error
             if not isinstance(row, dict):
                 raise CorpusError("not a JSON object", where=where, hint="put one object on a line")
             require(config.text_column, list(row), where)

@@ -171,7 +171,7 @@ def _integers(label: pa.Array) -> pa.Array:
         text = pc.if_else(pc.match_substring_regex(text, "^-?[0-9]{1,18}$"), text, None)
         return text.cast(pa.int64())
     if pa.types.is_uint64(found):
-        label = pc.if_else(pc.less_equal(label, 2**63 - 1), label, None)
+        label = pc.if_else(pc.less_equal(label, pa.scalar(2**63 - 1, pa.uint64())), label, None)
     if pa.types.is_integer(found) or pa.types.is_boolean(found):
         return label.cast(pa.int64())
     return pa.nulls(len(label), pa.int64())
