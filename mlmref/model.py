@@ -99,7 +99,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
         model=model.eval(),
         tokenizer=tokenizer,
         name=config.name,
-        revision=getattr(settings, "_commit_hash", None),
+        revision=_commit(place, config.revision),
         digest=_digest(place, model),
         max_length=max_length(model, tokenizer),
     )
@@ -189,6 +189,16 @@ def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> in
             offset = 0 if module.padding_idx is None else module.padding_idx + 1
             limits.append(module.num_embeddings - offset)
     return int(min(limits))
+
+
+def _commit(place: str, revision: str | None) -> str | None:
+    """Return the commit that was loaded from the hub; it names the folder in the hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(place).is_dir():
+        return None
+    file = try_to_load_from_cache(place, "config.json", revision=revision)
+    return Path(file).parent.name if isinstance(file, str) else None
 
 
 def _digest(place: str, model: PreTrainedModel) -> str:
