@@ -167,7 +167,7 @@ def _read_parquet(path: Path, config: CorpusConfig, advance: Advance) -> Iterato
             for rows in arrow_rows(batches, config, str(path)):
                 yield rows
                 advance(share * len(rows.text))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None):  # the system's, not Arrow's
             raise
         raise CorpusError(f"damaged parquet file ({error})", where=str(path)) from error
