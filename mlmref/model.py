@@ -1,9 +1,11 @@
-"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 006)."""
+"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 008)."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from logging import getLogger
@@ -70,7 +72,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
         "revision": config.revision,
         "trust_remote_code": config.trust_remote_code,
     }
-    with _Quiet(config.name):
+    with quiet(), _explained(config.name):
         settings = AutoConfig.from_pretrained(place, **common)
         if config.dropout != "checkpoint":
             _set_dropout(settings, config.dropout)
@@ -109,32 +111,34 @@ def _looks_local(place: str) -> bool:
     return place.startswith((".", "/", "~")) or place.count("/") > 1 or Path(place).exists()
 
 
-class _Quiet:
-    """Silences the libraries while they load, and turns what they raise into one line."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the libraries' own bars and warnings while a model is read or written."""
+    from transformers.utils import logging
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    ours: Any = logging  # its functions are not annotated
+    verbosity, bars = ours.get_verbosity(), ours.is_progress_bar_enabled()
+    hub = getLogger("huggingface_hub")
+    level = hub.level
+    ours.set_verbosity_error()
+    ours.disable_progress_bar()
+    hub.setLevel("ERROR")  # its retries are no news; the outcome is
+    try:
+        yield
+    finally:
+        hub.setLevel(level)
+        ours.set_verbosity(verbosity)
+        if bars:
+            ours.enable_progress_bar()
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging
 
-        self._logging: Any = logging
-        self._verbosity = logging.get_verbosity()
-        self._bars = logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        self._hub = getLogger("huggingface_hub")
-        self._level = self._hub.level
-        self._hub.setLevel("ERROR")  # its retries are no news; the outcome is
-
-    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: object) -> None:
-        self._hub.setLevel(self._level)
-        self._logging.set_verbosity(self._verbosity)
-        if self._bars:
-            self._logging.enable_progress_bar()
-        if error is None or not isinstance(error, Exception) or isinstance(error, MemoryError):
-            return
-        raise ModelError(_reason(error), where=self._name, hint=_advice(error)) from error
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what Transformers raises while loading into one line."""
+    try:
+        yield
+    except Exception as error:  # of any kind: the hub, the file, the architecture
+        raise ModelError(_reason(error), where=name, hint=_advice(error)) from error
 
 
 def _reason(error: Exception) -> str:

@@ -157,8 +157,11 @@ def train(
 
 def export(ready: Ready, folder: Path) -> None:
     """Write model and tokenizer as Transformers alone loads them."""
-    ready.loaded.model.save_pretrained(folder)
-    ready.loaded.tokenizer.save_pretrained(folder)
+    from mlmref.model import quiet
+
+    with quiet():
+        ready.loaded.model.save_pretrained(folder)
+        ready.loaded.tokenizer.save_pretrained(folder)
 
 
 def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:

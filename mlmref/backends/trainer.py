@@ -32,6 +32,7 @@ class TrainerBackend:
             max_grad_norm=0.0 if math.isinf(job.max_grad_norm) else job.max_grad_norm,
             fp16=job.precision == "fp16",
             bf16=job.precision == "bf16",
+            use_cpu=next(job.model.parameters()).device.type == "cpu",
             seed=job.seed % 2**32,
             save_strategy="no",
             eval_strategy="no",
@@ -59,7 +60,8 @@ class _StepTrainer(transformers.Trainer):
         super().__init__(
             model=job.model,
             args=arguments,
-            optimizers=(job.optimizer, job.scheduler),
+            # Trainer asks for a LambdaLR and needs no more than step().
+            optimizers=(job.optimizer, job.scheduler),  # type: ignore[arg-type]
             callbacks=[_AfterStep(job)],
         )
         self._steps = steps
@@ -68,7 +70,8 @@ class _StepTrainer(transformers.Trainer):
         """Return the job's steps, which are shared out among ranks already."""
         return self._steps
 
-    def training_step(
+    # What the data loader gives is ours to choose, which Trainer's annotation does not know.
+    def training_step(  # type: ignore[override]
         self, model: nn.Module, inputs: Step, num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Add up the gradients of a step's micro-batches; ranks meet at the last one."""
@@ -86,6 +89,8 @@ class _AfterStep(transformers.TrainerCallback):
     def __init__(self, job: TrainingJob) -> None:
         self._job = job
 
-    def on_log(self, *_: Any, logs: dict[str, Any], **__: Any) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Book the step that was just taken."""
+        logs = kwargs["logs"]
         if "grad_norm" in logs:  # the summary at the end has none
             self._job.after_step(float(logs["grad_norm"]))

@@ -1,0 +1,84 @@
+"""Small training jobs: tokens made by hand, a tiny model, any backend."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from support.maskers import built_in
+from support.models import VOCABULARY, tiny_model
+from support.tokens import tokens_of, vocabulary
+
+from mlmref.chunks import chunk
+from mlmref.config import ChunkConfig, Config, TrainingConfig
+from mlmref.job import Job
+from mlmref.objective import MaskedLMObjective
+
+WORDS = vocabulary(VOCABULARY)
+
+
+def some_chunks(count, size=16, seed=0, pad=False):
+    """Return ``count`` chunks of random tokens in documents of 3 to 40 tokens."""
+    rng = np.random.default_rng(seed)
+    total = count * size - (size // 2 if pad else 0)
+    lengths = []
+    while sum(lengths) < total:
+        lengths.append(min(int(rng.integers(3, 41)), total - sum(lengths)))
+    documents = [[1, *rng.integers(5, VOCABULARY, n - 2).tolist(), 2][:n] for n in lengths]
+    tokens = tokens_of([*documents, [VOCABULARY - 1] * 0])
+    chunks = chunk(tokens, ChunkConfig(size=size, remainder="pad" if pad else "drop"))
+    assert len(chunks) == count
+    return chunks
+
+
+def masker(name="token", **options):
+    """Return a built-in masker over the tiny models' vocabulary."""
+    return built_in(name, words=WORDS, **options)
+
+
+class Booked:
+    """A job together with what it reported."""
+
+    def __init__(
+        self, *, family="bert", chunks=None, masker_=None, seed=42, model=None, **training
+    ):
+        self.model = model or tiny_model(family)
+        self.reports, self.epochs = [], []
+        self.job = Job(
+            objective=MaskedLMObjective(self.model),
+            chunks=chunks if chunks is not None else some_chunks(20),
+            masker=masker_ or masker(),
+            config=Config(seed=seed, training=TrainingConfig(**training)),
+            scratch=Path("scratch-that-nobody-makes"),
+            on_step=self.reports.append,
+            on_epoch=self.epochs.append,
+        )
+
+    def losses(self):
+        """Return the loss of each step."""
+        return [report.loss for report in self.reports]
+
+    def weights(self):
+        """Return all parameters as one flat array."""
+        return np.concatenate(
+            [value.detach().numpy().ravel() for value in self.model.state_dict().values()]
+        )
+
+
+def train_plainly(job):
+    """Train a job with a bare loop: the oracle that backends are held against."""
+    import torch
+
+    for step in job.steps():
+        job.model.train()
+        for micro_batch in step:
+            job.model(**micro_batch)["loss"].backward()
+        norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.max_grad_norm)
+        job.optimizer.step()
+        job.scheduler.step()
+        job.optimizer.zero_grad()
+        job.after_step(float(norm))
+
+
+def finite(values):
+    """Tell whether all values are numbers."""
+    return all(math.isfinite(value) for value in values)
