@@ -205,8 +205,9 @@ def _hub(
     try:
         dataset = datasets.load_dataset(name, subset, split=config.split)
     except Exception as error:  # hub, network and disk raise errors of many kinds
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CorpusError(f"cannot be loaded ({first})", where=where, hint=hint) from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        why = why if len(why) <= 200 else f"{why[:200]} ..."
+        raise CorpusError(f"cannot be loaded ({why})", where=where, hint=hint) from error
     require_text(config.text_column, dataset.features.arrow_schema, where)
     names = [n for n in (config.text_column, config.label_column) if n in dataset.column_names]
     columns = dataset.select_columns(names).with_format("arrow")
@@ -224,7 +225,9 @@ def _hub(
             arrays = {"text": part.text} | ({} if part.label is None else {"label": part.label})
             digest.update(pa.record_batch(arrays).serialize())
     content = [["hub", digest.hexdigest()]]
-    return _kept(content, rows, len(dataset), config, f"{name} (hub)", reporter)
+    return _kept(
+        content, rows, len(dataset), config, f"{where.removeprefix('hub:')} (hub)", reporter
+    )
 
 
 def _kept(
