@@ -1,0 +1,241 @@
+"""The model card of a run folder (clauses PUB-007 to PUB-011)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult
+
+Entries = Sequence[Mapping[str, Any]]
+
+_EMBEDDED = "embedded"
+# What is to be known of the held-out chunks, by how they were chosen (E08).
+_HELD_OUT = {
+    "chunk": """\
+- The held-out chunks were chosen by chunk, so a document may have chunks on both sides, and the
+  figures after training are a little better than they would be on new documents.""",
+    "document": "- The held-out chunks come from documents of their own, of the same corpus.",
+}
+
+
+def model_card(record: Mapping[str, Any]) -> str:
+    """Return the card of an adapted model: Markdown with YAML metadata in front.
+
+    Args:
+        record: what ``record.json`` holds, as it was made or as it was read.
+    """
+    config, corpus, perplexity = record["config"], record["corpus"], record["perplexity"]
+    confidence = config["evaluation"]["confidence"]
+    return f"""---
+{_metadata(record)}
+---
+
+# {_text(_base(record))}, adapted to {_text(_corpus(record))}
+
+A masked language model: {_text(_base(record))}, trained further to predict the masked tokens of
+{corpus["documents"]:,} documents, {_text(_corpus(record))}.
+
+## Use
+
+```python
+from transformers import pipeline
+
+fill_mask = pipeline("fill-mask", model="{config["output"]["push"] or "path/to/this/folder"}")
+print(fill_mask(f"This is a great {{fill_mask.tokenizer.mask_token}}."))
+```
+
+## Figures
+
+{_table(("", "before", "after"), _figures(perplexity, confidence))}
+
+Measured on {corpus["chunks_test"]:,} chunks held out of the corpus, under the same masks before
+and after. Perplexity is the exponential of the mean negative log-likelihood of a masked token;
+its interval is a bootstrap over documents.
+
+The most probable tokens for a mask:
+
+{_table(("prompt", "mask", "before", "after"), _fills(**record["fill_mask"]))}
+
+## How it was made
+
+{_table(("", ""), _settings(record))}
+
+With mlmref and the settings in `config.toml`:
+
+```
+mlmref run --config config.toml
+```
+
+Every figure of the run is in `record.json`.
+
+## Limits
+
+- It predicts masked tokens; any other task needs training of its own.
+- It has learnt what the corpus says, with its errors and prejudices, and may give away what was
+  in it.
+- Its perplexity compares with other models' only under the same tokenizer, masking strategy and
+  text.
+{_HELD_OUT[config["split"]["by"]]}
+"""
+
+
+def _base(record: Mapping[str, Any]) -> str:
+    """Name the base model: in full on the hub, else without its folder (PUB-011)."""
+    name: str = record["model"]["name"]
+    if name == _EMBEDDED:
+        return "mlmref's embedded checkpoint"
+    return name if record["model"]["revision"] else PurePath(name).name
+
+
+def _corpus(record: Mapping[str, Any]) -> str:
+    """Name the corpus, likewise."""
+    name: str = record["corpus"]["name"]
+    return name.removeprefix("hub:") if name.startswith("hub:") else PurePath(name).name
+
+
+def _metadata(record: Mapping[str, Any]) -> str:
+    """Return the YAML that the hub reads; only what is known (PUB-008)."""
+    from huggingface_hub import ModelCardData
+
+    config, name = record["config"], record["corpus"]["name"]
+    if name == "imdb":
+        name = "hub:stanfordnlp/imdb"
+    dataset, _, subset = name[4:].partition(":") if name.startswith("hub:") else ("", "", "")
+    results = [
+        _result(record, when, dataset or "local", subset or None) for when in ("before", "after")
+    ]
+    return ModelCardData(
+        pipeline_tag="fill-mask",
+        library_name="transformers",
+        tags=["mlmref", "masked-lm", "domain-adaptation"],
+        base_model=record["model"]["name"] if record["model"]["revision"] else None,
+        datasets=[dataset] if dataset else None,
+        language="en" if dataset == "stanfordnlp/imdb" else None,
+        license="apache-2.0" if record["model"]["name"] == _EMBEDDED else None,
+        metrics=["perplexity"],
+        model_name=config["output"]["push"] or f"{_base(record)} on {_corpus(record)}",
+        eval_results=results,
+    ).to_yaml()
+
+
+def _result(record: Mapping[str, Any], when: str, dataset: str, subset: str | None) -> EvalResult:
+    from huggingface_hub import EvalResult
+
+    figures, config = record["perplexity"][when], record["config"]
+    return EvalResult(
+        task_type="fill-mask",
+        task_name="Masked language modelling",
+        dataset_type=dataset,
+        dataset_name=_corpus(record),
+        dataset_config=subset,
+        dataset_split=config["corpus"]["split"],
+        metric_type="perplexity",
+        metric_name=f"Perplexity {when} adaptation",
+        metric_value=_figure(figures["value"]),
+        metric_args={
+            "interval": [_figure(figures["low"]), _figure(figures["high"])],
+            "confidence": config["evaluation"]["confidence"],
+            "masking": record["plugins"]["masking"]["name"],
+        },
+    )
+
+
+def _figure(value: object) -> float | str:
+    """Return a number that YAML and JSON both know, or else a word."""
+    number = _number(value)
+    return number if math.isfinite(number) else str(number)
+
+
+def _number(value: Any) -> float:
+    """Read a number, or what the record has for one that JSON does not know."""
+    return math.nan if value is None else float(value)
+
+
+def _show(value: Any) -> str:
+    number = _number(value)
+    return "unknown" if math.isnan(number) else f"{number:,.2f}"
+
+
+def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]]:
+    both = [perplexity["before"], perplexity["after"]]
+    return [
+        ["perplexity", *(_show(one["value"]) for one in both)],
+        [
+            f"{confidence:.0%} interval",
+            *(f"{_show(one['low'])} to {_show(one['high'])}" for one in both),
+        ],
+        ["masked tokens guessed right", *(f"{one['accuracy']:.1%}" for one in both)],
+        ["masked tokens", *(f"{one['targets']:,}" for one in both)],
+    ]
+
+
+def _fills(before: Entries, after: Entries) -> list[list[str]]:
+    """Return a row for each mask of each prompt."""
+    masks = dict.fromkeys((one["prompt"], one["mask"]) for one in before)
+    return [
+        [_text(prompt), str(mask + 1), *(_answers(one, prompt, mask) for one in (before, after))]
+        for prompt, mask in masks
+    ]
+
+
+def _answers(entries: Entries, prompt: str, mask: int) -> str:
+    return ", ".join(
+        f"{_text(one['token'])} ({one['score']:.1%})"
+        for one in entries
+        if (one["prompt"], one["mask"]) == (prompt, mask)
+    )
+
+
+def _settings(record: Mapping[str, Any]) -> list[list[str]]:
+    config, corpus, model = record["config"], record["corpus"], record["model"]
+    training, versions = config["training"], record["versions"]
+    revision = f"revision {model['revision']}, " if model["revision"] else ""
+    dropout = config["model"]["dropout"]
+    rows = {
+        "base model": f"{_text(_base(record))} ({revision}SHA-256 {model['hash']})",
+        "corpus": f"{_text(_corpus(record))}, {corpus['documents']:,} documents, "
+        f"{corpus['tokens']:,} tokens",
+        "chunks": f"{corpus['chunks_train']:,} to train on and {corpus['chunks_test']:,} held out, "
+        f"of {config['chunks']['size']} tokens, split by {config['split']['by']}",
+        "masking": _plugin(record["plugins"]["masking"])
+        + _pairs(config["masking"]["corruption"] or {}),
+        "backend": _plugin(record["plugins"]["backend"]),
+        "training": f"{training['epochs']} epochs, {len(record['loss']):,} steps of "
+        f"{training['accumulation']} x {training['batch_size']} chunks on each device",
+        "optimiser": f"AdamW, learning rate {training['learning_rate']:g}, "
+        f"{training['schedule']} schedule, {training['warmup_steps']} steps of warm-up, "
+        f"weight decay {training['weight_decay']:g}, clipping {training['max_grad_norm']:g}",
+        "precision": training["precision"],
+        "dropout": "the checkpoint's" if dropout == "checkpoint" else f"{dropout:g}",
+        "seed": str(record["seed"]),
+        "took": f"{record['timings']['total_s']:,.0f} s on {versions['device']}",
+        "versions": ", ".join(
+            f"{name} {versions[name]}" for name in ("mlmref", "torch", "transformers", "python")
+        ),
+    }
+    return [list(row) for row in rows.items()]
+
+
+def _plugin(plugin: Mapping[str, Any]) -> str:
+    made_by = f"{plugin['name']} ({plugin['distribution']} {plugin['version']})"
+    return _text(made_by) + _pairs(plugin["options"])
+
+
+def _pairs(options: Mapping[str, Any]) -> str:
+    return "".join(f", {_text(f'{key} {value}')}" for key, value in options.items())
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+
+
+def _text(text: str) -> str:
+    """Escape text so that it shows as it is, in one line (PUB-010)."""
+    line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
+    # What has a meaning in the middle of a line; the rest only has one at its start.
+    return re.sub(r"[\\`*_\[\]<>&|~$:#]|(?<=www)\.", lambda found: f"&#{ord(found[0])};", line)
