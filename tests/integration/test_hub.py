@@ -1,0 +1,323 @@
+"""The hub as its clients see it: publishing, loading by name, and what goes wrong.
+
+Each test runs the real code in a process of its own against the stand-in, since the clients
+read the hub's address when they are imported.
+"""
+
+import doctest
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from support.hub import TOKEN, HubStandIn
+
+from mlmref.errors import ConfigError
+from mlmref.model import embedded_checkpoint
+from mlmref.publish import check_repo_id
+
+PUBLISH = """
+import json, sys
+from pathlib import Path
+from mlmref.errors import MlmrefError
+from mlmref.publish import publish
+folder, repo, private, message = sys.argv[1:]
+try:
+    print(publish(Path(folder), repo, private=private == "True", message=message))
+except MlmrefError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+MODEL_FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+RUN_FILES = MODEL_FILES | {"README.md", "record.json", "metrics.jsonl", "config.toml"}
+PRIVATE_FILES = [
+    "optimizer.pt",
+    "optimizer.safetensors",
+    "pytorch_model.bin",
+    "training_args.bin",
+    "scheduler.pkl",
+    "rng_state.pth",
+    "trainer_state.json",
+    "notes.txt",
+    ".env",
+    "checkpoints/step-10/model.safetensors",
+    "checkpoints/step-10/config.json",
+    "cache/README.md",
+]
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """Make what a run leaves behind, and things that are nobody's business."""
+    folder = tmp_path / "my run"
+    shutil.copytree(embedded_checkpoint(), folder)
+    (folder / "README.md").write_text("---\npipeline_tag: fill-mask\n---\n# A model\n")
+    for name in ("record.json", "metrics.jsonl", "config.toml"):
+        (folder / name).write_text("{}\n")
+    for name in PRIVATE_FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"private")
+    return folder
+
+
+def _publish(hub, folder, repo="tester/tiny", *, private=False, message="A model", **env):
+    done = hub.python(PUBLISH, folder, repo, private, message, **env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _digests(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.clause("PUB-002")
+@pytest.mark.clause("PUB-003")
+@pytest.mark.parametrize("no_xet", ["1", "0"])
+def test_published_model_loads_by_name(run_folder, no_xet):
+    """A published model loads by name and by commit, and nothing private went with it."""
+    with HubStandIn() as hub:
+        url = _publish(hub, run_folder, message="Hello", HF_HUB_DISABLE_XET=no_xet)
+        assert url == f"{hub.url}/tester/tiny"
+        [commit] = hub.commits
+        assert (commit.repo, commit.message) == ("tester/tiny", "Hello")
+        assert set(commit.files) == RUN_FILES
+        for name, content in commit.files.items():
+            assert content == (run_folder / name).read_bytes()
+        done = hub.python(
+            """
+import sys, torch
+from transformers import AutoModelForMaskedLM, AutoTokenizer
+from mlmref.fill import fill
+for revision in ("main", sys.argv[1]):
+    model = AutoModelForMaskedLM.from_pretrained(
+        "tester/tiny", revision=revision, dtype=torch.float32
+    )
+    tokenizer = AutoTokenizer.from_pretrained("tester/tiny", revision=revision)
+    [filled] = fill(model, tokenizer, ["This is a great [MASK]."])
+    print(*(answer.token for answer in filled.answers))
+""",
+            commit.sha,
+        )
+        assert done.stdout.splitlines() == ["man distance point horse time"] * 2, done.stderr
+
+
+@pytest.mark.clause("PUB-005")
+def test_publishing_again_adds_a_commit(run_folder):
+    """A second publication is a second commit; the first can still be had."""
+    with HubStandIn() as hub:
+        _publish(hub, run_folder, message="first")
+        (run_folder / "record.json").write_text('{"epoch": 2}\n')
+        _publish(hub, run_folder, message="second")
+        assert [commit.message for commit in hub.commits] == ["first", "second"]
+        first, second = (hub.files("tester/tiny", commit.sha) for commit in hub.commits)
+        assert first["record.json"] == b"{}\n"
+        assert second["record.json"] == b'{"epoch": 2}\n'
+
+
+@pytest.mark.clause("PUB-005")
+def test_name_without_owner_is_the_users_own(run_folder):
+    """A repository named without its owner belongs to whom the token belongs."""
+    with HubStandIn() as hub:
+        assert _publish(hub, run_folder, "tiny") == f"{hub.url}/tester/tiny"
+        assert hub.commits[0].repo == "tester/tiny"
+
+
+@pytest.mark.clause("PUB-006")
+def test_private_means_private(run_folder):
+    """A repository is private only where asked, and nothing private goes where it is public."""
+    with HubStandIn() as hub:
+        _publish(hub, run_folder, "tester/open")
+        _publish(hub, run_folder, "tester/closed", private=True)
+        _publish(hub, run_folder, "tester/closed", private=True)
+        assert not hub.repositories["models/tester/open"].private
+        assert hub.repositories["models/tester/closed"].private
+        assert len(hub.commits) == 3
+        said = _publish(hub, run_folder, "tester/open", private=True)
+        assert "not published: the repository exists and is public" in said
+        assert said.endswith(f"hf upload tester/open '{run_folder}' --private")
+        assert len(hub.commits) == 3
+
+
+@pytest.mark.clause("PUB-004")
+@pytest.mark.parametrize(
+    ("repo", "env", "refuse", "why"),
+    [
+        ("tester/tiny", {"HF_TOKEN": ""}, {}, "no token; the result"),
+        ("tester/tiny", {"HF_TOKEN": "stale"}, {}, "the hub does not accept the token (401)"),
+        ("other/tiny", {}, {}, "the token may not write there (403)"),
+        ("tester/tiny", {}, {"commit": 404}, "the hub has nothing there for this token (404)"),
+        ("tester/tiny", {}, {"create": 503}, "the hub answers 503"),
+        ("tester/tiny", {"HF_HUB_OFFLINE": "1"}, {}, "the hub cannot be reached or used (Cannot"),
+        ("tester//tiny", {}, {}, "the hub cannot be reached or used (Repo id must"),
+    ],
+)
+def test_failure_to_publish_loses_nothing(run_folder, repo, env, refuse, why):
+    """A failure gives one line with the reason and the way on; the folder is as it was."""
+    before = _digests(run_folder)
+    with HubStandIn(refuse=refuse) as hub:
+        said = _publish(hub, run_folder, repo, **env)
+        assert hub.commits == []
+    assert said.startswith(f"OutputError: repository {repo!r}: not published: {why}")
+    assert f"; the result is safe in {run_folder}; " in said
+    assert said.endswith(f", then: hf upload {repo} '{run_folder}'")
+    assert "\n" not in said
+    assert _digests(run_folder) == before
+
+
+@pytest.mark.clause("PUB-004")
+def test_repository_of_somebody_else(run_folder):
+    """A repository that exists and belongs to another is left alone."""
+    with HubStandIn(models={"other/tiny": embedded_checkpoint()}) as hub:
+        said = _publish(hub, run_folder, "other/tiny")
+        assert "not published: the token may not write there (403)" in said
+        assert set(hub.files("other/tiny")) == MODEL_FILES
+
+
+@pytest.mark.clause("PUB-004")
+def test_dead_hub(run_folder):
+    """A hub that does not answer gives the same one line."""
+    with HubStandIn() as hub:
+        hub.stop()
+        said = _publish(hub, run_folder)
+    assert "not published: the hub cannot be reached or used (" in said
+    assert "refused" in said
+    assert "\n" not in said
+
+
+@pytest.mark.clause("PUB-001")
+@pytest.mark.parametrize(
+    "repo", ["", "a/b/c", "models/me/x", "me/x y", "me/.x", "x.git", "a--b", "a..b", "x" * 97, "ä"]
+)
+def test_impossible_name(repo):
+    """A name that the hub cannot accept is a configuration error, in one line."""
+    with pytest.raises(ConfigError) as caught:
+        check_repo_id(repo)
+    assert str(caught.value).startswith(f"repository {repo!r}: no name for the hub; give ")
+
+
+@pytest.mark.clause("PUB-001")
+@pytest.mark.parametrize("repo", ["x", "me/tiny-imdb", "Me_2/x.y", "x" * 96])
+def test_possible_name(repo):
+    """A name that the hub could accept passes, without asking the hub."""
+    check_repo_id(repo)
+
+
+@pytest.mark.clause("PUB-001")
+def test_examples_of_the_specification():
+    """The examples in spec/publish.md print what they say."""
+    spec = Path(__file__).parents[2] / "spec" / "publish.md"
+    assert doctest.testfile(str(spec), module_relative=False).failed == 0
+
+
+# --- loading, which other stations promise; here because the stand-in must serve it ------------
+
+LOAD = """
+import sys
+from mlmref.config import CorpusConfig, ModelConfig
+from mlmref.corpus import load_corpus
+from mlmref.errors import MlmrefError
+from mlmref.model import load_model
+for request in sys.argv[1:]:
+    kind, name, where = request.split()
+    try:
+        if kind == "model":
+            loaded = load_model(ModelConfig(name=name, revision=where))
+            print(loaded.revision, sum(p.numel() for p in loaded.model.parameters()))
+        else:
+            print(load_corpus(CorpusConfig(name=name, split=where)).dataset["text"][:])
+    except MlmrefError as error:
+        print(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.fixture(scope="module")
+def library():
+    """Serve a model without an owner's name and data sets with several configurations."""
+    rows = [{"text": f"Review {number}.", "label": number % 2} for number in range(4)]
+    with HubStandIn(
+        models={"distilbert-base-uncased": embedded_checkpoint()},
+        datasets={
+            "stanfordnlp/imdb:plain_text": {"train": rows, "test": rows[:1]},
+            "org/two:a": {"train": [{"text": "from a"}]},
+            "org/two:b": {"train": [{"text": "from b"}], "other": [{"text": "other b"}]},
+        },
+    ) as hub:
+        yield hub
+
+
+def _load(hub, *requests, code=LOAD, **env):
+    done = hub.python(code, *requests, **env)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(requests)
+    return lines
+
+
+@pytest.mark.clause("PUB-003")
+@pytest.mark.clause("MODEL-008")
+def test_model_by_a_name_without_owner(library):
+    """One of the hub's oldest names, without an owner, loads, and tells the commit it came from."""
+    [sha] = library.repositories["models/distilbert-base-uncased"].commits
+    requests = [f"model distilbert-base-uncased {revision}" for revision in ("main", sha)]
+    assert _load(library, *requests) == [f"{sha} 4416698"] * 2
+
+
+@pytest.mark.clause("CORP-003")
+@pytest.mark.clause("CORP-004")
+def test_corpus_from_the_hub(library, tmp_path):
+    """A data set on the hub is a corpus, by name, configuration and split."""
+    assert _load(
+        library,
+        "corpus hub:stanfordnlp/imdb test",
+        "corpus hub:stanfordnlp/imdb:plain_text train",
+        "corpus hub:org/two:b train",
+        "corpus hub:org/two:b other",
+        "corpus imdb test",
+        MLMREF_CACHE=str(tmp_path),
+    ) == [
+        "['Review 0.']",
+        "['Review 0.', 'Review 1.', 'Review 2.', 'Review 3.']",
+        "['from b']",
+        "['other b']",
+        "['Review 0.']",
+    ]
+
+
+@pytest.mark.clause("CORP-004")
+@pytest.mark.clause("MODEL-004")
+@pytest.mark.parametrize("token", [TOKEN, "stale"])
+def test_what_the_hub_does_not_have(library, token, tmp_path):
+    """What is not there, or not for this token, gives one line."""
+    said = _load(
+        library,
+        "model org/absent main",
+        "model distilbert-base-uncased nowhere",
+        "corpus hub:org/absent train",
+        MLMREF_CACHE=str(tmp_path),
+        HF_TOKEN=token,
+    )
+    assert [line.split(": ")[0] for line in said] == ["ModelError", "ModelError", "CorpusError"]
+    assert "org/absent" in said[0]
+    assert "org/absent" in said[2]
+
+
+@pytest.mark.clause("CORP-004")
+@pytest.mark.clause("MODEL-004")
+def test_loading_from_a_dead_hub(tmp_path):
+    """A hub that does not answer gives one line."""
+    # The clients try for half a minute; the test need not wait with them.
+    impatient = "import time; time.sleep = lambda _: None" + LOAD
+    with HubStandIn() as hub:
+        hub.stop()
+        said = _load(
+            hub,
+            "model org/x main",
+            "corpus hub:org/x train",
+            code=impatient,
+            MLMREF_CACHE=str(tmp_path),
+        )
+    assert [line.split(": ")[0] for line in said] == ["ModelError", "CorpusError"]
