@@ -483,12 +483,12 @@ def test_answers_do_not_depend_on_the_company(prompts, room):
 
 @pytest.mark.clause("FILL-013")
 def test_batches_keep_to_their_room(monkeypatch):
-    """A forward holds no more logits than there is room for."""
+    """A forward holds no more logits than there is room for, and as many as that allows."""
     model, tokens = _tiny("wordpiece")
     sizes = []
     model.register_forward_hook(lambda _m, _i, output: sizes.append(output.logits.numel()))
     monkeypatch.setattr(mlmref.fill, "_LOGITS_AT_ONCE", 3 * 5 * len(tokens))
-    fill(model, tokens, ["a film {mask}"] * 7 + ["{mask}"])
+    fill(model, tokens, ["a film {mask}"] * 5 + ["{mask}"] + ["a film {mask}"] * 2)
     assert sorted(sizes) == [n * len(tokens) for n in (3, 5, 15, 15)]
 
 
