@@ -126,11 +126,11 @@ def cut(tokens: Tokens, rule: ChunkConfig, documents: Int64Array) -> Chunks:
     """Join documents and cut them as :func:`chunk` does, were it to no chunk at all."""
     offsets = np.append(0, np.cumsum(np.diff(tokens.offsets)[documents]))
     group = TUTORIAL_GROUP if rule.scope == "tutorial" else max(1, len(documents))
-    edges = np.append(offsets[:-1:group], offsets[-1])
+    edges = np.append(offsets[::group], offsets[-1])
     whole, rest = np.divmod(np.diff(edges), rule.size)
     counts = whole + ((rest > 0) & (rule.remainder == "pad"))
     ends = np.cumsum(counts)
-    ids = np.arange(ends[-1] if len(ends) else 0)
+    ids = np.arange(ends[-1])
     groups = np.repeat(np.arange(len(counts)), counts)
     starts = edges[groups] + (ids - (ends - counts)[groups]) * rule.size
     return Chunks(

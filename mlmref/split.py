@@ -55,10 +55,11 @@ def _by_document(
     elif isinstance(rule.train_size, float):
         # The ends of documents may cost a share's last chunks: it is of what there is.
         train_size = min(train_size, len(train))
-    if len(test) < test_size or not 0 < train_size <= len(train):
+    if not 0 < train_size <= len(train):  # if test fell short, it took all documents
+        asked = f", not {train_size:,}" if train_size else ""
         raise ConfigError(
-            f"{len(order):,} documents do not give {train_size or 1:,} chunks to train on and "
-            f"{test_size:,} of other documents to hold out",
+            f"holding out {test_size:,} chunks by document leaves {len(train):,} to "
+            f"train on{asked}",
             where="split",
             hint="use fewer chunks, more documents or --split chunk",
         )

@@ -16,8 +16,9 @@ from mlmref.split import split
 
 def chunks_of(lengths, rule):
     """Return the chunks of documents of these lengths, no two tokens alike."""
-    lengths = [*lengths, *[2 * rule.size] * 4]  # else most rules ask for more than there is
-    return cut(tokens_of(numbered(lengths)), rule, np.arange(len(lengths)))
+    lengths = [5, *lengths, *[2 * rule.size] * 4]  # else most rules ask for more than there is
+    documents = np.arange(1, len(lengths))[::-1]  # neither all of them nor in their own order
+    return cut(tokens_of(numbered(lengths)), rule, documents)
 
 
 def tokens_in(chunks):
@@ -110,8 +111,8 @@ def test_by_document_deals_out_whole_documents(lengths, cutting, rule):
     if isinstance(wanted, float):
         wanted = int(np.ceil(wanted * len(chunks)))
 
-    def side(documents):
-        return cut(chunks.tokens, cutting, np.sort(documents))
+    def side(nth):
+        return cut(chunks.tokens, cutting, chunks.documents[np.sort(nth)])
 
     order = np.random.default_rng(rule.seed).permutation(len(chunks.documents))
     enough = (k for k in range(len(order) + 1) if len(side(order[:k])) >= wanted)

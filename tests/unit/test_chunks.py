@@ -67,11 +67,10 @@ def test_the_tutorial_loses_a_remainder_for_each_map_batch(monkeypatch):
 
 @pytest.mark.clause("CHUNK-006")
 def test_a_group_is_a_thousand_documents():
-    """Of 1,001 documents of three tokens, the last begins a chunk of its own: one of two."""
-    tokens = tokens_of([[10, 11, 12]] * 1001)
-    tutorial = chunk(tokens, ChunkConfig(size=2, scope="tutorial"))
-    assert tutorial.starts[-2:].tolist() == [2998, 3000]
-    assert len(chunk(tokens, ChunkConfig(size=2))) == 1501 == len(tutorial)
+    """2,500 documents of one token are three groups, each cut on its own."""
+    rule = ChunkConfig(size=600, scope="tutorial", remainder="pad")
+    chunks = chunk(tokens_of([[10]] * 2500), rule)
+    assert chunks.lengths.tolist() == [600, 400, 600, 400, 500]
 
 
 @pytest.mark.clause("CHUNK-007")
