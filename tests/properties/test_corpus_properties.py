@@ -233,6 +233,43 @@ def test_texts_in_memory_are_the_corpus_of_a_file(texts, labelled):
 
 @pytest.mark.clause("CORP-020")
 @given(
+    texts=drawn.documents.map(lambda some: [text.replace("\r", " ") for text in some]),
+    fault=st.sampled_from(["txt NUL", "txt byte", "csv NUL", "csv byte", "csv cells", "jsonl key"]),
+    block=drawn.blocks,
+    batch=drawn.blocks,
+)
+def test_damage_is_named_with_its_line(texts, fault, block, batch):
+    """A fault after any documents is named with the line that its row begins on, and its byte."""
+    kind, what = fault.split()
+    if kind == "txt":
+        texts = [text.replace("\n", " ") for text in texts]
+    before = {
+        "txt": lambda: "".join(text + "\n" for text in texts).encode(),
+        "csv": lambda: cells(texts, line_end="\n"),
+        "jsonl": lambda: json_lines(texts),
+    }[kind]()
+    bad = {
+        "NUL": b"0,a\0b\n",
+        "byte": b"0,a\xffb\n",
+        "cells": b"x\n",
+        "key": b'{"txt": "x"}\n',
+    }[what]
+    line = before.count(b"\n") + 1
+    said = {
+        "NUL": f"line {line}: NUL character",
+        "byte": f"line {line}: not UTF-8 at byte {len(before) + 3};",
+        "cells": f"line {line}: 1 cells where the header has 2",
+        "key": f"line {line}: no column 'text'",
+    }[what]
+    with folder() as here, small_blocks(block, batch):
+        path = write(here / f"a.{kind}", before + bad)
+        with pytest.raises(CorpusError) as caught:
+            load_corpus(CorpusConfig(name=str(path)))
+    assert str(caught.value).startswith(f"{path}, {said}")
+
+
+@pytest.mark.clause("CORP-020")
+@given(
     kind=st.sampled_from(readers.KINDS),
     content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode),
     head=st.sampled_from(

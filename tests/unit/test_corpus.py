@@ -388,6 +388,14 @@ def test_files_from_windows_hold_the_same_text(tmp_path, kind):
     assert load(write(tmp_path / f"b.{kind}", marked)).dataset[:] == plain.dataset[:]
 
 
+@pytest.mark.clause("CORP-010")
+def test_a_mark_within_a_file_is_text(tmp_path, monkeypatch):
+    """Only the first character of a file can be a byte-order mark."""
+    monkeypatch.setattr(lines, "BLOCK", 2)
+    path = write(tmp_path / "a.txt", "\ufeff\ufeffa\n\ufeffb\n")
+    assert texts(load(path)) == ["\ufeffa", "\ufeffb"]
+
+
 # --- labels, limit -------------------------------------------------------------------------------
 
 
@@ -524,8 +532,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch, 
 
 @pytest.mark.clause("CORP-023")
 @pytest.mark.parametrize("kind", ["txt", "txt.gz", "csv", "jsonl", "parquet"])
-def test_progress_comes_to_the_total(tmp_path, kind):
+def test_progress_comes_to_the_total(tmp_path, monkeypatch, kind):
     """Both stages end with all bytes of all files done."""
+    monkeypatch.setattr(lines, "BLOCK", 10)
     content = {
         "txt": "\n".join(TEXTS),
         "csv": cells(TEXTS),
