@@ -173,7 +173,7 @@ def _check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTok
     from mlmref.tokens import vocabulary_of
 
     vocabulary_of(tokenizer)
-    rows = model.get_input_embeddings().num_embeddings
+    rows: Any = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise ModelError(
             f"the tokenizer has {len(tokenizer):,} tokens and the model {rows:,} rows for them",

@@ -19,8 +19,8 @@ from mlmref.resolve import to_toml
 
 if TYPE_CHECKING:
     from mlmref.fill import Filled
-    from mlmref.registry import Chosen
     from mlmref.prepare import Plugins, Ready
+    from mlmref.registry import Chosen
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "numpy", "pyarrow")
 

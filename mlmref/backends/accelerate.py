@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import accelerate
+from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device
 
 from mlmref.contracts import Options, TrainingJob
@@ -18,6 +19,8 @@ class AccelerateBackend:
 
     def train(self, job: TrainingJob) -> None:
         """Train ``job.model`` in place through every step of the job."""
+        # A process may run several jobs, and Accelerate would hold on to the first's precision.
+        AcceleratorState._reset_state()
         accelerator = accelerate.Accelerator(
             mixed_precision="no" if job.precision == "fp32" else job.precision
         )

@@ -60,7 +60,7 @@ OWN = {
         "d_head": 8,
         "n_head": 4,
     },
-    "nystromformer": {"segment_means_seq_len": 8, "num_landmarks": 4},
+    "nystromformer": {"segment_means_seq_len": 8, "num_landmarks": 8},
     "tapas": {"type_vocab_sizes": [2, 8, 8, 8, 8, 8, 4]},
     "esm": {"position_embedding_type": "rotary", "emb_layer_norm_before": False},
     "squeezebert": {

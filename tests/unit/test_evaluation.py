@@ -1,0 +1,195 @@
+"""Perplexity, its interval and the tutorial's estimator (spec/evaluation.md)."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from support.jobs import masker, some_chunks
+from support.models import VOCABULARY, tiny_model
+from torch.nn import functional as F
+
+from mlmref.config import EvaluationConfig
+from mlmref.contracts import IGNORE_INDEX
+from mlmref.errors import MlmrefError
+from mlmref.evaluation import Evaluation, evaluate
+from mlmref.masking.draws import EVALUATION_PASS
+from mlmref.objective import MaskedLMObjective
+
+CHUNKS = some_chunks(150, pad=True)
+OBJECTIVE = MaskedLMObjective(tiny_model("bert").eval())
+
+
+def by_hand(chunks=CHUNKS, batch_size=64):
+    """Return each target's loss, chunk and document, from all logits of one chunk at a time."""
+    losses, owners, documents = [], [], []
+    for number in range(len(chunks)):
+        rows = chunks.gather(np.array([number]))
+        masked = masker()(rows, EVALUATION_PASS)
+        with torch.no_grad():
+            logits = OBJECTIVE.model(
+                input_ids=torch.from_numpy(masked.input_ids).long(),
+                attention_mask=torch.from_numpy(masked.attention_mask).long(),
+            ).logits[0]
+        for position in np.nonzero(masked.labels[0] != IGNORE_INDEX)[0]:
+            label = torch.tensor(int(masked.labels[0, position]))
+            losses.append(F.cross_entropy(logits[position], label).item())
+            owners.append(number)
+            documents.append(int(rows.documents[0, position]))
+    return np.array(losses), np.array(owners), np.array(documents)
+
+
+@pytest.mark.clause("EVAL-001")
+@pytest.mark.clause("EVAL-004")
+def test_perplexity_is_that_of_each_target_counted_by_hand():
+    """One chunk and one target at a time gives the same sums, by chunk and by document."""
+    losses, owners, documents = by_hand()
+    measured = evaluate(OBJECTIVE, CHUNKS, masker())
+    assert measured.targets == len(losses)
+    assert measured.perplexity == pytest.approx(np.exp(losses.mean()), rel=1e-6)
+    assert measured.chunk_nll == pytest.approx(np.bincount(owners, losses, len(CHUNKS)), rel=1e-5)
+    sums = np.bincount(documents, losses)
+    assert measured.document_nll == pytest.approx(sums[np.bincount(documents) > 0], rel=1e-5)
+    assert measured.document_targets.sum() == len(losses)
+
+
+@pytest.mark.clause("EVAL-002")
+@pytest.mark.parametrize("batch_size", [1, 7, 149, 1000])
+def test_the_batch_size_does_not_matter(batch_size):
+    """1, 7, one short of all, and more than all give the perplexity of 64 to 1e-6."""
+    expected = evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=64)
+    measured = evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=batch_size)
+    assert measured.perplexity == pytest.approx(expected.perplexity, rel=1e-6)
+    assert measured.targets == expected.targets
+    assert measured.correct == expected.correct
+    assert measured.tutorial_estimate == pytest.approx(expected.tutorial_estimate, rel=1e-6)
+
+
+@pytest.mark.clause("EVAL-002")
+def test_a_mean_of_batch_means_moves_with_the_batch_size():
+    """E09: the tutorial's estimator at two batch sizes differs by more than 1e-6."""
+    losses, owners, _ = by_hand()
+    figures = []
+    for size in (7, 64):
+        means = [losses[owners // size == batch].mean() for batch in np.unique(owners // size)]
+        figures.append(np.exp(np.mean(means)))
+    assert abs(figures[0] / figures[1] - 1) > 1e-6
+
+
+@pytest.mark.clause("EVAL-003")
+def test_masks_are_frozen():
+    """Twice the same figures to the last bit; another seed gives other masks."""
+    first, again = (evaluate(OBJECTIVE, CHUNKS, masker()) for _ in range(2))
+    assert np.array_equal(first.chunk_nll, again.chunk_nll)
+    other = evaluate(OBJECTIVE, CHUNKS, masker(seed=43))
+    assert not np.array_equal(first.chunk_targets, other.chunk_targets)
+
+
+def made(chunk_nll, chunk_targets, document_nll=None, document_targets=None):
+    """Return an evaluation of given sums."""
+    return Evaluation(
+        chunk_nll=np.array(chunk_nll, dtype=float),
+        chunk_targets=np.array(chunk_targets, dtype=float),
+        document_nll=np.array(chunk_nll if document_nll is None else document_nll, dtype=float),
+        document_targets=np.array(
+            chunk_targets if document_targets is None else document_targets, dtype=float
+        ),
+        correct=0,
+    )
+
+
+@pytest.mark.clause("EVAL-005")
+def test_overflow_is_infinity():
+    """A cross-entropy of 800 nats is an infinite perplexity, estimate and bound."""
+    measured = made([1600.0, 800.0], [2, 1])
+    assert measured.perplexity == float("inf")
+    assert measured.tutorial_estimate == float("inf")
+    assert measured.interval(EvaluationConfig(), 0)[1] == float("inf")
+
+
+@pytest.mark.clause("EVAL-006")
+def test_the_interval_is_that_of_a_plain_bootstrap():
+    """Resampling documents in a loop gives the same bounds to the noise of two bootstraps."""
+    rng = np.random.default_rng(5)
+    targets = rng.integers(1, 30, 200).astype(float)
+    nll = targets * rng.normal(4, 1, 200)
+    low, high = made(nll, targets).interval(EvaluationConfig(resamples=4000), 1)
+    picks = [rng.integers(0, 200, 200) for _ in range(4000)]
+    plain = np.exp([nll[pick].sum() / targets[pick].sum() for pick in picks])
+    # The standard error of a 2.5 % quantile of 4,000 resamples, from its order statistics.
+    for bound, share in ((low, 0.025), (high, 0.975)):
+        spread = 4 * np.sqrt(2 * share * (1 - share) / 4000)
+        inside = np.quantile(plain, [share - min(spread, share), min(1.0, share + spread)])
+        assert inside[0] <= bound <= inside[1]
+    assert low < made(nll, targets).perplexity < high
+
+
+@pytest.mark.clause("EVAL-006")
+def test_documents_and_not_chunks_are_resampled():
+    """Ten chunks of one document say less than ten documents: the interval is wider."""
+    rng = np.random.default_rng(0)
+    level = rng.normal(4, 1, 40)
+    chunks = np.repeat(level, 10) * 20
+    narrow = made(chunks, np.full(400, 20)).interval(EvaluationConfig(), 1)
+    wide = made(chunks, np.full(400, 20), level * 200, np.full(40, 200)).interval(
+        EvaluationConfig(), 1
+    )
+    assert wide[1] - wide[0] > 2 * (narrow[1] - narrow[0])
+
+
+@pytest.mark.clause("EVAL-006")
+def test_a_single_document_has_no_interval():
+    """One document cannot be resampled."""
+    assert np.isnan(made([4.0], [1]).interval(EvaluationConfig(), 0)).all()
+
+
+@pytest.mark.clause("EVAL-007")
+@given(st.lists(st.tuples(st.floats(0, 50), st.integers(1, 40)), min_size=1, max_size=200))
+def test_the_tutorials_estimator_as_the_tutorial_computes_it(chunks):
+    """Each chunk has its batch's mean loss; batches of 64; the mean of all, cut to their number."""
+    nll, targets = np.array(chunks, dtype=float).T
+    repeated = []
+    for begin in range(0, len(chunks), 64):
+        batch = slice(begin, begin + 64)
+        repeated += [nll[batch].sum() / targets[batch].sum()] * 64  # loss.repeat(batch_size)
+    expected = np.exp(np.mean(repeated[: len(chunks)]))
+    assert made(nll, targets).tutorial_estimate == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.clause("EVAL-008")
+def test_nothing_to_measure_is_an_error():
+    """With probability 0 there is no perplexity, and the strategy is named."""
+    with pytest.raises(MlmrefError, match=r"'token': no target.*raise --mlm-probability"):
+        evaluate(OBJECTIVE, CHUNKS, masker(mlm_probability=0.0))
+
+
+@pytest.mark.clause("EVAL-009")
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_changes_nothing(training):
+    """Weights, mode, and the generators of torch, NumPy and Python are as before."""
+    model = tiny_model("bert").train(training)
+    objective = MaskedLMObjective(model)
+    before = [p.clone() for p in model.parameters()]
+    states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002 - the global one
+    evaluate(objective, CHUNKS, masker())
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.random.get_state()[1].tolist() == states[1]  # noqa: NPY002 - the global one
+    assert random.getstate() == states[2]
+    assert all(map(torch.equal, model.parameters(), before))
+    assert model.training is training
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.clause("EVAL-001")
+def test_accuracy_is_the_share_of_first_choices():
+    """A model that always says 7 is right where the true token is 7."""
+    model = tiny_model("bert").eval()
+    with torch.no_grad():
+        model.cls.predictions.bias.zero_()[7] = 1e6
+    measured = evaluate(MaskedLMObjective(model), CHUNKS, masker())
+    labels = masker()(CHUNKS.gather(np.arange(len(CHUNKS))), EVALUATION_PASS).labels
+    assert measured.correct == np.count_nonzero(labels == 7)
+    assert measured.accuracy == measured.correct / measured.targets
+    assert VOCABULARY > 7
