@@ -238,4 +238,4 @@ def _text(text: str) -> str:
     """Escape text so that it shows as it is, in one line (PUB-010)."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
     # What has a meaning in the middle of a line; the rest only has one at its start.
-    return re.sub(r"[\\`*_\[\]<>&|~$:#]|(?<=www)\.", lambda found: f"&#{ord(found[0])};", line)
+    return re.sub(r"[\\`*_[<&|~$:#]|(?<=www)\.", lambda found: f"&#{ord(found[0])};", line)

@@ -101,10 +101,13 @@ def _data(record):
     return ModelCard(model_card(record)).data
 
 
+def _html(card):
+    return MarkdownIt("commonmark", {"html": True}).enable("table").render(ModelCard(card).text)
+
+
 def _cells(card):
     """Return the text of every table cell, as a browser shows it; a tag in one is an error."""
-    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(ModelCard(card).text)
-    rows = re.findall(r"<tr>\n(.*?)</tr>", html, re.DOTALL)
+    rows = re.findall(r"<tr>\n(.*?)</tr>", _html(card), re.DOTALL)
     found = []
     for row in rows:
         inner = re.findall(r"<t[hd]>(.*?)</t[hd]>\n", row, re.DOTALL)
@@ -298,6 +301,11 @@ def test_text_stays_text(text):
     assert [shown, "1", f"{shown} (50.0%)".lstrip(), f"{shown} (25.0%)".lstrip()] in cells
     assert ["backend", " ".join(f"{shown} (mlmref 0.1.0)".split())] in cells
     assert ["corpus", f"{shown}, 25,000 documents, 7,846,783 tokens"] in cells
+    [title] = re.findall(r"<h1>(.*?)</h1>", _html(model_card(record)))
+    first = re.search(r"<p>(.*?)</p>", _html(model_card(record)), re.DOTALL)[1]
+    assert "<" not in title + first
+    assert _unescaped(title) == f"mlmref's embedded checkpoint, adapted to {shown}".strip()
+    assert _unescaped(first).endswith(f"\n25,000 documents, {shown}.")
 
 
 @pytest.mark.clause("PUB-010")
