@@ -1,6 +1,6 @@
 """Where the text comes from: IMDb, the hub, local files, or memory.
 
-Clauses CORP-001 to CORP-024 (spec/corpus.md); the files' own formats are
+Clauses CORP-001 to CORP-025 (spec/corpus.md); the files' own formats are
 :mod:`mlmref.readers`'.
 """
 

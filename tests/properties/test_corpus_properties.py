@@ -90,6 +90,9 @@ def test_lines_round_trip_through_text(texts, ends, last, mark, name, block):
     with folder() as here, small_blocks(block, 1):
         corpus = load(write(here / name, content))
     assert found(corpus) == full(texts)
+    if corpus is not None:
+        absent = pieces[-1] == ""  # nothing after the last line end is no line
+        assert corpus.empty == len(texts) - absent - len(full(texts))
 
 
 @pytest.mark.clause("CORP-011")

@@ -291,6 +291,22 @@ def test_cells_are_text_as_they_stand(tmp_path):
         assert corpus.empty == 1
 
 
+@pytest.mark.clause("CORP-025")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "id,text\n\n1,a\n\r\n2,b\n\n"),
+        ("a.tsv", "id\ttext\n\n1\ta\n\r\n2\tb\n\n"),
+        ("a.jsonl", '\n{"text": "a"}\n \r\n\n{"text": "b"}\n\n'),
+    ],
+)
+def test_blank_lines_between_rows_are_passed_over(tmp_path, name, content):
+    """Blank lines are neither documents nor empty documents nor ragged rows."""
+    corpus = load(write(tmp_path / name, content))
+    assert texts(corpus) == ["a", "b"]
+    assert corpus.empty == 0
+
+
 @pytest.mark.clause("CORP-011")
 def test_only_line_feeds_end_a_line(tmp_path):
     """Unicode's other line ends, and a form feed, stay within their document."""
