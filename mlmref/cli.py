@@ -244,7 +244,7 @@ def fill(
     texts: Annotated[list[str], typer.Argument(help="texts with one or several masks")],
     revision: Revision = None,
     trust_remote_code: TrustRemoteCode = None,
-    top_k: TopK = 5,
+    top_k: Annotated[int, _flag("answers for each mask", RUN)] = 5,
     candidate: Annotated[
         list[str] | None, _flag("rank this word or phrase; repeatable", WHAT)
     ] = None,
@@ -263,9 +263,7 @@ def fill(
         loaded = load_model(
             ModelConfig(name=model, revision=revision, trust_remote_code=bool(trust_remote_code))
         )
-        answers = fill_(
-            loaded.model, loaded.tokenizer, texts, top_k=top_k or 5, candidates=candidate
-        )
+        answers = fill_(loaded.model, loaded.tokenizer, texts, top_k=top_k, candidates=candidate)
         _print({"model": str(loaded), "answers": answers}, as_json, "show_fills")
 
 

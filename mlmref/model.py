@@ -172,7 +172,13 @@ def _set_dropout(settings: PretrainedConfig, rate: float) -> None:
 def _check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     from mlmref.tokens import vocabulary_of
 
-    vocabulary_of(tokenizer)
+    if not len(vocabulary_of(tokenizer).ordinary_ids):
+        # Transformers makes up an empty tokenizer where the files are missing.
+        raise ModelError(
+            "its tokenizer has no tokens but special ones",
+            where=name,
+            hint="put the tokenizer's files beside the model's",
+        )
     rows: Any = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > rows:
         raise ModelError(

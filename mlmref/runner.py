@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -157,11 +158,16 @@ def train(
 
 def export(ready: Ready, folder: Path) -> None:
     """Write model and tokenizer as Transformers alone loads them."""
+    from safetensors import SafetensorError
+
     from mlmref.model import quiet
 
-    with quiet():
-        ready.loaded.model.save_pretrained(folder)
-        ready.loaded.tokenizer.save_pretrained(folder)
+    try:
+        with quiet():
+            ready.loaded.model.save_pretrained(folder)
+            ready.loaded.tokenizer.save_pretrained(folder)
+    except SafetensorError as error:  # how safetensors tells of a full disk
+        raise OSError(errno.EIO, str(error), str(folder)) from error
 
 
 def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:

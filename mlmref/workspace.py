@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -14,6 +15,10 @@ from mlmref.errors import OutputError
 
 RUNS = Path("runs")
 """Where a run without ``--output`` puts its folder."""
+
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""What a disk says that is full, or at its end."""
 
 
 class RunFolder:
@@ -64,6 +69,12 @@ class RunFolder:
         parent = self.place.parent
         if self._made_parent and not any(parent.iterdir()):
             parent.rmdir()
+        if isinstance(error, OSError) and error.errno in _DISK:
+            raise OutputError(
+                f"nothing more can be written ({error.strerror}), so nothing was kept",
+                where=str(self.place),
+                hint="make room, or choose another disk with --output",
+            ) from error
 
     def finish(self) -> Path:
         """Flush everything to the disk and rename the folder into its place."""

@@ -1,0 +1,211 @@
+"""Whole runs on a tiny model and corpus (spec/run.md)."""
+
+import json
+import tomllib
+
+import pytest
+from support.runs import mlmref, save_corpus, save_model
+from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+
+from mlmref import Config, run
+from mlmref.errors import ModelError
+from mlmref.record import dumps
+from mlmref.resolve import resolve
+
+KEYS = {
+    "perplexity",
+    "fill_mask",
+    "corpus",
+    "loss",
+    "timings",
+    "peak_memory_mb",
+    "versions",
+    "plugins",
+    "config",
+    "model",
+    "seed",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Make a folder with a model and a corpus in it."""
+    folder = tmp_path_factory.mktemp("place")
+    save_model(folder / "model")
+    save_corpus(folder / "corpus.txt")
+    return folder
+
+
+def settings(place, *sets, output="out"):
+    """Return the settings of a quick run."""
+    return resolve(
+        sets=[
+            f"model.name={place / 'model'}",
+            f"corpus.name={place / 'corpus.txt'}",
+            f"output.folder={place / output}",
+            "chunks.size=16",
+            "split.test_size=0.2",
+            "training.batch_size=8",
+            "training.learning_rate=1e-2",
+            "training.epochs=2",
+            *sets,
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def done(place):
+    """Finish one run."""
+    return run(settings(place))
+
+
+@pytest.mark.clause("RUN-009")
+@pytest.mark.parametrize("backend", ["trainer", "accelerate"])
+@pytest.mark.parametrize("strategy", ["token", "whole-word"])
+def test_a_run_lowers_perplexity(place, backend, strategy):
+    """With either backend and strategy the held-out perplexity falls, and its interval with it."""
+    result = run(
+        settings(
+            place,
+            f"training.backend={backend}",
+            f"masking.strategy={strategy}",
+            output=f"{backend}-{strategy}",
+        )
+    )
+    before, after = (result.record["perplexity"][key] for key in ("before", "after"))
+    assert after["value"] < before["value"]
+    assert after["high"] < before["low"]
+    assert after["targets"] == before["targets"]
+
+
+@pytest.mark.clause("RUN-005")
+def test_the_folder_is_enough_for_transformers(done):
+    """Model, tokenizer and pipeline load from the folder, and everything else is there."""
+    names = {file.name for file in done.folder.iterdir()}
+    assert {
+        "record.json",
+        "metrics.jsonl",
+        "config.toml",
+        "README.md",
+        "model.safetensors",
+    } <= names
+    AutoModelForMaskedLM.from_pretrained(done.folder)
+    AutoTokenizer.from_pretrained(done.folder)
+    fill = pipeline("fill-mask", model=str(done.folder), top_k=5)
+    theirs = [answer["token"] for answer in fill("This is a great [MASK].")]
+    assert len(theirs) == 5
+
+
+@pytest.mark.clause("RUN-006")
+def test_the_record_is_complete_and_strict(done):
+    """All keys are there, the file is what was returned, and no value is outside JSON."""
+    text = (done.folder / "record.json").read_text("utf-8")
+    record = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert record.keys() == KEYS
+    assert record == json.loads(dumps(done.record))
+    measured = {"value", "low", "high", "nll", "targets", "accuracy", "tutorial_estimate"}
+    assert measured <= record["perplexity"]["before"].keys()
+    assert [one["epoch"] for one in record["perplexity"]["epochs"]] == [1, 2]
+    assert record["perplexity"]["after"] == record["perplexity"]["epochs"][-1]
+    assert {"token", "score"} <= record["fill_mask"]["after"][0].keys()
+    assert len(record["fill_mask"]["before"]) == 5
+    assert {"documents", "tokens", "chunks_train", "chunks_test"} <= record["corpus"].keys()
+    assert record["corpus"]["documents"] == 96
+    steps = record["loss"]
+    assert [one["step"] for one in steps] == list(range(1, len(steps) + 1))
+    assert {"loss", "learning_rate"} <= steps[0].keys()
+    assert record["timings"]["total_s"] >= sum(record["timings"].values()) / 2 - 0.1
+    assert record["peak_memory_mb"] > 50
+    assert record["versions"].keys() >= {"mlmref", "python", "torch", "transformers"}
+    assert record["plugins"]["masking"]["distribution"] == "mlmref"
+
+
+@pytest.mark.clause("RUN-006")
+def test_numbers_outside_json_are_written_so_that_json_can_hold_them():
+    """Infinity as a string, no number as null, however deep."""
+    assert json.loads(dumps({"a": [float("inf"), (float("-inf"), float("nan"))]})) == {
+        "a": ["Infinity", ["-Infinity", None]]
+    }
+
+
+@pytest.mark.clause("RUN-007")
+def test_metrics_hold_every_event_in_order(done):
+    """Evaluation, answers, steps with an evaluation an epoch, answers."""
+    lines = (done.folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    events = [json.loads(line)["event"] for line in lines]
+    half = len(done.record["loss"]) // 2
+    epoch = ["step"] * half + ["evaluation"]
+    assert events == ["evaluation", "fill_mask", *epoch, *epoch, "fill_mask"]
+
+
+@pytest.mark.clause("RUN-008")
+def test_a_library_run_prints_nothing(place, capfd):
+    """Neither standard output nor standard error hears of it."""
+    run(settings(place, "training.max_steps=1", output="silent"))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.clause("RUN-010")
+@pytest.mark.parametrize("backend", ["trainer", "accelerate"])
+def test_the_same_run_twice_gives_the_same_numbers_and_weights(place, done, backend):
+    """Record, metrics and weights are equal to the last bit, on the other backend too."""
+    again = run(settings(place, f"training.backend={backend}", output=f"again-{backend}"))
+    for key in ("perplexity", "fill_mask", "corpus", "loss"):
+        assert again.record[key] == done.record[key]
+    for name in ("model.safetensors", "metrics.jsonl", "tokenizer.json"):
+        assert (again.folder / name).read_bytes() == (done.folder / name).read_bytes()
+    other = run(settings(place, "seed=7", output=f"other-{backend}"))
+    assert other.record["loss"] != done.record["loss"]
+
+
+@pytest.mark.clause("RUN-012")
+def test_evaluate_repeats_the_runs_figure(done):
+    """The run folder brings its settings; a batch size of one changes nothing."""
+    told = mlmref("evaluate", done.folder, "--json", "--set", "evaluation.batch_size=1")
+    assert told.returncode == 0, told.stderr
+    figures = json.loads(told.stdout)["perplexity"]
+    after = done.record["perplexity"]["after"]
+    assert figures["value"] == pytest.approx(after["value"], rel=1e-6)
+    assert figures["targets"] == after["targets"]
+
+
+@pytest.mark.clause("CONF-007")
+def test_the_folders_configuration_gives_the_run_again(place, done):
+    """config.toml resolves to the settings of the run, options and corruption included."""
+    text = (done.folder / "config.toml").read_text("utf-8")
+    assert (
+        Config.model_validate(tomllib.loads(text)).model_dump(mode="json") == done.record["config"]
+    )
+    assert tomllib.loads(text)["masking"]["options"] == {"mlm_probability": 0.15}
+    assert tomllib.loads(text)["masking"]["corruption"] == {"mask": 0.8, "random": 0.1, "keep": 0.1}
+
+
+@pytest.mark.clause("RUN-013")
+def test_a_strategy_that_needs_words_refuses_a_tokenizer_without(place):
+    """Both are named, and token masking is offered and works."""
+    save_model(place / "wordless", "wordless")
+    wordless = (f"model.name={place / 'wordless'}", "training.max_steps=1")
+    with pytest.raises(ModelError, match="does not tell words, which 'whole-word' masking needs"):
+        run(settings(place, *wordless, "masking.strategy=whole-word", output="refused"))
+    assert not (place / "refused").exists()
+    run(settings(place, *wordless, output="allowed"))
+
+
+@pytest.mark.clause("RUN-009")
+@pytest.mark.parametrize("family", ["byte-bpe", "unigram"])
+def test_every_tokenizer_family_runs_with_whole_words(place, family):
+    """Byte-level BPE and Unigram as well as WordPiece, padded remainder and split by document."""
+    save_model(place / family, family)
+    result = run(
+        settings(
+            place,
+            f"model.name={place / family}",
+            "masking.strategy=whole-word",
+            "split.by=document",
+            "chunks.remainder=pad",
+            "masking.corruption=80/10/10",
+            output=f"{family}-out",
+        )
+    )
+    perplexity = result.record["perplexity"]
+    assert perplexity["after"]["value"] < perplexity["before"]["value"]
