@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi, HfFileSystem, ModelCard
 from support.hub import TOKEN, HubStandIn
 
 from mlmref.errors import ConfigError
@@ -140,6 +141,35 @@ def test_private_means_private(run_folder):
         assert "not published: the repository exists and is public" in said
         assert said.endswith(f"hf upload tester/open '{run_folder}' --private")
         assert len(hub.commits) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.clause("PUB-002")
+@pytest.mark.clause("PUB-005")
+@pytest.mark.clause("PUB-007")
+def test_a_run_publishes_itself(tmp_path):
+    """``mlmref run --push`` publishes the model after each epoch, and the run folder at the end."""
+    corpus = tmp_path / "films.txt"
+    corpus.write_text("\n".join(f"Film {n} was a great film, and I liked it." for n in range(200)))
+    with HubStandIn() as hub:
+        done = hub.python(
+            "from mlmref.cli import main; main()",
+            *["run", "--corpus", corpus, "--chunk-size", 32, "--train-size", 8, "--test-size", 8],
+            *["--epochs", 2, "--batch-size", 4, "--output", tmp_path / "run"],
+            *["--push", "tester/films", "--set", "output.push_every_epoch=true"],
+            MLMREF_CACHE=str(tmp_path / "cache"),
+        )
+        assert done.returncode == 0, done.stderr
+        assert [set(commit.files) for commit in hub.commits] == [
+            MODEL_FILES,
+            MODEL_FILES,
+            RUN_FILES,
+        ]
+        first, second, last = (commit.files["model.safetensors"] for commit in hub.commits)
+        assert first != second
+        assert second == last == (tmp_path / "run" / "model.safetensors").read_bytes()
+        card = ModelCard(hub.files("tester/films")["README.md"].decode())
+        assert card.data.model_name == "tester/films"
 
 
 @pytest.mark.clause("PUB-004")
@@ -321,3 +351,29 @@ def test_loading_from_a_dead_hub(tmp_path):
             MLMREF_CACHE=str(tmp_path),
         )
     assert [line.split(": ")[0] for line in said] == ["ModelError", "CorpusError"]
+
+
+@pytest.mark.clause("PUB-003")
+def test_stand_in_speaks_the_protocol(library, tmp_path):
+    """What the clients can ask of a repository, beyond what they ask today, is answered."""
+    api = HfApi(endpoint=library.url, token=TOKEN)
+    name, path = "stanfordnlp/imdb", "plain_text/train-00000-of-00001.parquet"
+    info = api.dataset_info(name)
+    assert {sibling.rfilename for sibling in info.siblings} >= {"README.md", path}
+    tree = {entry.path for entry in api.list_repo_tree(name, repo_type="dataset", recursive=True)}
+    assert tree >= {"README.md", "plain_text", path}
+    assert "plain_text" in {entry.path for entry in api.list_repo_tree(name, repo_type="dataset")}
+    [entry] = api.get_paths_info(name, [path, "absent"], repo_type="dataset")
+    content = library.repositories[f"datasets/{name}"].find("main")[1][path]
+    assert (entry.path, entry.size) == (path, len(content))
+    [branch] = api.list_repo_refs(name, repo_type="dataset").branches
+    assert (branch.name, branch.target_commit) == ("main", info.sha)
+    assert api.file_exists(name, path, repo_type="dataset", revision=info.sha)
+    assert not api.file_exists(name, "absent", repo_type="dataset")
+    assert not api.revision_exists(name, "absent", repo_type="dataset")
+    folder = Path(api.snapshot_download(name, repo_type="dataset", cache_dir=tmp_path))
+    assert (folder / path).read_bytes() == content
+    files = HfFileSystem(endpoint=library.url, token=TOKEN)
+    with files.open(f"datasets/{name}/{path}", block_size=64) as stream:
+        stream.seek(-8, 2)
+        assert stream.read() == content[-8:]

@@ -220,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "tree":
                 self._tree(files, inner)
             case "paths-info":
-                wanted = json.loads(self._body)["paths"] if self._is_json() else self._form("paths")
+                wanted = parse_qs(self._body.decode())["paths"]
                 entries = {entry["path"]: entry for entry in _entries(files)}
                 self._json([entries[path] for path in wanted if path in entries])
             case "refs":
@@ -303,8 +303,6 @@ class _Handler(BaseHTTPRequestHandler):
             value = operation["value"]
             if operation["key"] == "file":
                 uploaded[value["path"]] = base64.b64decode(value["content"])
-            elif operation["key"] == "deletedFile":
-                files = {path: content for path, content in files.items() if path != value["path"]}
             else:
                 raise _RefusedError(400, None, f"the stand-in does not know {operation['key']}")
         sha = repository.commit(files | uploaded)
@@ -327,12 +325,6 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(401, None, "Invalid username or password.")
         if name.split("/")[0] != USER:
             raise _RefusedError(403, None, f"You don't have the rights to write to {name}")
-
-    def _is_json(self):
-        return "json" in self.headers.get("Content-Type", "")
-
-    def _form(self, key):
-        return parse_qs(self._body.decode())[key]
 
     def _json(self, value, status=200, headers=None):
         self._send(json.dumps(value).encode(), status, "application/json", headers or {})
