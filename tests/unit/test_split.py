@@ -6,7 +6,8 @@ from datasets import Dataset
 from support.oracles import leaking_share, range_of
 from support.tokens import numbered, tokens_of
 
-from mlmref.chunks import chunk
+from mlmref import split as station
+from mlmref.chunks import chunk, cut
 from mlmref.config import ChunkConfig, SplitConfig
 from mlmref.errors import ConfigError
 from mlmref.split import split
@@ -71,6 +72,15 @@ def test_by_document_holds_out_no_more_documents_than_it_needs():
     """Ten chunks are held out of two documents of seven chunks each, and five are trained on."""
     sides = split(chunks_of([28] * 7), SplitConfig(by="document", train_size="rest", test_size=10))
     assert (len(sides.test), len(sides.train)) == (10, 35)
+
+
+@pytest.mark.clause("SPLIT-006")
+def test_a_few_cuts_tell_how_many_documents_it_takes(monkeypatch):
+    """A hundred chunks of small documents take five tries at most, not one for each document."""
+    chunks, cuts = chunks_of([3] * 2000), []
+    monkeypatch.setattr(station, "cut", lambda *given: cuts.append(given) or cut(*given))
+    split(chunks, SplitConfig(by="document", train_size="rest", test_size=100))
+    assert len(cuts) <= 5 + 2, "and one for each side"
 
 
 @pytest.mark.clause("SPLIT-007")
