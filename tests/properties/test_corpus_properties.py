@@ -59,7 +59,7 @@ def found(corpus):
 @pytest.mark.clause("CORP-009")
 @pytest.mark.clause("CORP-010")
 @pytest.mark.clause("CORP-012")
-@given(data=st.data(), texts=drawn.documents, block=drawn.blocks, batch=drawn.blocks)
+@given(data=st.data(), texts=drawn.documents, block=drawn.blocks, batch=drawn.batches)
 def test_documents_round_trip_through_every_table(data, texts, block, batch):
     """Any text comes back in order from cells, JSON and parquet; blank ones are counted."""
     name, content = data.draw(drawn.files(texts))
@@ -137,7 +137,7 @@ def test_a_folder_is_its_files_in_the_order_of_their_paths(files):
     texts=drawn.documents,
     limit=st.integers(1, 9),
     block=drawn.blocks,
-    batch=drawn.blocks,
+    batch=drawn.batches,
     kind=st.sampled_from(["csv", "jsonl"]),
 )
 def test_the_limit_takes_the_first_documents(texts, limit, block, batch, kind):
@@ -171,7 +171,7 @@ def whole(label):
     labels=st.lists(drawn.labels, min_size=1, max_size=6) | st.lists(st.booleans(), min_size=1),
     kind=st.sampled_from(["csv", "jsonl"]),
     blank=st.integers(0, 12),
-    batch=drawn.blocks,
+    batch=drawn.batches,
 )
 def test_labels_are_kept_when_all_are_integers(labels, kind, blank, batch):
     """Integers, booleans and spelt integers are kept; one other among the documents drops all."""
@@ -239,7 +239,7 @@ def test_texts_in_memory_are_the_corpus_of_a_file(texts, labelled):
     texts=drawn.documents.map(lambda some: [text.replace("\r", " ") for text in some]),
     fault=st.sampled_from(["txt NUL", "txt byte", "csv NUL", "csv byte", "csv cells", "jsonl key"]),
     block=drawn.blocks,
-    batch=drawn.blocks,
+    batch=drawn.batches,
 )
 def test_damage_is_named_with_its_line(texts, fault, block, batch):
     """A fault after any documents is named with the line that its row begins on, and its byte."""

@@ -27,7 +27,9 @@ lines = st.lists(
 
 line_ends = st.sampled_from(["\n", "\r\n"])
 blocks = st.integers(1, 40)
-"""Sizes, in bytes or characters, in which files are read and rows passed on."""
+"""Bytes in which files are read."""
+batches = st.sampled_from([1, 150, 300, 1_000])
+"""Characters after which rows are passed on: one row, some rows, all rows at a time."""
 
 
 @st.composite
@@ -38,7 +40,7 @@ def files(draw, texts):
     if kind == "parquet":
         content = parquet(texts, row_group_size=draw(st.integers(1, 4)))
     elif kind == "jsonl":
-        content = json_lines(texts, line_end=draw(line_ends))
+        content = json_lines(texts, line_end=draw(line_ends), escape=draw(st.booleans()))
     else:
         delimiter = {"csv": ",", "tsv": "\t"}[kind]
         line_end, quote = draw(line_ends), draw(st.booleans())

@@ -22,12 +22,12 @@ def cells(documents, labels=None, *, delimiter=",", line_end="\r\n", column="tex
     return out.getvalue().encode()
 
 
-def json_lines(documents, labels=None, *, line_end="\n", column="text"):
-    """Return one JSON object a line."""
+def json_lines(documents, labels=None, *, line_end="\n", column="text", escape=True):
+    """Return one JSON object a line, with escapes for what is not ASCII or without."""
     rows = [{column: document} for document in documents]
     for row, label in zip(rows, labels or [], strict=False):
         row["label"] = label
-    return "".join(json.dumps(row) + line_end for row in rows).encode()
+    return "".join(json.dumps(row, ensure_ascii=escape) + line_end for row in rows).encode()
 
 
 def parquet(documents, labels=None, *, column="text", text_type=None, **options):

@@ -457,6 +457,13 @@ def test_the_first_odd_label_is_noted_each_time(tmp_path, monkeypatch):
         assert notes.notes == ["labels are left out: the one of document 3 is no integer"]
 
 
+@pytest.mark.clause("CORP-013")
+def test_a_label_that_is_no_text_is_no_integer(tmp_path):
+    """Half a surrogate pair is an error in a document, and in a label just no integer."""
+    path = write(tmp_path / "a.jsonl", r'{"text": "a", "label": "\ud800"}')
+    assert load(path).dataset.column_names == ["text"]
+
+
 @pytest.mark.clause("CORP-014")
 @pytest.mark.clause("CORP-020")
 def test_what_comes_long_after_the_limit_does_not_matter(tmp_path):
