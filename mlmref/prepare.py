@@ -105,7 +105,7 @@ def prepare(
         )
     masker = Masker(
         entry=strategy.entry,
-        strategy=strategy.made,
+        strategy=strategy.make(),
         owner=str(strategy.source),
         corruption=config.masking.corruption or strategy.entry.corruption,
         vocabulary=tokens.vocabulary,

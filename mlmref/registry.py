@@ -95,23 +95,39 @@ class Registry:
 
 @dataclass(frozen=True, slots=True)
 class Chosen(Generic[EntryT]):
-    """A strategy or a backend as a run uses it: its options read, and itself made.
+    """A strategy or a backend as a run uses it, its options read.
 
     Attributes:
         entry: as registered.
         source: whose it is.
         options: the options, complete.
-        made: the strategy or the backend.
     """
 
     entry: EntryT
     source: Source
     options: Options
-    made: Any
+
+    def make(self) -> Any:
+        """Make the strategy or the backend.
+
+        Raises:
+            PluginError: the plugin raised, or made something else than it should.
+        """
+        owner = f"{self.entry.name!r} of plugin {self.source}"
+        try:
+            made = self.entry.build(self.options)
+        except Exception as error:  # a plugin may raise anything, and its owner is to be named
+            raise PluginError(
+                f"{owner} cannot be built ({type(error).__name__}: {error})"
+            ) from error
+        method = "propose" if isinstance(self.entry, StrategyEntry) else "train"
+        if not callable(getattr(made, method, None)):
+            raise PluginError(f"{owner} has no method {method!r}")
+        return made
 
 
 def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) -> Chosen[EntryT]:
-    """Read a plugin's options and make what they describe.
+    """Read a plugin's options.
 
     Args:
         registered: the strategy or the backend.
@@ -120,22 +136,14 @@ def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) ->
 
     Raises:
         ConfigError: an unknown option or a bad value; names the key and close matches.
-        PluginError: the plugin raised, or made something else than it should.
     """
     from mlmref.resolve import explain
 
     entry, source = registered.entry, registered.source
-    owner = f"{entry.name!r} of plugin {source}"
     try:
         # Through JSON, where strict typing still takes a list for a tuple.
         options = entry.options.model_validate_json(json.dumps(given, default=str), strict=True)
     except ValidationError as error:
-        raise explain(error, entry.options, prefix=where, owner=f"{owner} has") from None
-    try:
-        made = entry.build(options)
-    except Exception as error:
-        raise PluginError(f"{owner} cannot be built ({type(error).__name__}: {error})") from error
-    method = "propose" if isinstance(entry, StrategyEntry) else "train"
-    if not callable(getattr(made, method, None)):
-        raise PluginError(f"{owner} has no method {method!r}")
-    return Chosen(entry, source, options, made)
+        owner = f"{entry.name!r} of plugin {source} has"
+        raise explain(error, entry.options, prefix=where, owner=owner) from None
+    return Chosen(entry, source, options)

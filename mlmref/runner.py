@@ -16,10 +16,10 @@ from mlmref.record import Story, plugin_used
 from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
-    from mlmref.contracts import BackendEntry
+    from mlmref.contracts import TrainingBackend
     from mlmref.fill import Filled
     from mlmref.job import StepReport
-    from mlmref.registry import Chosen, Registry
+    from mlmref.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ def run(
     clock = Clock()
     config, plugins = choose_plugins(config or Config(), registry)
     check_first(config)
+    backend = plugins.backend.make()
     label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
     with RunFolder(config.output.folder, label) as folder:
         ready = prepare(config, plugins.strategy, clock, reporter)
@@ -58,7 +59,7 @@ def run(
         story.perplexity(0, measure(ready, clock, reporter))
         story.fills(ask(ready, clock))
         reporter.note(story.so_far())
-        train(ready, plugins.backend, story, clock, reporter)
+        train(ready, backend, story, clock, reporter)
         story.fills(ask(ready, clock))
         with clock("write"):
             export(ready, folder.building)
@@ -120,7 +121,7 @@ def ask(ready: Ready, clock: Clock) -> list[Filled]:
 
 def train(
     ready: Ready,
-    backend: Chosen[BackendEntry],
+    backend: TrainingBackend,
     story: Story,
     clock: Clock,
     reporter: Reporter,
@@ -153,7 +154,7 @@ def train(
             on_epoch=on_epoch,
         )
         with reporter.stage("train", job.total) as stage:
-            backend.made.train(job)
+            backend.train(job)
 
 
 def export(ready: Ready, folder: Path) -> None:

@@ -64,8 +64,7 @@ class RunFolder:
         trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self.building, ignore_errors=True)
-        self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
+        _unlock(self._lock)
         parent = self.place.parent
         if self._made_parent and not any(parent.iterdir()):
             parent.rmdir()
@@ -87,33 +86,41 @@ class RunFolder:
 
     def _claim(self, parent: Path) -> tuple[Path, FileLock]:
         if self._wanted is not None:
-            return self._wanted, self._take(self._wanted)
+            return self._wanted, _lock(self._wanted, self._wanted.name)
         number = 1
         while True:
-            taken = {file.name[:3] for file in parent.iterdir()}
-            if f"{number:03}" not in taken:
-                place = parent / f"{number:03}-{self._label}"
-                try:
-                    return place, self._take(place)
-                except OutputError:
-                    pass  # another run has just taken the number
+            place = parent / f"{number:03}-{self._label}"
+            try:
+                lock = _lock(place, place.name[:3])
+            except OutputError:
+                pass  # another run has just taken the number
+            else:
+                if not [*parent.glob(f"{number:03}-*")]:
+                    return place, lock
+                _unlock(lock)
             number += 1
 
-    def _take(self, place: Path) -> FileLock:
-        lock = FileLock(place.parent / f".{place.name}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise OutputError("another run is writing to it", where=str(place)) from None
-        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-            lock.release()
-            Path(lock.lock_file).unlink(missing_ok=True)
-            raise OutputError(
-                "there is something already, and it stays as it is",
-                where=str(place),
-                hint="choose a new folder with --output, or remove that one",
-            )
-        return lock
+
+def _lock(place: Path, name: str) -> FileLock:
+    """Take a place for this run, if it is free."""
+    lock = FileLock(place.parent / f".{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputError("another run is writing to it", where=str(place)) from None
+    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+        _unlock(lock)
+        raise OutputError(
+            "there is something already, and it stays as it is",
+            where=str(place),
+            hint="choose a new folder with --output, or remove that one",
+        )
+    return lock
+
+
+def _unlock(lock: FileLock) -> None:
+    lock.release()
+    Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

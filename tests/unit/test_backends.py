@@ -24,7 +24,7 @@ def train(backend, **settings):
     if backend == "plain":
         train_plainly(booked.job)
     else:
-        choose(discover().backend(backend), {}, "training.options").made.train(booked.job)
+        choose(discover().backend(backend), {}, "training.options").make().train(booked.job)
     return booked
 
 

@@ -211,6 +211,7 @@ def test_options_reach_the_strategy_complete():
     seen = []
     mine = entry(options=SomeOptions, build=lambda options: seen.append(options) or Strategy())
     chosen = choose(discover(found=[found(plugin(mine))]).strategy("mine"), {}, "here")
+    chosen.make()
     assert seen == [SomeOptions(rate=0.5)]
     assert chosen.options == SomeOptions()
 
@@ -229,7 +230,7 @@ def test_a_plugin_that_cannot_be_made_is_named(build):
     """Raising and giving the wrong thing both name entry, distribution and version."""
     registered = discover(found=[found(plugin(entry(build=build)))]).strategy("mine")
     with pytest.raises(PluginError, match=r"'mine' of plugin other:entry 1\.0"):
-        choose(registered, {}, "masking.options")
+        choose(registered, {}, "masking.options").make()
 
 
 @pytest.mark.clause("PLUG-010")

@@ -1,0 +1,114 @@
+"""The run folder: whole or not at all (spec/run.md)."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mlmref.errors import OutputError
+from mlmref.workspace import RunFolder
+
+
+@pytest.mark.clause("RUN-003")
+def test_the_folder_appears_with_everything_in_it(tmp_path):
+    """Until it is finished there is no folder at its place; then it is complete."""
+    with RunFolder(str(tmp_path / "out"), "label") as folder:
+        (folder.building / "deep").mkdir()
+        (folder.building / "deep" / "file").write_text("content")
+        assert not (tmp_path / "out").exists()
+        assert folder.finish() == tmp_path / "out"
+    assert (tmp_path / "out" / "deep" / "file").read_text() == "content"
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.clause("RUN-003")
+def test_an_empty_folder_is_as_good_as_none(tmp_path):
+    """A folder that somebody made for the run may be used."""
+    (tmp_path / "out").mkdir()
+    with RunFolder(str(tmp_path / "out"), "label") as folder:
+        (folder.building / "file").touch()
+        folder.finish()
+    assert (tmp_path / "out" / "file").exists()
+
+
+@pytest.mark.clause("RUN-002")
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_whatever_ends_the_run_leaves_nothing(tmp_path, error):
+    """Neither the folder, what was built, the lock, nor a parent that was made for it."""
+
+    def run_and_fail():
+        with RunFolder(str(tmp_path / "new" / "out"), "label") as folder:
+            (folder.building / "file").touch()
+            raise error
+
+    with pytest.raises(error):
+        run_and_fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.clause("RUN-004")
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_is_there_stays(tmp_path, kind):
+    """A file, a folder with something in it, and a link to one are refused as they are."""
+    place = tmp_path / "out"
+    if kind == "file":
+        place.write_text("theirs")
+    else:
+        real = tmp_path / "real" if kind == "link" else place
+        real.mkdir()
+        (real / "theirs").write_text("theirs")
+        if kind == "link":
+            place.symlink_to(real)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match="there is something already"), RunFolder(str(place), "x"):
+        pass
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.clause("RUN-004")
+def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
+    """While one run is at work another cannot begin on its folder; afterwards it is in use."""
+    place = str(tmp_path / "out")
+    with RunFolder(place, "x") as first:
+        (first.building / "file").write_text("first")
+        with pytest.raises(OutputError, match="another run is writing"), RunFolder(place, "x"):
+            pass
+        first.finish()
+    with pytest.raises(OutputError, match="something already"), RunFolder(place, "x"):
+        pass
+    assert (tmp_path / "out" / "file").read_text() == "first"
+
+
+@pytest.mark.clause("RUN-004")
+def test_two_runs_without_a_folder_get_two(tmp_path, monkeypatch):
+    """Numbers are given once, at the same time too."""
+    monkeypatch.chdir(tmp_path)
+    with RunFolder(None, "x") as one, RunFolder(None, "y") as two:
+        assert (one.place.name, two.place.name) == ("001-x", "002-y")
+        one.finish()
+        two.finish()
+    with RunFolder(None, "z") as three:
+        assert three.place.name == "003-z"
+
+
+@pytest.mark.clause("RUN-003")
+def test_everything_is_flushed_before_it_is_renamed(tmp_path, monkeypatch):
+    """Each file, the folder, then the rename, then the folder that holds it."""
+    calls = []
+    real_fsync, real_rename = os.fsync, type(tmp_path).rename
+
+    def fsync(descriptor):
+        calls.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real_fsync(descriptor)
+
+    def rename(path, target):
+        calls.append("rename")
+        return real_rename(path, target)
+
+    with RunFolder(str(tmp_path / "out"), "x") as folder:
+        (folder.building / "file").touch()
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(type(tmp_path), "rename", rename)
+        building = str(folder.building)
+        folder.finish()
+    assert calls == [f"{building}/file", building, "rename", str(tmp_path)]
