@@ -1,0 +1,68 @@
+"""The tutorial on the real DistilBERT and IMDb: T02, T13, T16, T18, T19."""
+
+import os
+
+import pytest
+import torch
+
+from mlmref import run
+from mlmref.resolve import resolve
+
+pytestmark = [pytest.mark.gpu, pytest.mark.hub, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gpu_and_hub():
+    """Skip, saying why, where there is no GPU or no hub."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    from huggingface_hub import model_info
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if os.environ.get("HF_HUB_OFFLINE"):
+        pytest.skip("HF_HUB_OFFLINE is set")
+    try:
+        model_info("distilbert-base-uncased", timeout=10)
+    except (OSError, HfHubHTTPError) as error:
+        pytest.skip(f"the hub cannot be reached ({error})")
+
+
+@pytest.mark.clause("RUN-009")
+@pytest.mark.parametrize("preset", ["tutorial-trainer", "tutorial-accelerate"])
+def test_the_tutorials_perplexities(preset, tmp_path):
+    """T16 and T18: within 10 % of 21.75 before, and clearly lower after; film words after (T19)."""
+    config = resolve(preset=preset, sets=[f"output.folder={tmp_path / 'out'}", "corpus.name=imdb"])
+    record = run(config).record
+    before, after = (record["perplexity"][key] for key in ("before", "after"))
+    assert before["value"] == pytest.approx(21.75, rel=0.10)
+    assert after["high"] < before["low"]
+    assert after["value"] < 14
+    tokens = {
+        when: [one["token"] for one in record["fill_mask"][when]] for when in ("before", "after")
+    }
+    assert set(tokens["before"]) == {"deal", "success", "adventure", "idea", "feat"}
+    assert {"movie", "film"} <= set(tokens["after"])
+
+
+@pytest.mark.clause("RUN-009")
+def test_whole_word_masking_on_a_gpu(tmp_path):
+    """T13: whole-word masking lowers the perplexity of its own task."""
+    config = resolve(
+        preset="tutorial-trainer",
+        sets=[
+            f"output.folder={tmp_path / 'out'}",
+            "masking.strategy=whole-word",
+            "training.epochs=1",
+        ],
+    )
+    record = run(config).record["perplexity"]
+    assert record["after"]["high"] < record["before"]["low"]
+
+
+@pytest.mark.clause("BACK-009")
+def test_auto_precision_uses_what_the_gpu_has():
+    """bf16 where the GPU has it, else fp16."""
+    from mlmref.optimisation import choose_precision
+
+    expected = "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    assert choose_precision("auto", torch.device("cuda")) == expected
