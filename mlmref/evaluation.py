@@ -182,6 +182,7 @@ def _losses(objective: MaskedLMObjective, masked: MaskedRows) -> tuple[FloatArra
     device = next(objective.model.parameters()).device
     arrays = (masked.input_ids, masked.attention_mask, masked.labels)
     tensors = (torch.from_numpy(array).long().to(device) for array in arrays)
-    logits, truth = target_logits(objective.model, *tensors, gather=objective.gathers)
-    losses = F.cross_entropy(logits, truth, reduction="none")
+    with torch.autocast(device.type, enabled=False):
+        logits, truth = target_logits(objective.model, *tensors, gather=objective.gathers)
+        losses = F.cross_entropy(logits, truth, reduction="none")
     return losses.double().cpu().numpy(), int((logits.argmax(1) == truth).sum())

@@ -193,3 +193,12 @@ def test_accuracy_is_the_share_of_first_choices():
     assert measured.correct == np.count_nonzero(labels == 7)
     assert measured.accuracy == measured.correct / measured.targets
     assert VOCABULARY > 7
+
+
+@pytest.mark.clause("EVAL-010")
+def test_evaluation_is_in_float32_whatever_the_training_uses():
+    """Inside an autocast region the figures are those of float32, to the last bit."""
+    expected = evaluate(OBJECTIVE, CHUNKS, masker())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        measured = evaluate(OBJECTIVE, CHUNKS, masker())
+    assert np.array_equal(measured.chunk_nll, expected.chunk_nll)

@@ -1,0 +1,139 @@
+"""Loading a model and its tokenizer (spec/model.md)."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from support.models import tiny_model
+from support.runs import save_model
+from support.tokenizers import tokenizer
+from transformers import AutoModelForMaskedLM, AutoTokenizer, RobertaForMaskedLM
+
+from mlmref.config import ModelConfig
+from mlmref.errors import ModelError
+from mlmref.model import embedded_checkpoint, load_model, max_length
+
+
+@pytest.mark.clause("MODEL-001")
+@pytest.mark.clause("MODEL-005")
+@pytest.mark.clause("MODEL-008")
+def test_the_embedded_checkpoint_is_the_default_and_loads(monkeypatch):
+    """4,416,698 parameters in float32, 30,522 tokens, and the hash of its file."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    loaded = load_model(ModelConfig())
+    assert sum(one.numel() for one in loaded.model.parameters()) == 4_416_698
+    assert {one.dtype for one in loaded.model.parameters()} == {torch.float32}
+    assert not loaded.model.training
+    assert len(loaded.tokenizer) == 30_522
+    assert loaded.max_length == 512
+    weights = (embedded_checkpoint() / "model.safetensors").read_bytes()
+    assert loaded.digest == hashlib.sha256(weights).hexdigest()
+    assert str(loaded) == f"embedded (sha256 {loaded.digest[:12]})"
+    assert loaded.revision is None
+
+
+@pytest.mark.clause("MODEL-001")
+def test_the_embedded_checkpoint_is_an_ordinary_one():
+    """Transformers alone loads it, with no weight missing; it is stored in float16."""
+    model, info = AutoModelForMaskedLM.from_pretrained(
+        embedded_checkpoint(), output_loading_info=True
+    )
+    assert not info["missing_keys"]
+    assert model.dtype == torch.float16
+    assert AutoTokenizer.from_pretrained(embedded_checkpoint()).mask_token == "[MASK]"  # noqa: S105 - a token of text
+
+
+@pytest.mark.clause("MODEL-002")
+def test_a_pickle_is_never_opened(tmp_path):
+    """Weights that would run code when unpickled are refused, and the code does not run."""
+    folder = save_model(tmp_path / "model")
+    (folder / "model.safetensors").unlink()
+    witness = tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self):
+            return (witness.touch, ())
+
+    torch.save({"bert.weight": Bomb()}, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        load_model(ModelConfig(name=str(folder)))
+    assert not witness.exists()
+
+
+@pytest.fixture
+def coded(tmp_path):
+    """Make a model whose architecture is in a file beside its weights."""
+    folder = save_model(tmp_path / "coded")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "own-bert",
+        "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModelForMaskedLM": "own.OwnModel"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(
+        "from pathlib import Path\n"
+        "from transformers import BertConfig, BertForMaskedLM\n"
+        f"Path({str(tmp_path / 'ran')!r}).touch()\n"
+        "class OwnConfig(BertConfig):\n    model_type = 'own-bert'\n"
+        "class OwnModel(BertForMaskedLM):\n    config_class = OwnConfig\n"
+    )
+    return folder
+
+
+@pytest.mark.clause("MODEL-003")
+def test_code_beside_a_model_runs_only_when_allowed(coded, tmp_path, monkeypatch):
+    """Refused with the flag that allows it; allowed, it loads."""
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    with pytest.raises(ModelError, match="not run unasked; .*--trust-remote-code"):
+        load_model(ModelConfig(name=str(coded)))
+    assert not (tmp_path / "ran").exists()
+    loaded = load_model(ModelConfig(name=str(coded), trust_remote_code=True))
+    assert (tmp_path / "ran").exists()
+    assert type(loaded.model).__name__ == "OwnModel"
+
+
+@pytest.mark.clause("MODEL-006")
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_a_dropout_rate_sets_every_dropout(rate):
+    """Modules and configuration carry the rate; with 0 two training forwards are alike."""
+    loaded = load_model(ModelConfig(dropout=rate))
+    config = loaded.model.config
+    assert config.hidden_dropout_prob == config.attention_probs_dropout_prob == rate
+    rates = {one.p for one in loaded.model.modules() if isinstance(one, torch.nn.Dropout)}
+    assert rates == {rate}
+    tokens = torch.arange(1000, 1016)[None]
+    with torch.no_grad():
+        first, again = (loaded.model.train()(input_ids=tokens).logits for _ in range(2))
+    assert torch.equal(first, again) is (rate == 0.0)
+
+
+@pytest.mark.clause("MODEL-006")
+def test_without_a_rate_the_checkpoints_stay():
+    """'checkpoint' keeps what the configuration says."""
+    assert load_model(ModelConfig()).model.config.hidden_dropout_prob == 0.1
+
+
+@pytest.mark.clause("MODEL-007")
+def test_the_maximum_is_the_smaller_of_tokenizer_and_positions(tmp_path):
+    """BERT numbers all its rows, RoBERTa two fewer with padding at 1; a tokenizer may say less."""
+    words = tokenizer("wordpiece")
+    assert words.model_max_length == 32
+    assert max_length(tiny_model("bert", max_position_embeddings=20), words) == 20
+    assert max_length(tiny_model("bert", max_position_embeddings=64), words) == 32
+    roberta = tiny_model("roberta", max_position_embeddings=20, pad_token_id=1)
+    assert max_length(roberta, words) == 18
+    saved = save_model(tmp_path / "r", "byte-bpe", RobertaForMaskedLM, pad_token_id=1)
+    assert load_model(ModelConfig(name=str(saved))).max_length == 32
+    # The limit is the model's own: one token more and its forward fails.
+    roberta(input_ids=torch.full((1, 18), 5))
+    with pytest.raises((IndexError, RuntimeError)):
+        roberta(input_ids=torch.full((1, 19), 5))
+
+
+@pytest.mark.clause("MODEL-008")
+def test_other_weights_have_another_hash(tmp_path):
+    """The hash is of the weights."""
+    first = load_model(ModelConfig(name=str(save_model(tmp_path / "a"))))
+    other = load_model(ModelConfig(name=str(save_model(tmp_path / "b", hidden_size=16))))
+    assert first.digest != other.digest
