@@ -171,7 +171,7 @@ def _encode(prompt: str, tokenizer: PreTrainedTokenizerBase, limit: int) -> list
             where=_place(prompt),
             hint=f"write {own!r} or {PLACEHOLDER!r}",
         )
-    ids: list[int] = tokenizer(text, truncation=False, padding=False, verbose=False)["input_ids"]
+    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
     if tokenizer.mask_token_id not in ids:
         raise ConfigError(
             "there is no mask to fill", where=_place(prompt), hint=f"write {PLACEHOLDER!r} in it"
@@ -194,8 +194,6 @@ def _pieces(
         [before + word + after for word in words],
         add_special_tokens=False,
         return_offsets_mapping=True,
-        truncation=False,
-        padding=False,
         verbose=False,
     )
     # A piece may take in the blank before the candidate ("Ġman", "▁man"), or be that

@@ -281,6 +281,7 @@ _FOREIGN = st.one_of(
             "http://x.org www.x.org",
             "\x00\x07\x1b[31m",
             "# head\n---\n| a |\n|---|",
+            "C #",
         ]
     ),
 )
@@ -295,16 +296,19 @@ def test_text_stays_text(text):
         fill_mask__before=_answers(text, 0, (text, 0.5)),
         fill_mask__after=_answers(text, 0, (text, 0.25)),
         corpus__name=f"hub:{text}",
+        model__name=text,
+        model__revision="1c4513b2",
         plugins__backend__name=text,
     )
     cells = _cells(model_card(record))
     assert [shown, "1", f"{shown} (50.0%)".lstrip(), f"{shown} (25.0%)".lstrip()] in cells
     assert ["backend", " ".join(f"{shown} (mlmref 0.1.0)".split())] in cells
+    assert ["base model", f"{shown} (revision 1c4513b2, SHA-256 {'bacca1f5' * 8})".strip()] in cells
     assert ["corpus", f"{shown}, 25,000 documents, 7,846,783 tokens"] in cells
     [title] = re.findall(r"<h1>(.*?)</h1>", _html(model_card(record)))
     first = re.search(r"<p>(.*?)</p>", _html(model_card(record)), re.DOTALL)[1]
     assert "<" not in title + first
-    assert _unescaped(title) == f"mlmref's embedded checkpoint, adapted to {shown}".strip()
+    assert _unescaped(title) == f"{shown}, adapted to {shown}".strip()
     assert _unescaped(first).endswith(f"\n25,000 documents, {shown}.")
 
 
