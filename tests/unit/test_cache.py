@@ -286,6 +286,17 @@ def test_an_entry_killed_half_way_is_made_again(folder):
 
 
 @pytest.mark.clause("CACHE-005")
+def test_damage_from_before_the_sidecar_was_copied_is_found(folder):
+    """A sidecar that is newer than the damage, as in a copy, does not vouch for the data."""
+    serve()
+    data, sidecar = entry_files(folder)
+    flip(data, data.stat().st_size // 2)
+    later = data.stat().st_ctime_ns + 1
+    os.utime(sidecar, ns=(later, later))
+    assert serve().made
+
+
+@pytest.mark.clause("CACHE-005")
 def test_a_copied_cache_is_served(folder, tmp_path, monkeypatch):
     """Other stamps with the same content are the same entry: the content is looked at."""
     serve()

@@ -160,7 +160,7 @@ DAMAGED = {
         parquet([b"x"], text_type=pa.binary()),
         ": column 'text' holds binary, not text",
     ),
-    "NUL in parquet": ("a.parquet", parquet(["x", "\0"]), f", row 2: {NUL}"),
+    "NUL in parquet": ("a.parquet", parquet(["x"] * 1_500 + ["\0"]), f", row 1501: {NUL}"),
     "null parquet": ("a.parquet", parquet([None], text_type=pa.null()), f": {NO_TEXT} 1"),
 }
 
