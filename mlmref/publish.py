@@ -17,7 +17,7 @@ PUBLISHED = (
     "config.json",
     "generation_config.json",
     "model.safetensors",
-    "model-[0-9]*.safetensors",
+    "model-?????-of-?????.safetensors",
     "model.safetensors.index.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -80,7 +80,6 @@ def publish(folder: Path, repo: str, *, private: bool = False, message: str) -> 
             folder_path=folder,
             commit_message=message,
             allow_patterns=list(PUBLISHED),
-            ignore_patterns=["*/*"],
         )
     except Exception as error:  # whatever the reason, the training is not lost
         what, advice = _reason(error)
@@ -110,5 +109,5 @@ def _reason(error: Exception) -> tuple[str, str]:
         return f"the hub answers {status}", "wait a little"
     if isinstance(error, _PublicError):
         return "the repository exists and is public", "make it private, or choose another"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = str(error) or type(error).__name__
     return f"the hub cannot be reached or used ({text[:200]})", "check the network"

@@ -30,6 +30,7 @@ except MlmrefError as error:
 """
 
 MODEL_FILES = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+SHARDS = {f"model-0000{number}-of-00002.safetensors" for number in (1, 2)}
 RUN_FILES = MODEL_FILES | {"README.md", "record.json", "metrics.jsonl", "config.toml"}
 PRIVATE_FILES = [
     "optimizer.pt",
@@ -44,6 +45,7 @@ PRIVATE_FILES = [
     "checkpoints/step-10/model.safetensors",
     "checkpoints/step-10/config.json",
     "cache/README.md",
+    "model-1/x.safetensors",
 ]
 
 
@@ -104,6 +106,18 @@ for revision in ("main", sys.argv[1]):
             commit.sha,
         )
         assert done.stdout.splitlines() == ["man distance point horse time"] * 2, done.stderr
+
+
+@pytest.mark.clause("PUB-002")
+def test_weights_in_several_files(run_folder):
+    """Weights that are kept in several files are published with their index."""
+    parts = SHARDS | {"model.safetensors.index.json"}
+    (run_folder / "model.safetensors").unlink()
+    for name in parts:
+        (run_folder / name).write_bytes(b"{}")
+    with HubStandIn() as hub:
+        _publish(hub, run_folder)
+        assert set(hub.commits[0].files) == RUN_FILES - {"model.safetensors"} | parts
 
 
 @pytest.mark.clause("PUB-005")
