@@ -134,8 +134,8 @@ def test_a_folder_is_its_files_in_the_order_of_their_paths(files):
 
 @pytest.mark.clause("CORP-014")
 @given(
-    texts=drawn.documents,
-    limit=st.integers(1, 9),
+    texts=drawn.documents.map(lambda some: [*some, "one", " ", "two"]),
+    limit=st.integers(1, 4) | st.integers(1, 12),
     block=drawn.blocks,
     batch=drawn.batches,
     kind=st.sampled_from(["csv", "jsonl"]),
@@ -168,9 +168,11 @@ def whole(label):
 
 @pytest.mark.clause("CORP-013")
 @given(
-    labels=st.lists(drawn.labels, min_size=1, max_size=6) | st.lists(st.booleans(), min_size=1),
+    labels=st.lists(drawn.labels, min_size=1, max_size=6)
+    | st.lists(st.booleans(), min_size=1)
+    | st.lists(st.integers(-(2**53), 2**53), min_size=2, max_size=6),
     kind=st.sampled_from(["csv", "jsonl"]),
-    blank=st.integers(0, 12),
+    blank=st.integers(0, 6),
     batch=drawn.batches,
 )
 def test_labels_are_kept_when_all_are_integers(labels, kind, blank, batch):

@@ -314,6 +314,8 @@ def test_only_line_feeds_end_a_line(tmp_path):
     corpus = load(path)
     assert texts(corpus) == ["a\u2028b\x85c\x0cd\x0be\x1cf", "g\rh", "i"]
     assert corpus.empty == 1
+    path = write(tmp_path / "a.jsonl", json_lines(["a\u2028b\x85c", "d"], escape=False))
+    assert texts(load(path)) == ["a\u2028b\x85c", "d"]
 
 
 @pytest.mark.clause("CORP-011")
