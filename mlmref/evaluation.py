@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from mlmref.chunks import Chunks
 from mlmref.config import EvaluationConfig
@@ -21,7 +20,7 @@ from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
 from mlmref.masking.apply import Masker
 from mlmref.masking.draws import EVALUATION_PASS
-from mlmref.objective import MaskedLMObjective, target_logits
+from mlmref.objective import MaskedLMObjective
 from mlmref.progress import SILENT, Reporter
 
 TUTORIAL_BATCH_SIZE = 64
@@ -183,6 +182,5 @@ def _losses(objective: MaskedLMObjective, masked: MaskedRows) -> tuple[FloatArra
     arrays = (masked.input_ids, masked.attention_mask, masked.labels)
     tensors = (torch.from_numpy(array).long().to(device) for array in arrays)
     with torch.autocast(device.type, enabled=False):
-        logits, truth = target_logits(objective.model, *tensors, gather=objective.gathers)
-        losses = F.cross_entropy(logits, truth, reduction="none")
-    return losses.double().cpu().numpy(), int((logits.argmax(1) == truth).sum())
+        losses, hits = objective.losses(*tensors)
+    return losses.double().cpu().numpy(), int(hits.sum())

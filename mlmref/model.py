@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
-from logging import getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.config import ModelConfig
 from mlmref.errors import ModelError
+from mlmref.quiet import quiet
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -109,27 +109,6 @@ def load_model(config: ModelConfig) -> LoadedModel:
 
 def _looks_local(place: str) -> bool:
     return place.startswith((".", "/", "~")) or place.count("/") > 1 or Path(place).exists()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the libraries' own bars and warnings while a model is read or written."""
-    from transformers.utils import logging
-
-    ours: Any = logging  # its functions are not annotated
-    verbosity, bars = ours.get_verbosity(), ours.is_progress_bar_enabled()
-    hub = getLogger("huggingface_hub")
-    level = hub.level
-    ours.set_verbosity_error()
-    ours.disable_progress_bar()
-    hub.setLevel("ERROR")  # its retries are no news; the outcome is
-    try:
-        yield
-    finally:
-        hub.setLevel(level)
-        ours.set_verbosity(verbosity)
-        if bars:
-            ours.enable_progress_bar()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from mlmref.config import Config
 from mlmref.errors import ModelError
 from mlmref.plugins import discover
 from mlmref.progress import Reporter
+from mlmref.quiet import quiet
 from mlmref.registry import Chosen, Registry, choose
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def prepare(
 
     with clock("load"), reporter.stage("load"):
         loaded = load_model(config.model)
-    with clock("read"):
+    with clock("read"), quiet():
         corpus = load_corpus(config.corpus, reporter)
     with clock("tokenise"):
         tokens = tokenize(corpus, loaded.tokenizer, reporter=reporter)
@@ -113,7 +114,7 @@ def prepare(
     )
     with clock("load"):
         objective = MaskedLMObjective(loaded.model.to(state().device))
-    if not objective.gathers:
+    if objective.path == "plain":
         reporter.note(
             f"{config.model.name}: its head needs every position, so each step computes all logits"
         )

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.clock import Clock
 from mlmref.config import Config
+from mlmref.errors import OutputError
 from mlmref.prepare import Ready, check_first, choose_plugins, prepare
 from mlmref.progress import SILENT, Reporter
+from mlmref.quiet import quiet
 from mlmref.record import Story, plugin_used
 from mlmref.workspace import RunFolder
 
@@ -141,7 +143,10 @@ def train(
         if output.push and output.push_every_epoch:
             with tempfile.TemporaryDirectory() as folder:
                 export(ready, Path(folder))
-                push(ready.config, Path(folder), f"After epoch {epoch}", reporter)
+                try:
+                    push(ready.config, Path(folder), f"After epoch {epoch}", reporter)
+                except OutputError as error:  # the next epoch may reach the hub again
+                    reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
 
     with clock("train"), tempfile.TemporaryDirectory() as scratch:
         job = Job(
@@ -161,8 +166,6 @@ def export(ready: Ready, folder: Path) -> None:
     """Write model and tokenizer as Transformers alone loads them."""
     from safetensors import SafetensorError
 
-    from mlmref.model import quiet
-
     try:
         with quiet():
             ready.loaded.model.save_pretrained(folder)
@@ -176,5 +179,6 @@ def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None
     from mlmref.publish import publish
 
     assert config.output.push  # noqa: S101 - the callers ask for it
-    url = publish(folder, config.output.push, private=config.output.private, message=message)
+    with quiet():
+        url = publish(folder, config.output.push, private=config.output.private, message=message)
     reporter.note(f"published: {url}")

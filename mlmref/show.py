@@ -105,7 +105,7 @@ def show_fills(answer: Mapping[str, Any], console: Console) -> None:
         title = one.prompt if not one.mask else f"  mask {one.mask + 1}"
         console.print(title, style="bold", markup=False, soft_wrap=True)
         for rank in one.answers:
-            console.print(f"  {rank.score:6.1%}  {rank.token}", markup=False, soft_wrap=True)
+            console.print(f"  {rank.score:8.2g}  {rank.token}", markup=False, soft_wrap=True)
 
 
 def show_plugins(registry: Registry, console: Console) -> None:

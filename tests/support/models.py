@@ -89,8 +89,10 @@ OWN = {
     "fnet": {"use_tpu_fourier_optimizations": False},
 }
 
-# ModernVBERT reads images beside text, and its vision tower cannot be built small.
-FAMILIES = tuple(sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - {"modernvbert"}))
+# The two that read images beside text have no small form; Perceiver answers as many places as it
+# has positions, however many tokens it is given.
+LEFT_OUT = {"modernvbert", "ultravbert", "perceiver"}
+FAMILIES = tuple(sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - LEFT_OUT))
 
 
 def tiny_model(family: str, **changes):
@@ -100,3 +102,12 @@ def tiny_model(family: str, **changes):
     sizes = {key: value for key, value in SMALL.items() if key in defaults or key == "vocab_size"}
     config = CONFIG_MAPPING[family](**(sizes | OWN.get(family, {}) | changes))
     return AutoModelForMaskedLM.from_config(config)
+
+
+def without_dropout(family):
+    """Return a family's tiny model with every dropout rate 0."""
+    defaults = tiny_model(family).config.to_dict()
+    rates = {
+        key: 0.0 for key, value in defaults.items() if "dropout" in key and isinstance(value, float)
+    }
+    return tiny_model(family, **rates)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.jobs import Booked, finite, masker, some_chunks, train_plainly
-from support.models import tiny_model
+from support.models import tiny_model, without_dropout
 from transformers import Trainer, TrainingArguments
 
 from mlmref.config import TrainingConfig
@@ -84,15 +84,6 @@ def test_accumulation_changes_neither_loss_nor_gradient(family, backend, tmp_pat
         for one, two in zip(first, other.reports, strict=True):
             assert two.loss == pytest.approx(one.loss, rel=1e-5)
             assert two.grad_norm == pytest.approx(one.grad_norm, rel=1e-4)
-
-
-def without_dropout(family):
-    """Return a family's tiny model with every dropout rate 0."""
-    defaults = tiny_model(family).config.to_dict()
-    rates = {
-        key: 0.0 for key, value in defaults.items() if "dropout" in key and isinstance(value, float)
-    }
-    return tiny_model(family, **rates)
 
 
 @pytest.mark.clause("BACK-003")

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from support.models import FAMILIES, VOCABULARY, tiny_model
+from support.models import FAMILIES, VOCABULARY, tiny_model, without_dropout
 from torch.nn import functional as F
 
 from mlmref.contracts import IGNORE_INDEX
-from mlmref.objective import MaskedLMObjective, keeps_logits, target_logits
+from mlmref.errors import ModelError
+from mlmref.objective import MaskedLMObjective, choose_path
 
 
 def batch(rows=3, width=16, share=0.3, seed=1):
@@ -31,27 +32,37 @@ def plain_loss(model, input_ids, attention, labels):
     )
 
 
+PATHS = ("plain", "gathered", "projected")
+
+# Whose head ends otherwise than in a plain projection: a bias added after it, or a weight that
+# is put together from two.
+NOT_PROJECTED = {"bart", "esm", "mbart", "mobilebert", "mvp"}
+
+
 @pytest.mark.clause("LOSS-001")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loss_and_gradients_equal_the_plain_forward_for_every_family(family):
-    """Gathered and plain, in evaluation mode: the same loss and the same gradients."""
-    model = tiny_model(family).eval()
+    """Gathered and projected, in training mode: the same loss and the same gradients."""
+    model = without_dropout(family).train()
     inputs = batch()
     plain = plain_loss(model, *inputs)
     plain.backward()
     expected = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    model.zero_grad(set_to_none=True)
 
-    objective = MaskedLMObjective(model)
-    assert objective.gathers, f"{family} takes the plain path: this comparison would be empty"
-    loss = objective.eval()(*inputs, weight=1.0)["loss"]
-    loss.backward()
-
-    torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-5)
-    got = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    assert got.keys() == expected.keys()
-    for name, gradient in expected.items():
-        torch.testing.assert_close(got[name], gradient, rtol=1e-4, atol=1e-4, msg=name)
+    chosen = choose_path(model)
+    assert chosen == ("gathered" if family in NOT_PROJECTED else "projected")
+    for path in PATHS[1 : 1 + PATHS.index(chosen)]:
+        model.zero_grad(set_to_none=True)
+        objective = MaskedLMObjective(model, path)
+        loss = objective(*inputs, weight=1.0)["loss"]
+        loss.backward()
+        torch.testing.assert_close(loss, plain, rtol=1e-5, atol=1e-5)
+        got = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+        assert got.keys() == expected.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(got[name], gradient, rtol=1e-4, atol=1e-4, msg=name)
+        losses, _ = objective.losses(*inputs)
+        torch.testing.assert_close(losses.sum(), plain.detach(), rtol=1e-5, atol=1e-5)
 
 
 class LooksAround(torch.nn.Module):
@@ -60,22 +71,37 @@ class LooksAround(torch.nn.Module):
     def __init__(self, head):
         super().__init__()
         self.head = head
+        self.predictions = head.predictions
 
     def forward(self, hidden):
         """Return logits of each position and its neighbour."""
         return self.head(hidden + hidden.roll(1, dims=1))
 
 
-@pytest.mark.clause("LOSS-002")
-def test_a_head_that_looks_around_is_found_out_and_trained_plainly():
-    """Its logits change when positions are left out, so none are."""
-    model = tiny_model("bert").eval()
-    assert keeps_logits(model)
-    model.cls = LooksAround(model.cls)
-    assert not keeps_logits(model)
-    objective = MaskedLMObjective(model)
-    loss = objective.eval()(*batch(), weight=1.0)["loss"]
-    torch.testing.assert_close(loss, plain_loss(model, *batch()))
+class Doubles(torch.nn.Module):
+    """A head that does something after its last projection."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+        self.predictions = head.predictions
+
+    def forward(self, hidden):
+        """Return logits twice as large."""
+        return 2 * self.head(hidden)
+
+
+class Caps(torch.nn.Module):
+    """A head whose logits are softly capped at 30."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+        self.predictions = head.predictions
+
+    def forward(self, hidden):
+        """Return capped logits."""
+        return 30 * torch.tanh(self.head(hidden) / 30)
 
 
 class Fails(torch.nn.Module):
@@ -89,14 +115,40 @@ class Fails(torch.nn.Module):
 
 
 @pytest.mark.clause("LOSS-002")
-@pytest.mark.clause("LOSS-004")
-def test_a_head_that_refuses_gathered_positions_is_trained_plainly():
-    """A head that raises on another shape takes the plain path, and no hook stays."""
-    model = tiny_model("bert")
-    model.cls = Fails()
-    assert not keeps_logits(model)
-    assert not model.base_model._forward_hooks
+@pytest.mark.parametrize(
+    ("wrap", "path"),
+    [
+        (LooksAround, "plain"),
+        (Doubles, "gathered"),
+        (Caps, "gathered"),
+        (lambda _: Fails(), "plain"),
+    ],
+)
+def test_a_head_that_a_shortcut_would_change_is_found_out(wrap, path):
+    """It gets the quickest way that is right for it, and its loss is the plain one."""
+    model = tiny_model("bert").eval()
+    assert choose_path(model) == "projected"
+    model.cls = wrap(model.cls)
+    assert choose_path(model) == path
+    loss = MaskedLMObjective(model).eval()(*batch(), weight=1.0)["loss"]
+    torch.testing.assert_close(loss, plain_loss(model, *batch()))
+
+
+@pytest.mark.clause("MODEL-004")
+def test_a_model_that_does_not_answer_each_token_is_refused():
+    """Perceiver answers 64 places for 8 tokens, which labels have no place in."""
+    with pytest.raises(ModelError, match=r"answers \[2, 8\] tokens with \[2, 64\] places"):
+        choose_path(tiny_model("perceiver"))
+
+
+@pytest.mark.clause("LOSS-002")
+def test_choosing_leaves_the_model_as_it_was():
+    """Training mode and every weight are the same to the last bit afterwards."""
+    model = tiny_model("bert").train()
+    before = [one.clone() for one in model.state_dict().values()]
+    choose_path(model)
     assert model.training
+    assert all(map(torch.equal, model.state_dict().values(), before))
 
 
 @pytest.mark.clause("LOSS-003")
@@ -114,15 +166,19 @@ def test_a_batch_without_targets_has_no_loss_and_no_gradient(family):
 
 
 @pytest.mark.clause("LOSS-004")
-def test_no_hook_stays_on_the_model_even_when_the_forward_fails():
-    """The model is as it was after success and after failure."""
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_stays_on_the_model_even_when_the_forward_fails(path):
+    """No hook and no replaced layer, after success and after failure."""
     model = tiny_model("bert").eval()
-    target_logits(model, *batch(), gather=True)
-    assert not model.base_model._forward_hooks
+    objective = MaskedLMObjective(model, path)
+    expected = model(input_ids=batch()[0]).logits
     input_ids, attention, labels = batch()
+    objective(input_ids, attention, labels, weight=1.0)
     with pytest.raises(IndexError):
-        target_logits(model, input_ids + VOCABULARY, attention, labels, gather=True)
+        objective(input_ids + VOCABULARY, attention, labels, weight=1.0)
     assert not model.base_model._forward_hooks
+    assert "forward" not in vars(model.get_output_embeddings())
+    assert torch.equal(model(input_ids=input_ids).logits, expected)
 
 
 @pytest.mark.clause("BACK-003")

@@ -1,0 +1,99 @@
+"""The projection onto the vocabulary, a block at a time (spec/model.md, LOSS)."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from mlmref import projection
+from mlmref.projection import blocks, linear_cross_entropy, linear_losses
+
+
+def problem(rows=13, width=6, vocabulary=11, scale=1.0, dtype=torch.float64, seed=0):
+    """Return hidden states, weight, bias and targets."""
+    generator = torch.Generator().manual_seed(seed)
+    hidden, weight, bias = (
+        (scale * torch.randn(shape, generator=generator, dtype=dtype)).requires_grad_()
+        for shape in ((rows, width), (vocabulary, width), (vocabulary,))
+    )
+    return hidden, weight, bias, torch.randint(0, vocabulary, (rows,), generator=generator)
+
+
+def both(hidden, weight, bias, targets):
+    """Return loss and gradients of ours and of torch's, each scaled by 0.3."""
+    leaves = [one for one in (hidden, weight, bias) if one is not None]
+    losses = (
+        linear_cross_entropy(hidden, weight, bias, targets),
+        F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum"),
+    )
+    return [(loss.detach(), torch.autograd.grad(0.3 * loss, leaves)) for loss in losses]
+
+
+@pytest.mark.clause("LOSS-001")
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_loss_and_gradients_are_torchs(with_bias):
+    """In float64, against cross_entropy(linear(...)), and against finite differences."""
+    hidden, weight, bias, targets = problem()
+    bias = bias if with_bias else None
+    ours, theirs = both(hidden, weight, bias, targets)
+    torch.testing.assert_close(ours, theirs)
+    assert torch.autograd.gradcheck(linear_cross_entropy, (hidden, weight, bias, targets))
+
+
+@pytest.mark.clause("LOSS-005")
+@given(rows=st.integers(0, 40), height=st.integers(1, 45), seed=st.integers(0, 5))
+def test_the_block_size_does_not_matter(rows, height, seed):
+    """Any number of rows cut at any height, no row at all included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(projection, "BLOCK", height * 11 + 10)
+        cuts = blocks(rows, 11)
+        assert [i for cut in cuts for i in range(cut.start, cut.stop)] == list(range(rows))
+        assert all(0 < cut.stop - cut.start <= height for cut in cuts)
+        inputs = problem(rows, seed=seed)
+        ours, theirs = both(*inputs)
+        torch.testing.assert_close(ours, theirs)
+        losses, hits = linear_losses(*inputs)
+    logits = F.linear(*inputs[:3])
+    expected = F.cross_entropy(logits, inputs[3], reduction="none").float()
+    torch.testing.assert_close(losses, expected.detach())
+    assert torch.equal(hits, logits.argmax(1) == inputs[3])
+
+
+@pytest.mark.clause("LOSS-005")
+def test_a_vocabulary_larger_than_a_block_is_taken_row_by_row():
+    """There is always at least a row in a block."""
+    assert blocks(3, projection.BLOCK * 2) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+
+
+@pytest.mark.clause("LOSS-006")
+def test_extreme_logits_stay_finite():
+    """Logits of thousands, in float32: torch's own figures, nothing infinite."""
+    ours, theirs = both(*problem(scale=60.0, dtype=torch.float32))
+    assert torch.isfinite(ours[0])
+    assert all(torch.isfinite(one).all() for one in ours[1])
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.clause("LOSS-001")
+def test_only_the_gradients_that_are_wanted_are_computed():
+    """A frozen weight gets none, and the others are as before."""
+    hidden, weight, bias, targets = problem()
+    expected = both(hidden, weight, bias, targets)[1][1]
+    frozen = weight.detach()
+    loss = linear_cross_entropy(hidden, frozen, bias, targets)
+    got = torch.autograd.grad(0.3 * loss, [hidden, bias])
+    torch.testing.assert_close(got, (expected[0], expected[2]))
+
+
+@pytest.mark.clause("LOSS-001")
+def test_half_precision_sums_in_float32():
+    """Under autocast to bfloat16 the loss is float32 and near the exact one."""
+    hidden, weight, bias, targets = problem(rows=200, dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = linear_cross_entropy(hidden, weight, bias, targets)
+    exact = F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum")
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(exact.item(), rel=0.02)
+    gradient = torch.autograd.grad(loss, weight)[0]
+    torch.testing.assert_close(gradient, torch.autograd.grad(exact, weight)[0], rtol=0.05, atol=0.3)
