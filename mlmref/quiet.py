@@ -12,6 +12,7 @@ from typing import Any
 def quiet() -> Iterator[None]:
     """Silence Transformers, Datasets and the hub's client, and put them back as they were."""
     import datasets
+    from datasets.utils import are_progress_bars_disabled
     from huggingface_hub import utils
     from transformers.utils import logging
 
@@ -22,7 +23,7 @@ def quiet() -> Iterator[None]:
     verbosity = transformers.get_verbosity()
     bars = [
         (transformers.is_progress_bar_enabled(), transformers.enable_progress_bar),
-        (datasets.are_progress_bars_enabled(), datasets.enable_progress_bars),
+        (not are_progress_bars_disabled(), datasets.enable_progress_bars),
         (not hub.are_progress_bars_disabled(), hub.enable_progress_bars),
     ]
     transformers.set_verbosity_error()
