@@ -6,7 +6,8 @@ cannot mislabel, touch a position that it did not choose, or leak state.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -111,19 +112,22 @@ class Masker:
     vocabulary: Vocabulary
     seed: int
     owner: str
-    _shown: Vocabulary = field(init=False, repr=False, compare=False)
-    _is_special: BoolArray = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _is_special(self) -> BoolArray:
+        """Tell for each id whether it is special; looked up once a token."""
         is_special = np.zeros(self.vocabulary.size, dtype=np.bool_)
         is_special[self.vocabulary.special_ids] = True
-        object.__setattr__(self, "_is_special", is_special)
-        shown = replace(
+        return is_special
+
+    @cached_property
+    def _shown(self) -> Vocabulary:
+        """Copy the vocabulary for the strategy, read-only."""
+        return replace(
             self.vocabulary,
             special_ids=read_only(self.vocabulary.special_ids),
             ordinary_ids=read_only(self.vocabulary.ordinary_ids),
         )
-        object.__setattr__(self, "_shown", shown)
 
     def __call__(self, rows: ChunkRows, pass_: int) -> MaskedRows:
         """Mask some chunks; ``rows`` is not written to (MASK-009).

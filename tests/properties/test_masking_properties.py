@@ -19,10 +19,10 @@ names = st.sampled_from(["token", "whole-word"])
 
 
 @st.composite
-def cases(draw, **sizes):
+def cases(draw):
     """Draw a vocabulary, rows, a built-in masker and a pass."""
     words = draw(some.vocabularies())
-    rows = draw(some.chunk_rows(words, **sizes))
+    rows = draw(some.chunk_rows(words))
     masker = built_in(
         draw(names),
         draw(some.corruptions()),

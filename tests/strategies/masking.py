@@ -27,9 +27,9 @@ def vocabularies(draw):
 
 
 @st.composite
-def chunk_rows(draw, words, max_rows=5, max_width=20):
+def chunk_rows(draw, words):
     """Draw rows of any tokens, specials anywhere, words of any shape, padded or empty rows."""
-    height, width = draw(st.integers(0, max_rows)), draw(st.integers(0, max_width))
+    height, width = draw(st.integers(0, 5)), draw(st.integers(0, 20))
     shape = (height, width)
     lengths = draw(arrays.arrays(np.int32, height, elements=st.integers(0, width)))
     present = np.arange(width) < lengths[:, None]

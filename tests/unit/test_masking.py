@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from support.naive_masking import (
 )
 
 from mlmref.contracts import IGNORE_INDEX, Corruption, Plan
+from mlmref.masking.apply import corrupt
 from mlmref.masking.draws import EVALUATION_PASS
 
 NOTHING = Corruption(mask=0, random=0, keep=1)
@@ -246,12 +248,37 @@ def test_a_share_of_nothing_is_never(shares, never):
         def integers(self, stream, high, *, at):
             return np.zeros(len(at[0]), dtype=np.int64)
 
-    from mlmref.masking.apply import corrupt
-
     truth = np.full((1, 8), CLS, dtype=np.int32)  # any token that is neither mask nor ordinary
     read = corrupt(truth, truth == CLS, corruption, vocabulary_of_one, Extremes())
     for fate in never.split():
         assert not np.isin(read, fates[fate]).any()
+
+
+@pytest.mark.clause("MASK-008")
+@pytest.mark.clause("MASK-030")
+def test_fates_fall_into_the_shares_in_order():
+    """The first share masks, the second replaces, the third keeps; an edge begins the next."""
+    last = 2.0**-32
+
+    class Edges:
+        def uniform(self, stream, *, at):
+            return np.array([0.0, 0.5 - last, 0.5, 0.75 - last, 0.75, 1.0 - last])
+
+        def integers(self, stream, high, *, at):
+            return np.arange(len(at[0]))
+
+    truth = np.full((1, 6), CLS, dtype=np.int32)
+    shares = Corruption(mask=0.5, random=0.25, keep=0.25)
+    read = corrupt(truth, truth == CLS, shares, vocabulary(), Edges())
+    assert read.tolist() == [[MASK, MASK, 5, 6, CLS, CLS]]
+
+
+@pytest.mark.clause("MASK-001")
+def test_a_masker_cannot_be_changed():
+    """Nothing of a masker can be set once it is made."""
+    masker = built_in("token")
+    with pytest.raises(FrozenInstanceError):
+        masker.seed = 1
 
 
 @pytest.mark.clause("MASK-018")
