@@ -58,8 +58,7 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     ids = np.unique(np.fromiter(tokenizer.get_vocab().values(), np.int32))
     special = np.unique(np.array(tokenizer.all_special_ids, dtype=np.int32))
     return Vocabulary(
-        # Ids may leave gaps, and then there are fewer of them than the greatest says.
-        size=max(len(tokenizer), int(ids[-1]) + 1),
+        size=int(ids[-1]) + 1,  # ids may leave gaps, and then len(tokenizer) is less
         mask_id=tokenizer.mask_token_id,
         pad_id=tokenizer.pad_token_id,
         special_ids=special,

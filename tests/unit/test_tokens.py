@@ -115,12 +115,21 @@ def test_unknown_words_are_special():
     assert chosen.unk_token_id in vocabulary_of(chosen).special_ids
 
 
+@pytest.mark.clause("TOK-004")
+def test_a_token_of_no_word_is_a_word_of_its_own():
+    """A [SEP] that the template adds, but nobody calls special, does not end the last word."""
+    nameless = rebuilt("wordpiece", sep_token=None)
+    [(ids, starts)] = rows_of(tokenize(corpus_of(["films"]), nameless))
+    assert ids[-1] not in nameless.all_special_ids
+    assert starts == [True, True, False, True]
+
+
 @pytest.mark.clause("TOK-005")
 def test_one_word_documents_do_not_join():
     """Without special tokens between them, two documents of one word are still two words (E02)."""
     bare = rebuilt("byte-bpe")
     bare.backend_tokenizer.post_processor = None
-    tokens = tokenize(corpus_of(["films", "", "films"]), bare)
+    tokens = tokenize(corpus_of(["films", "", "films", ""]), bare)
     ids, starts = tokens.take(np.arange(tokens.offsets[-1]))
     assert bare.convert_ids_to_tokens(ids) == ["fi", "lm", "s"] * 2
     assert starts.tolist() == [True, False, False] * 2
@@ -282,13 +291,14 @@ def test_whatever_shapes_the_tokens_is_in_their_fingerprint(monkeypatch):
             (["film"], more),
             (["film"], named),
             (["film"], split),
+            (["film"], rebuilt("wordpiece", cls_token=None)),
         ]
     ]
     for owner, name in [(station, "_STEP"), (tokenizers, "__version__")]:
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, "another")
             prints.append(tokenize(corpus_of(["film"]), tokenizer("wordpiece")).fingerprint)
-    assert len(set(prints)) == 8
+    assert len(set(prints)) == 9
 
 
 @pytest.mark.clause("TOK-012")
@@ -309,6 +319,27 @@ def test_positions_outside_the_stream_are_errors(position):
     """Neither the token before the first nor the one after the last is there."""
     with pytest.raises(IndexError, match="range"):
         tokens_of(numbered([2, 3]), cuts=[1]).take(np.array([0, position]))
+
+
+class _Counted(list):
+    """A list that counts how often something is taken out of it."""
+
+    taken = 0
+
+    def __getitem__(self, index):
+        """Count and give."""
+        self.taken += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.clause("TOK-013")
+def test_each_record_batch_is_visited_once():
+    """Positions that jump between record batches cost as many look-ups as there are batches."""
+    tokens = tokens_of(numbered([4, 4, 4]), cuts=[1, 2])
+    tokens._ids = _Counted(tokens._ids)
+    ids, _ = tokens.take(np.array([0, 4, 8, 1, 5, 9, 2, 6, 10]))
+    assert ids.tolist() == [10, 14, 18, 11, 15, 19, 12, 16, 20]
+    assert tokens._ids.taken == 3
 
 
 @pytest.mark.clause("TOK-014")
