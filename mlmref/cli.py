@@ -15,6 +15,7 @@ from typing import Annotated, Any, Never
 import typer
 from rich.console import Console
 
+from mlmref import flags
 from mlmref.errors import MlmrefError
 
 app = typer.Typer(
@@ -29,146 +30,62 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-Text = str | None
-WHAT, TRAINING, RUN = "What", "Training", "Run"
-
-FLAGS = {
-    "model": "model.name",
-    "revision": "model.revision",
-    "trust_remote_code": "model.trust_remote_code",
-    "dropout": "model.dropout",
-    "corpus": "corpus.name",
-    "text_column": "corpus.text_column",
-    "label_column": "corpus.label_column",
-    "documents": "corpus.documents",
-    "corpus_split": "corpus.split",
-    "limit": "corpus.limit",
-    "chunk_size": "chunks.size",
-    "chunk_scope": "chunks.scope",
-    "remainder": "chunks.remainder",
-    "split": "split.by",
-    "train_size": "split.train_size",
-    "test_size": "split.test_size",
-    "masking": "masking.strategy",
-    "mlm_probability": "masking.options.mlm_probability",
-    "corruption": "masking.corruption",
-    "backend": "training.backend",
-    "epochs": "training.epochs",
-    "max_steps": "training.max_steps",
-    "batch_size": "training.batch_size",
-    "accumulation": "training.accumulation",
-    "learning_rate": "training.learning_rate",
-    "schedule": "training.schedule",
-    "warmup_steps": "training.warmup_steps",
-    "weight_decay": "training.weight_decay",
-    "precision": "training.precision",
-    "workers": "training.workers",
-    "seed": "seed",
-    "prompt": "fill.prompts",
-    "top_k": "fill.top_k",
-    "output": "output.folder",
-    "push": "output.push",
-}
-"""Each flag's key in the configuration; any other key is set with ``--set``."""
-
-
-def _flag(text: str, panel: str, *names: str) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
-
-
-Model = Annotated[Text, _flag("embedded, a folder, or a name on the hub", WHAT, "--model")]
-Revision = Annotated[Text, _flag("branch, tag or commit on the hub", WHAT)]
-TrustRemoteCode = Annotated[
-    bool | None, _flag("run code that comes with the model", WHAT, "--trust-remote-code")
-]
-Corpus = Annotated[Text, _flag("imdb, hub:NAME[:CONFIG], or a file, folder or glob", WHAT)]
-TextColumn = Annotated[Text, _flag("the column that holds the text", WHAT)]
-LabelColumn = Annotated[Text, _flag("the column of labels, kept if it is there", WHAT)]
-Documents = Annotated[Text, _flag("one document in a .txt file: line or file", WHAT)]
-CorpusSplit = Annotated[Text, _flag("split of a data set on the hub", WHAT)]
-Limit = Annotated[int | None, _flag("use only the first N documents", WHAT)]
-ChunkSize = Annotated[int | None, _flag("tokens in a chunk", WHAT)]
-ChunkScope = Annotated[Text, _flag("remainder once for the corpus, or as the tutorial", WHAT)]
-Remainder = Annotated[Text, _flag("drop or pad", WHAT)]
-Split = Annotated[Text, _flag("by chunk, or by document", WHAT)]
-TrainSize = Annotated[Text, _flag("chunks to train on: count, share or rest", WHAT)]
-TestSize = Annotated[Text, _flag("chunks to hold out: count or share", WHAT)]
-Masking = Annotated[Text, _flag("a masking strategy; see mlmref plugins", WHAT)]
-Probability = Annotated[float | None, _flag("chance of a token or word to be a target", WHAT)]
-Corruption = Annotated[Text, _flag("percentages MASK/RANDOM/KEEP, such as 80/10/10", WHAT)]
-Seed = Annotated[int | None, _flag("seeds masks, order, dropout, bootstrap", WHAT)]
-Preset = Annotated[Text, _flag("tiny, tutorial-trainer or tutorial-accelerate", RUN)]
-ConfigFile = Annotated[Path | None, _flag("a TOML file of settings", RUN, "--config")]
-Sets = Annotated[
-    list[str] | None, _flag("any setting: SECTION.KEY=VALUE; repeatable", RUN, "--set")
-]
-NoPlugin = Annotated[list[str] | None, _flag("leave a plugin out; repeatable", RUN)]
-Prompt = Annotated[
-    list[str] | None, _flag("a text with {mask} to fill before and after; repeatable", RUN)
-]
-TopK = Annotated[int | None, _flag("answers for each mask", RUN)]
-AsJson = Annotated[bool, _flag("print JSON", RUN, "--json")]
-Quiet = Annotated[bool, _flag("no progress", RUN, "--quiet", "-q")]
-Debug = Annotated[bool, _flag("show the traceback of an error", RUN, "--debug")]
-
 
 @app.command()
 def run(
-    model: Model = None,
-    revision: Revision = None,
-    trust_remote_code: TrustRemoteCode = None,
-    corpus: Corpus = None,
-    text_column: TextColumn = None,
-    label_column: LabelColumn = None,
-    documents: Documents = None,
-    corpus_split: CorpusSplit = None,
-    limit: Limit = None,
-    chunk_size: ChunkSize = None,
-    chunk_scope: ChunkScope = None,
-    remainder: Remainder = None,
-    split: Split = None,
-    train_size: TrainSize = None,
-    test_size: TestSize = None,
-    masking: Masking = None,
-    mlm_probability: Probability = None,
-    corruption: Corruption = None,
-    seed: Seed = None,
-    backend: Annotated[Text, _flag("a training backend; see mlmref plugins", TRAINING)] = None,
-    epochs: Annotated[int | None, _flag("passes over the training chunks", TRAINING)] = None,
-    max_steps: Annotated[int | None, _flag("stop after N optimiser steps", TRAINING)] = None,
-    batch_size: Annotated[int | None, _flag("chunks in a micro-batch", TRAINING)] = None,
-    accumulation: Annotated[int | None, _flag("micro-batches in a step", TRAINING)] = None,
-    learning_rate: Annotated[float | None, _flag("peak learning rate", TRAINING)] = None,
-    schedule: Annotated[Text, _flag("linear, cosine or constant", TRAINING)] = None,
-    warmup_steps: Annotated[int | None, _flag("steps of linear warm-up", TRAINING)] = None,
-    weight_decay: Annotated[float | None, _flag("AdamW's weight decay", TRAINING)] = None,
-    dropout: Annotated[float | None, _flag("sets every dropout rate", TRAINING)] = None,
-    precision: Annotated[Text, _flag("auto, fp32, fp16 or bf16", TRAINING)] = None,
-    workers: Annotated[int | None, _flag("processes that prepare batches", TRAINING)] = None,
-    prompt: Prompt = None,
-    top_k: TopK = None,
-    output: Annotated[Text, _flag("the run folder; new under runs/ if not given", RUN)] = None,
-    push: Annotated[Text, _flag("publish to this repository on the hub", RUN)] = None,
-    preset: Preset = None,
-    config: ConfigFile = None,
-    set_: Sets = None,
-    no_plugin: NoPlugin = None,
-    print_config: Annotated[
-        bool, _flag("print what would be used, and stop", RUN, "--print-config")
-    ] = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    model: flags.Model = None,
+    revision: flags.Revision = None,
+    trust_remote_code: flags.TrustRemoteCode = None,
+    corpus: flags.Corpus = None,
+    text_column: flags.TextColumn = None,
+    label_column: flags.LabelColumn = None,
+    documents: flags.Documents = None,
+    corpus_split: flags.CorpusSplit = None,
+    limit: flags.Limit = None,
+    chunk_size: flags.ChunkSize = None,
+    chunk_scope: flags.ChunkScope = None,
+    remainder: flags.Remainder = None,
+    split: flags.Split = None,
+    train_size: flags.TrainSize = None,
+    test_size: flags.TestSize = None,
+    masking: flags.Masking = None,
+    mlm_probability: flags.Probability = None,
+    corruption: flags.Corruption = None,
+    seed: flags.Seed = None,
+    backend: flags.Backend = None,
+    epochs: flags.Epochs = None,
+    max_steps: flags.MaxSteps = None,
+    batch_size: flags.BatchSize = None,
+    accumulation: flags.Accumulation = None,
+    learning_rate: flags.LearningRate = None,
+    schedule: flags.Schedule = None,
+    warmup_steps: flags.WarmupSteps = None,
+    weight_decay: flags.WeightDecay = None,
+    dropout: flags.Dropout = None,
+    precision: flags.Precision = None,
+    workers: flags.Workers = None,
+    prompt: flags.Prompt = None,
+    top_k: flags.TopK = None,
+    output: flags.Output = None,
+    push: flags.Push = None,
+    preset: flags.Preset = None,
+    config: flags.ConfigFile = None,
+    set_: flags.Sets = None,
+    no_plugin: flags.NoPlugin = None,
+    print_config: flags.PrintConfig = False,
+    quiet: flags.Quiet = False,
+    debug: flags.Debug = False,
 ) -> None:
     """Adapt a model to a corpus: perplexity before, training, perplexity after.
 
     Example: mlmref run --corpus reviews.csv --text-column body --masking whole-word
     """
-    flags = locals()
+    given = locals()
     with _told(debug):
         from mlmref.plugins import discover
         from mlmref.resolve import resolve, to_toml
 
-        settings = resolve(preset=preset, file=config, sets=set_ or (), flags=_given(flags))
+        settings = resolve(preset=preset, file=config, sets=set_ or (), flags=flags.settings(given))
         registry = discover(disable=no_plugin or ())
         if print_config:
             from mlmref.prepare import choose_plugins
@@ -191,36 +108,36 @@ def run(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="embedded, a run folder, or a name on the hub")],
-    revision: Revision = None,
-    trust_remote_code: TrustRemoteCode = None,
-    corpus: Corpus = None,
-    text_column: TextColumn = None,
-    documents: Documents = None,
-    corpus_split: CorpusSplit = None,
-    limit: Limit = None,
-    chunk_size: ChunkSize = None,
-    chunk_scope: ChunkScope = None,
-    remainder: Remainder = None,
-    split: Split = None,
-    train_size: TrainSize = None,
-    test_size: TestSize = None,
-    masking: Masking = None,
-    mlm_probability: Probability = None,
-    corruption: Corruption = None,
-    seed: Seed = None,
-    preset: Preset = None,
-    config: ConfigFile = None,
-    set_: Sets = None,
-    no_plugin: NoPlugin = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    revision: flags.Revision = None,
+    trust_remote_code: flags.TrustRemoteCode = None,
+    corpus: flags.Corpus = None,
+    text_column: flags.TextColumn = None,
+    documents: flags.Documents = None,
+    corpus_split: flags.CorpusSplit = None,
+    limit: flags.Limit = None,
+    chunk_size: flags.ChunkSize = None,
+    chunk_scope: flags.ChunkScope = None,
+    remainder: flags.Remainder = None,
+    split: flags.Split = None,
+    train_size: flags.TrainSize = None,
+    test_size: flags.TestSize = None,
+    masking: flags.Masking = None,
+    mlm_probability: flags.Probability = None,
+    corruption: flags.Corruption = None,
+    seed: flags.Seed = None,
+    preset: flags.Preset = None,
+    config: flags.ConfigFile = None,
+    set_: flags.Sets = None,
+    no_plugin: flags.NoPlugin = None,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
+    debug: flags.Debug = False,
 ) -> None:
     """Measure a model's perplexity on held-out chunks. A run folder brings its own settings.
 
     Example: mlmref evaluate runs/001-token-trainer --split document
     """
-    flags = locals()
+    given = locals()
     with _told(debug):
         from mlmref.plugins import discover
         from mlmref.resolve import resolve
@@ -231,7 +148,7 @@ def evaluate(
             preset=preset,
             file=config or (own if own.is_file() else None),
             sets=set_ or (),
-            flags=_given(flags),
+            flags=flags.settings(given),
         )
         registry = discover(disable=no_plugin or ())
         answer = evaluate_(settings, reporter=_reporter(quiet), registry=registry)
@@ -242,14 +159,12 @@ def evaluate(
 def fill(
     model: Annotated[str, typer.Argument(help="embedded, a folder, or a name on the hub")],
     texts: Annotated[list[str], typer.Argument(help="texts with one or several masks")],
-    revision: Revision = None,
-    trust_remote_code: TrustRemoteCode = None,
-    top_k: Annotated[int, _flag("answers for each mask", RUN)] = 5,
-    candidate: Annotated[
-        list[str] | None, _flag("rank this word or phrase; repeatable", WHAT)
-    ] = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
+    revision: flags.Revision = None,
+    trust_remote_code: flags.TrustRemoteCode = None,
+    top_k: flags.TopK = None,
+    candidate: flags.Candidate = None,
+    as_json: flags.AsJson = False,
+    debug: flags.Debug = False,
 ) -> None:
     """Fill the masks of a text; {mask} stands for the model's own mask token.
 
@@ -263,12 +178,20 @@ def fill(
         loaded = load_model(
             ModelConfig(name=model, revision=revision, trust_remote_code=bool(trust_remote_code))
         )
-        answers = fill_(loaded.model, loaded.tokenizer, texts, top_k=top_k, candidates=candidate)
+        answers = fill_(
+            loaded.model,
+            loaded.tokenizer,
+            texts,
+            top_k=5 if top_k is None else top_k,
+            candidates=candidate,
+        )
         _print({"model": str(loaded), "answers": answers}, as_json, "show_fills")
 
 
 @app.command()
-def plugins(no_plugin: NoPlugin = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def plugins(
+    no_plugin: flags.NoPlugin = None, as_json: flags.AsJson = False, debug: flags.Debug = False
+) -> None:
     """List masking strategies and training backends, and the plugins that are broken.
 
     Example: mlmref plugins --json
@@ -286,27 +209,6 @@ def _print(answer: Any, as_json: bool, shown: str) -> None:
         out.print(show.as_json(answer), markup=False, soft_wrap=True)
     else:
         getattr(show, shown)(answer, out)
-
-
-def _given(flags: dict[str, Any]) -> dict[str, tuple[str, object]]:
-    """Take the flags that stand for settings; an unset list is no setting."""
-    return {
-        f"--{name.replace('_', '-')}": (key, _number(name, flags[name]))
-        for name, key in FLAGS.items()
-        if name in flags and flags[name] not in (None, [])
-    }
-
-
-def _number(name: str, value: Any) -> Any:
-    """Read a size as the count or share it is; anything else is left for the validation."""
-    if name not in {"train_size", "test_size"}:
-        return value
-    for kind in (int, float):
-        try:
-            return kind(value)
-        except ValueError:
-            continue
-    return value
 
 
 def _reporter(quiet: bool) -> Any:

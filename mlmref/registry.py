@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from mlmref.contracts import BackendEntry, Options, StrategyEntry
 from mlmref.errors import PluginError
+from mlmref.explain import explain
 
 EntryT = TypeVar("EntryT", StrategyEntry, BackendEntry)
 
@@ -137,8 +138,6 @@ def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) ->
     Raises:
         ConfigError: an unknown option or a bad value; names the key and close matches.
     """
-    from mlmref.resolve import explain
-
     entry, source = registered.entry, registered.source
     try:
         # Through JSON, where strict typing still takes a list for a tuple.

@@ -6,26 +6,20 @@ Whatever is wrong is told with its key and the source that gave it.
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from mlmref.config import Config
 from mlmref.errors import ConfigError
+from mlmref.explain import Sources, Tree, all_keys, explain, suggest
 
 DEFAULT_PRESET = "tiny"
-
-Tree = dict[str, Any]
-Sources = list[tuple[str, Tree]]
-"""Trees of settings with the name of each one's source, weakest first."""
 
 
 def presets() -> list[str]:
@@ -86,9 +80,7 @@ def to_toml(config: Config) -> str:
 
 def _read_preset(name: object) -> Tree:
     if not isinstance(name, str) or name not in presets():
-        raise ConfigError(
-            f"no preset {name!r}", where="preset", hint=_suggest(str(name), presets())
-        )
+        raise ConfigError(f"no preset {name!r}", where="preset", hint=suggest(str(name), presets()))
     text = resources.files("mlmref").joinpath("presets", f"{name}.toml").read_text("utf-8")
     return tomllib.loads(text)
 
@@ -137,7 +129,7 @@ def _validate(sources: Sources) -> Config:
         stray = sorted(set(tree) - set(Config.model_fields))
         if stray:
             raise ConfigError(
-                f"unknown key {stray[0]!r}", where=name, hint=_suggest(stray[0], _all_keys(Config))
+                f"unknown key {stray[0]!r}", where=name, hint=suggest(stray[0], all_keys(Config))
             )
         merged = _merge(merged, tree)
     try:
@@ -145,89 +137,3 @@ def _validate(sources: Sources) -> Config:
         return Config.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
         raise explain(error, Config, sources=sources) from None
-
-
-def explain(
-    error: ValidationError,
-    model: type[BaseModel],
-    *,
-    sources: Sources | None = None,
-    prefix: str = "",
-    owner: str = "there is",
-) -> ConfigError:
-    """Turn pydantic's first complaint into one line: key, what is wrong, where it came from."""
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    known = _keys_at(model, path)
-    # A union's branches follow the key in pydantic's location; they are no part of the key.
-    key_path = path if first["type"] == "extra_forbidden" else path[: known.depth]
-    key = ".".join([prefix, *key_path] if prefix else key_path)
-    place = _origin(sources or [], key_path)
-    if first["type"] == "extra_forbidden":
-        what = f"unknown key {key!r}"
-        hint = _suggest(key_path[-1], known.names) if known.names else f"{owner} no options"
-    else:
-        what = f"{key} = {_shown(first)}: {_complaint(error, first)}"
-        hint = None
-    return ConfigError(what, where=place, hint=hint)
-
-
-class _Level:
-    """The names that could stand where a location ends, and how deep the model knows it."""
-
-    def __init__(self, names: list[str], depth: int) -> None:
-        self.names, self.depth = names, depth
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[str]) -> _Level:
-    names, depth = sorted(model.model_fields), 0
-    current: type[BaseModel] | None = model
-    for part in path:
-        if current is None or part not in current.model_fields:
-            break
-        depth += 1
-        annotation = current.model_fields[part].annotation
-        inner = [t for t in (annotation, *get_args(annotation)) if isinstance(t, type)]
-        current = next((t for t in inner if issubclass(t, BaseModel)), None)
-        names = sorted(current.model_fields) if current else names
-    return _Level(names, depth)
-
-
-def _origin(sources: Sources, path: Sequence[str]) -> str | None:
-    for name, tree in reversed(sources):
-        node: Any = tree
-        for part in path:
-            node = node.get(part) if isinstance(node, dict) else None
-        if node is not None:
-            return name
-    return None
-
-
-def _shown(first: ErrorDetails) -> str:
-    text = json.dumps(first["input"], default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _complaint(error: ValidationError, first: ErrorDetails) -> str:
-    same_key = [one for one in error.errors() if one["loc"][:2] == first["loc"][:2]]
-    texts = [one["msg"].removeprefix("Value error, ") for one in same_key]
-    return " or ".join(dict.fromkeys(text[:1].lower() + text[1:] for text in texts))
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    by_last = {key.rpartition(".")[2]: key for key in known}
-    close = difflib.get_close_matches(name, known, n=3)
-    close += [by_last[last] for last in difflib.get_close_matches(name, list(by_last), n=3)]
-    close = list(dict.fromkeys(close))[:3]
-    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
-
-
-def _all_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    return list(_walk(model, prefix))
-
-
-def _walk(model: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        yield f"{prefix}{name}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _walk(field.annotation, f"{prefix}{name}.")

@@ -13,8 +13,9 @@ import pytest
 from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
-from mlmref.cli import FLAGS, app
+from mlmref.cli import app
 from mlmref.config import Config
+from mlmref.flags import FLAGS
 from mlmref.resolve import resolve
 
 IMPORTED = """

@@ -1,0 +1,127 @@
+"""The flags of the command line: each one's setting, its help, and how its value is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Text = str | None
+WHAT, TRAINING, RUN = "What", "Training", "Run"
+
+FLAGS = {
+    "model": "model.name",
+    "revision": "model.revision",
+    "trust_remote_code": "model.trust_remote_code",
+    "dropout": "model.dropout",
+    "corpus": "corpus.name",
+    "text_column": "corpus.text_column",
+    "label_column": "corpus.label_column",
+    "documents": "corpus.documents",
+    "corpus_split": "corpus.split",
+    "limit": "corpus.limit",
+    "chunk_size": "chunks.size",
+    "chunk_scope": "chunks.scope",
+    "remainder": "chunks.remainder",
+    "split": "split.by",
+    "train_size": "split.train_size",
+    "test_size": "split.test_size",
+    "masking": "masking.strategy",
+    "mlm_probability": "masking.options.mlm_probability",
+    "corruption": "masking.corruption",
+    "backend": "training.backend",
+    "epochs": "training.epochs",
+    "max_steps": "training.max_steps",
+    "batch_size": "training.batch_size",
+    "accumulation": "training.accumulation",
+    "learning_rate": "training.learning_rate",
+    "schedule": "training.schedule",
+    "warmup_steps": "training.warmup_steps",
+    "weight_decay": "training.weight_decay",
+    "precision": "training.precision",
+    "workers": "training.workers",
+    "seed": "seed",
+    "prompt": "fill.prompts",
+    "top_k": "fill.top_k",
+    "output": "output.folder",
+    "push": "output.push",
+}
+"""Each flag's key in the configuration; any other key is set with ``--set``."""
+
+
+def _flag(text: str, panel: str, *names: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel, show_default=False)
+
+
+Model = Annotated[Text, _flag("embedded, a folder, or a name on the hub", WHAT, "--model")]
+Revision = Annotated[Text, _flag("branch, tag or commit on the hub", WHAT)]
+TrustRemoteCode = Annotated[
+    bool | None, _flag("run code that comes with the model", WHAT, "--trust-remote-code")
+]
+Corpus = Annotated[Text, _flag("imdb, hub:NAME[:CONFIG], or a file, folder or glob", WHAT)]
+TextColumn = Annotated[Text, _flag("the column that holds the text", WHAT)]
+LabelColumn = Annotated[Text, _flag("the column of labels, kept if it is there", WHAT)]
+Documents = Annotated[Text, _flag("one document in a .txt file: line or file", WHAT)]
+CorpusSplit = Annotated[Text, _flag("split of a data set on the hub", WHAT)]
+Limit = Annotated[int | None, _flag("use only the first N documents", WHAT)]
+ChunkSize = Annotated[int | None, _flag("tokens in a chunk", WHAT)]
+ChunkScope = Annotated[Text, _flag("remainder once for the corpus, or as the tutorial", WHAT)]
+Remainder = Annotated[Text, _flag("drop or pad", WHAT)]
+Split = Annotated[Text, _flag("by chunk, or by document", WHAT)]
+TrainSize = Annotated[Text, _flag("chunks to train on: count, share or rest", WHAT)]
+TestSize = Annotated[Text, _flag("chunks to hold out: count or share", WHAT)]
+Masking = Annotated[Text, _flag("a masking strategy; see mlmref plugins", WHAT)]
+Probability = Annotated[float | None, _flag("chance of a token or word to be a target", WHAT)]
+Corruption = Annotated[Text, _flag("percentages MASK/RANDOM/KEEP, such as 80/10/10", WHAT)]
+Seed = Annotated[int | None, _flag("seeds masks, order, dropout, bootstrap", WHAT)]
+Backend = Annotated[Text, _flag("a training backend; see mlmref plugins", TRAINING)]
+Epochs = Annotated[int | None, _flag("passes over the training chunks", TRAINING)]
+MaxSteps = Annotated[int | None, _flag("stop after N optimiser steps", TRAINING)]
+BatchSize = Annotated[int | None, _flag("chunks in a micro-batch", TRAINING)]
+Accumulation = Annotated[int | None, _flag("micro-batches in a step", TRAINING)]
+LearningRate = Annotated[float | None, _flag("peak learning rate", TRAINING)]
+Schedule = Annotated[Text, _flag("linear, cosine or constant", TRAINING)]
+WarmupSteps = Annotated[int | None, _flag("steps of linear warm-up", TRAINING)]
+WeightDecay = Annotated[float | None, _flag("AdamW's weight decay", TRAINING)]
+Dropout = Annotated[float | None, _flag("sets every dropout rate", TRAINING)]
+Precision = Annotated[Text, _flag("auto, fp32, fp16 or bf16", TRAINING)]
+Workers = Annotated[int | None, _flag("processes that prepare batches", TRAINING)]
+Output = Annotated[Text, _flag("the run folder; new under runs/ if not given", RUN)]
+Push = Annotated[Text, _flag("publish to this repository on the hub", RUN)]
+PrintConfig = Annotated[bool, _flag("print what would be used, and stop", RUN, "--print-config")]
+Candidate = Annotated[list[str] | None, _flag("rank this word or phrase; repeatable", WHAT)]
+Preset = Annotated[Text, _flag("tiny, tutorial-trainer or tutorial-accelerate", RUN)]
+ConfigFile = Annotated[Path | None, _flag("a TOML file of settings", RUN, "--config")]
+Sets = Annotated[
+    list[str] | None, _flag("any setting: SECTION.KEY=VALUE; repeatable", RUN, "--set")
+]
+NoPlugin = Annotated[list[str] | None, _flag("leave a plugin out; repeatable", RUN)]
+Prompt = Annotated[
+    list[str] | None, _flag("a text with {mask} to fill before and after; repeatable", RUN)
+]
+TopK = Annotated[int | None, _flag("answers for each mask", RUN)]
+AsJson = Annotated[bool, _flag("print JSON", RUN, "--json")]
+Quiet = Annotated[bool, _flag("no progress", RUN, "--quiet", "-q")]
+Debug = Annotated[bool, _flag("show the traceback of an error", RUN, "--debug")]
+
+
+def settings(given: dict[str, Any]) -> dict[str, tuple[str, object]]:
+    """Take the flags that stand for settings; an unset list is no setting."""
+    return {
+        f"--{name.replace('_', '-')}": (key, _number(name, given[name]))
+        for name, key in FLAGS.items()
+        if name in given and given[name] not in (None, [])
+    }
+
+
+def _number(name: str, value: Any) -> Any:
+    """Read a size as the count or share it is; anything else is left for the validation."""
+    if name not in {"train_size", "test_size"}:
+        return value
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
