@@ -1,6 +1,7 @@
 """mlmref: the reference implementation of masked-language-model fine-tuning.
 
-``mlmref.run(mlmref.Config())`` does what ``mlmref run`` does. The stations of a run are there
+``mlmref.run(config)`` does what ``mlmref run`` does with the same settings, and ``mlmref.run()``
+what it does without any. The stations of a run are there
 one by one as well, each in the module of its name: ``mlmref.corpus``, ``mlmref.tokens``,
 ``mlmref.chunks``, ``mlmref.split``, ``mlmref.masking``, ``mlmref.model``,
 ``mlmref.evaluation``, ``mlmref.fill``.

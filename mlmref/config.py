@@ -150,7 +150,7 @@ class TrainingConfig(Section):
     max_steps: Count | None = None
     batch_size: Count = 64
     accumulation: Count = 1
-    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 5e-4
+    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 5e-5
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: NonNegative = 0.01

@@ -48,29 +48,37 @@ def resolve(
             names the key, its source and close matches.
     """
     from_file = _read_toml(file) if file else {}
-    name = preset or from_file.pop("preset", DEFAULT_PRESET)
+    named = preset or from_file.get("preset")
     from_file.pop("preset", None)
-    sources: Sources = [(f"preset {name}", _read_preset(name))]
-    if file:
-        sources.append((str(file), from_file))
+    name = DEFAULT_PRESET if named is None else named
+    sources: Sources = [(str(file), from_file)] if file else []
     sources += [(f"--set {text}", _parse_set(text)) for text in sets]
     for flag, (key, value) in (flags or {}).items():
         if value is not None:
             sources.append((flag, _nest(key, value)))
-    return _validate(_without_sizes_of_another_corpus(sources))
+    settings = _read_preset(name)
+    if named is None:
+        settings = _what_still_fits(settings, sources)
+    return _validate([(f"preset {name}", settings), *sources])
 
 
-def _without_sizes_of_another_corpus(sources: Sources) -> Sources:
-    """Leave out a preset's split where the user names another corpus than the preset's.
+def _what_still_fits(preset: Tree, given: Sources) -> Tree:
+    """Leave out of the default preset what is about another corpus or model than the user's.
 
-    So many chunks to train on is a statement about one corpus; any other is split by the
-    defaults, which are shares.
+    So many chunks to train on is a statement about one corpus, and a learning rate about one
+    model; any other has the defaults, which are shares and a modest rate.
     """
-    (name, preset), *given = sources
-    corpora = [tree["corpus"]["name"] for _, tree in given if "name" in tree.get("corpus", {})]
-    if not corpora or corpora[-1] == preset["corpus"]["name"]:
-        return sources
-    return [(name, {key: value for key, value in preset.items() if key != "split"}), *given]
+    kept = dict(preset)
+    for section, about in (("corpus", ["split"]), ("model", ["model", "training"])):
+        names = [tree[section]["name"] for _, tree in given if "name" in _table(tree, section)]
+        if names and names[-1] != preset[section]["name"]:
+            kept = {key: value for key, value in kept.items() if key not in about}
+    return kept
+
+
+def _table(tree: Tree, section: str) -> Tree:
+    found = tree.get(section)
+    return found if isinstance(found, dict) else {}
 
 
 def to_toml(config: Config) -> str:

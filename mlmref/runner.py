@@ -15,6 +15,7 @@ from mlmref.prepare import Ready, check_first, choose_plugins, prepare
 from mlmref.progress import SILENT, Reporter
 from mlmref.quiet import quiet
 from mlmref.record import Story, plugin_used
+from mlmref.resolve import resolve
 from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def run(
     """Adapt a masked language model to a corpus, and measure what that gained.
 
     Args:
-        config: what to do; left out, the default configuration.
+        config: what to do; left out, what ``mlmref run`` does without flags.
         reporter: whom to tell of progress.
         registry: the plugins to use; left out, those installed.
 
@@ -51,9 +52,10 @@ def run(
         MlmrefError: whatever a user can mend; nothing is left behind then.
     """
     clock = Clock()
-    config, plugins = choose_plugins(config or Config(), registry)
-    check_first(config)
-    backend = plugins.backend.make()
+    config, plugins = choose_plugins(config or resolve(), registry)
+    with clock("start"), reporter.stage("start"):  # importing torch takes seconds
+        check_first(config)
+        backend = plugins.backend.make()
     label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
     with RunFolder(config.output.folder, label) as folder:
         ready = prepare(config, plugins.strategy, clock, reporter)
@@ -110,15 +112,13 @@ def measure(ready: Ready, clock: Clock, reporter: Reporter) -> dict[str, Any]:
 
 def ask(ready: Ready, clock: Clock) -> list[Filled]:
     """Let the model fill the masks of the prompts."""
-    from mlmref.fill import fill
+    from mlmref.fill import PLACEHOLDER, fill
 
     with clock("fill"):
-        return fill(
-            ready.loaded.model,
-            ready.loaded.tokenizer,
-            ready.config.fill.prompts,
-            top_k=ready.config.fill.top_k,
-        )
+        own = ready.loaded.tokenizer.mask_token
+        prompts = [text.replace(PLACEHOLDER, own) for text in ready.config.fill.prompts]
+        top_k = ready.config.fill.top_k
+        return fill(ready.loaded.model, ready.loaded.tokenizer, prompts, top_k=top_k)
 
 
 def train(

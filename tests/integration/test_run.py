@@ -109,6 +109,7 @@ def test_the_record_is_complete_and_strict(done):
     assert record["perplexity"]["after"] == record["perplexity"]["epochs"][-1]
     assert {"token", "score"} <= record["fill_mask"]["after"][0].keys()
     assert len(record["fill_mask"]["before"]) == 5
+    assert {one["prompt"] for one in record["fill_mask"]["after"]} == {"This is a great [MASK]."}
     assert {"documents", "tokens", "chunks_train", "chunks_test"} <= record["corpus"].keys()
     assert record["corpus"]["documents"] == 96
     steps = record["loss"]

@@ -167,13 +167,39 @@ def test_a_preset_given_as_a_file_means_the_same(preset, tmp_path):
 
 @pytest.mark.clause("CONF-006")
 def test_another_corpus_is_split_by_shares():
-    """10,000 and 1,000 chunks hold for the preset's corpus and for no other."""
+    """10,000 and 1,000 chunks hold for the default preset's corpus and for no other."""
     assert resolve().split.train_size == 10_000
     assert resolve(flags={"--corpus": ("corpus.name", "imdb")}).split.test_size == 1_000
-    other = resolve(flags={"--corpus": ("corpus.name", "mine.txt")}).split
-    assert (other.train_size, other.test_size) == ("rest", 0.1)
+    other = resolve(flags={"--corpus": ("corpus.name", "mine.txt")})
+    assert (other.split.train_size, other.split.test_size) == ("rest", 0.1)
+    assert other.training == resolve().training
     asked = resolve(sets=["corpus.name=mine.txt", "split.test_size=7"]).split
     assert (asked.train_size, asked.test_size) == ("rest", 7)
+
+
+@pytest.mark.clause("CONF-006")
+def test_another_model_is_trained_gently():
+    """The default preset's learning rate and dropout hold for its own model alone."""
+    assert resolve().training.learning_rate == 5e-4
+    other = resolve(flags={"--model": ("model.name", "distilbert-base-uncased")})
+    assert other.training.learning_rate == 5e-5
+    assert other.model.dropout == "checkpoint"
+    assert other.split == resolve().split
+
+
+@pytest.mark.clause("CONF-006")
+def test_a_preset_that_is_named_is_kept_whole():
+    """--preset with another corpus and model keeps the preset's split and training."""
+    other = resolve(preset="tutorial-trainer", sets=["corpus.name=m.txt", "model.name=b"])
+    assert other.split == resolve(preset="tutorial-trainer").split
+    assert other.training == resolve(preset="tutorial-trainer").training
+
+
+@pytest.mark.clause("CONF-001")
+def test_a_section_that_is_no_table_is_named():
+    """A number for the corpus section is refused as such, before its name is looked for."""
+    with pytest.raises(ConfigError, match="corpus = 3"):
+        resolve(sets=["corpus=3"])
 
 
 @pytest.mark.clause("CONF-007")
