@@ -13,6 +13,7 @@ from mlmref.quiet import quiet
 from mlmref.registry import Chosen, Registry, choose
 
 if TYPE_CHECKING:
+    from mlmref.chunks import Chunks
     from mlmref.clock import Clock
     from mlmref.contracts import BackendEntry, StrategyEntry
     from mlmref.corpus import Corpus
@@ -37,6 +38,7 @@ class Ready:
     config: Config
     loaded: LoadedModel
     corpus: Corpus
+    chunks: Chunks
     split: Split
     masker: Masker
     objective: MaskedLMObjective
@@ -91,6 +93,8 @@ def prepare(
 
     with clock("load"), reporter.stage("load"):
         loaded = load_model(config.model)
+    parameters = sum(one.numel() for one in loaded.model.parameters())
+    reporter.note(f"{loaded}: {parameters:,} parameters")
     with clock("read"), quiet():
         corpus = load_corpus(config.corpus, reporter)
     with clock("tokenise"):
@@ -98,6 +102,11 @@ def prepare(
     with clock("chunk"):
         chunks = chunk(tokens, config.chunks, max_length=loaded.max_length)
         parts = split(chunks, config.split)
+    left_out = f" ({corpus.empty:,} empty ones left out)" if corpus.empty else ""
+    reporter.note(
+        f"{corpus.source}: {len(corpus):,} documents{left_out}, {tokens.offsets[-1]:,} tokens, "
+        f"{len(chunks):,} chunks: {len(parts.train):,} to train on, {len(parts.test):,} held out"
+    )
     if strategy.entry.needs_words and not tokens.has_words:
         raise ModelError(
             f"its tokenizer does not tell words, which {strategy.entry.name!r} masking needs",
@@ -122,6 +131,7 @@ def prepare(
         config=config,
         loaded=loaded,
         corpus=corpus,
+        chunks=chunks,
         split=parts,
         masker=masker,
         objective=objective,

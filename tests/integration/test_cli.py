@@ -204,6 +204,8 @@ def test_a_log_gets_plain_lines(place, tmp_path):
     assert not set(told.stdout + told.stderr) & {"\r", "\x1b"}
     for stage in ("load", "read", "tokenise", "evaluate", "train"):
         assert re.search(rf"^{stage}: done in", told.stderr, re.MULTILINE), told.stderr
+    assert re.search(r"^\./model \(sha256 \w+\): [\d,]+ parameters$", told.stderr, re.MULTILINE)
+    assert re.search(r"96 documents, [\d,]+ tokens, [\d,]+ chunks: .* held out", told.stderr)
     assert "perplexity" in told.stdout
     assert "run folder: logged" in told.stdout
 

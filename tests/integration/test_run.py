@@ -112,6 +112,7 @@ def test_the_record_is_complete_and_strict(done):
     assert {one["prompt"] for one in record["fill_mask"]["after"]} == {"This is a great [MASK]."}
     assert {"documents", "tokens", "chunks_train", "chunks_test"} <= record["corpus"].keys()
     assert record["corpus"]["documents"] == 96
+    assert record["corpus"]["chunks"] == record["corpus"]["tokens"] // 16
     steps = record["loss"]
     assert [one["step"] for one in steps] == list(range(1, len(steps) + 1))
     assert {"loss", "learning_rate"} <= steps[0].keys()
