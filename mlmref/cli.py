@@ -5,6 +5,7 @@ Heavy libraries are imported inside the commands, so that ``mlmref --help`` answ
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -217,23 +218,32 @@ def _reporter(quiet: bool) -> Any:
     return reporter(err, quiet=quiet)
 
 
+class _Terminated(BaseException):
+    """SIGTERM; no Exception, nor SystemExit, which a plugin's import may raise as well."""
+
+
 @contextmanager
 def _told(debug: bool) -> Iterator[None]:
     """Turn what goes wrong into one line and an exit status (RUN-001, CLI-003)."""
 
     def terminate(*_: object) -> Never:
-        raise SystemExit(143)
+        raise _Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         if debug:
             raise
-        again = " ".join(["mlmref", *sys.argv[1:]])
+        if interruption.args:
+            _say(str(interruption))
+            raise SystemExit(130) from None
+        again = shlex.join(["mlmref", *sys.argv[1:]])
         _say("interrupted: nothing was left half written; what was read and tokenised is kept, so")
         _say(f"the same command goes on from there: {again}")
         raise SystemExit(130) from None
+    except _Terminated:
+        raise SystemExit(143) from None
     except MlmrefError as error:
         if debug:
             raise
@@ -248,6 +258,9 @@ def _told(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
+            _say("mlmref: out of memory; lower --batch-size, and raise --accumulation by as much")
+            raise SystemExit(2) from None
         text = " ".join(str(error).split())
         _say(
             f"mlmref: a fault of mlmref or a plugin ({type(error).__name__}: {text[:300]}); "

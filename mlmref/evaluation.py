@@ -129,7 +129,8 @@ def evaluate(
     """Measure a model on chunks: in float32, evaluation mode, each chunk once over all ranks.
 
     Raises:
-        MlmrefError: the strategy proposed no target in any chunk, so there is nothing to measure.
+        MlmrefError: the strategy proposed no target in any chunk, so there is nothing to measure;
+            or the model's losses are no numbers.
     """
     size, documents = len(chunks), len(chunks.tokens.offsets) - 1
     nll, targets = np.zeros(size), np.zeros(size)
@@ -164,6 +165,12 @@ def evaluate(
             "no target in any held-out chunk, so there is no perplexity",
             where=f"masking strategy {masker.entry.name!r}",
             hint="raise --mlm-probability or --test-size",
+        )
+    if np.isnan(nll).any():
+        raise MlmrefError(
+            f"the loss is no number in {np.count_nonzero(np.isnan(nll)):,} held-out chunks",
+            where="evaluation",
+            hint="the model is damaged, or its training diverged: lower --learning-rate",
         )
     with_targets = document_targets > 0
     return Evaluation(

@@ -83,7 +83,7 @@ class Job:
         self.total = training.epochs * self.plan.steps_per_epoch
         if training.max_steps is not None:
             self.total = min(self.total, training.max_steps)
-        self.optimizer = make_optimizer(self.objective, training)
+        self.optimizer = make_optimizer(self.objective, training, self.precision)
         self.optimizer.register_step_pre_hook(self._before_step)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, schedule(training, self.total)

@@ -151,7 +151,8 @@ def _set_dropout(settings: PretrainedConfig, rate: float) -> None:
 def _check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     from mlmref.tokens import vocabulary_of
 
-    if not len(vocabulary_of(tokenizer).ordinary_ids):
+    vocabulary = vocabulary_of(tokenizer)
+    if not len(vocabulary.ordinary_ids):
         # Transformers makes up an empty tokenizer where the files are missing.
         raise ModelError(
             "its tokenizer has no tokens but special ones",
@@ -159,9 +160,9 @@ def _check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTok
             hint="put the tokenizer's files beside the model's",
         )
     rows: Any = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
+    if vocabulary.size > rows:
         raise ModelError(
-            f"the tokenizer has {len(tokenizer):,} tokens and the model {rows:,} rows for them",
+            f"the tokenizer has {vocabulary.size:,} tokens and the model {rows:,} rows for them",
             where=name,
             hint="the two do not belong together",
         )
@@ -173,10 +174,11 @@ def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> in
 
     limits = [tokenizer.model_max_length]
     for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            # RoBERTa and its kin number positions from behind the padding's.
+        known = name.rpartition(".")[2] in {"position_embeddings", "embed_positions"}
+        if known and isinstance(module, torch.nn.Embedding):
+            # RoBERTa and its kin number positions from behind the padding's, BART's from 2.
             offset = 0 if module.padding_idx is None else module.padding_idx + 1
-            limits.append(module.num_embeddings - offset)
+            limits.append(module.num_embeddings - getattr(module, "offset", offset))
     return int(min(limits))
 
 

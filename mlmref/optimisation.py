@@ -13,15 +13,19 @@ from mlmref.contracts import Precision
 from mlmref.errors import ConfigError
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module, config: TrainingConfig, precision: Precision = "fp32"
+) -> torch.optim.Optimizer:
     """Make AdamW (Loshchilov and Hutter 2019) over the parameters that are to be trained.
 
-    With ``decay = "weights"`` biases and norms, the parameters of one dimension, do not decay.
+    With ``decay = "weights"`` biases and norms do not decay: what is called a bias, and what has
+    one dimension.
     """
-    trained = [one for one in model.parameters() if one.requires_grad]
-    spared = [one for one in trained if config.decay == "weights" and one.ndim < 2]
-    rest = [one for one in trained if not any(one is other for other in spared)]
-    device = trained[0].device.type
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    names = [name for name, one in trained.items() if one.ndim < 2 or "bias" in name]
+    spared = [trained.pop(name) for name in names] if config.decay == "weights" else []
+    rest = list(trained.values())
+    device = next(model.parameters()).device.type
     return torch.optim.AdamW(
         [
             {"params": rest, "weight_decay": config.weight_decay},
@@ -30,7 +34,8 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
         lr=config.learning_rate,
         betas=(config.adam_beta1, config.adam_beta2),
         eps=config.adam_epsilon,
-        fused=device in {"cpu", "cuda"},
+        # The fused step takes fp16's loss scaling upon itself, and hides when it is skipped.
+        fused=device in {"cpu", "cuda"} and precision != "fp16",
     )
 
 
@@ -59,12 +64,17 @@ def choose_precision(wanted: str, device: torch.device) -> Precision:
     """
     gpu = device.type == "cuda"
     if wanted == "auto":
-        return ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if gpu else "fp32"
+        return ("bf16" if _has_bf16() else "fp16") if gpu else "fp32"
     if wanted == "fp16" and not gpu:
         raise ConfigError(
             "training.precision = fp16 needs a GPU, and there is none",
             hint="add --precision auto, or fp32",
         )
-    if wanted == "bf16" and gpu and not torch.cuda.is_bf16_supported():
+    if wanted == "bf16" and gpu and not _has_bf16():
         raise ConfigError("training.precision = bf16: this GPU has none", hint="use fp16")
     return "fp16" if wanted == "fp16" else "bf16" if wanted == "bf16" else "fp32"
+
+
+def _has_bf16() -> bool:
+    """Tell whether the GPU computes in bf16 itself; emulated, it is slower than fp16."""
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))

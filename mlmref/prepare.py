@@ -11,6 +11,7 @@ from mlmref.plugins import discover
 from mlmref.progress import Reporter
 from mlmref.quiet import quiet
 from mlmref.registry import Chosen, Registry, choose
+from mlmref.resolve import to_toml
 
 if TYPE_CHECKING:
     from mlmref.chunks import Chunks
@@ -76,25 +77,37 @@ def check_first(config: Config) -> None:
 
         check_repo_id(config.output.push)
     choose_precision(config.training.precision, state().device)
+    to_toml(config)
+
+
+def load(config: Config, clock: Clock, reporter: Reporter) -> LoadedModel:
+    """Load the model, and put it where it is to be trained."""
+    from mlmref.distributed import state
+    from mlmref.model import load_model
+
+    with clock("load"), reporter.stage("load"):
+        loaded = load_model(config.model)
+        loaded.model.to(state().device)
+    parameters = sum(one.numel() for one in loaded.model.parameters())
+    reporter.note(f"{loaded}: {parameters:,} parameters")
+    return loaded
 
 
 def prepare(
-    config: Config, strategy: Chosen[StrategyEntry], clock: Clock, reporter: Reporter
+    config: Config,
+    loaded: LoadedModel,
+    strategy: Chosen[StrategyEntry],
+    clock: Clock,
+    reporter: Reporter,
 ) -> Ready:
-    """Go from names to a model and to chunks split in two."""
+    """Go from the name of a corpus to chunks split in two, and to what masks them."""
     from mlmref.chunks import chunk
     from mlmref.corpus import load_corpus
-    from mlmref.distributed import state
     from mlmref.masking.apply import Masker
-    from mlmref.model import load_model
     from mlmref.objective import MaskedLMObjective
     from mlmref.split import split
     from mlmref.tokens import tokenize
 
-    with clock("load"), reporter.stage("load"):
-        loaded = load_model(config.model)
-    parameters = sum(one.numel() for one in loaded.model.parameters())
-    reporter.note(f"{loaded}: {parameters:,} parameters")
     with clock("read"), quiet():
         corpus = load_corpus(config.corpus, reporter)
     with clock("tokenise"):
@@ -122,7 +135,7 @@ def prepare(
         seed=config.seed,
     )
     with clock("load"):
-        objective = MaskedLMObjective(loaded.model.to(state().device))
+        objective = MaskedLMObjective(loaded.model)
     if objective.path == "plain":
         reporter.note(
             f"{config.model.name}: its head needs every position, so each step computes all logits"

@@ -22,7 +22,7 @@ time, page by page, which takes longer than the softmax."""
 
 def blocks(rows: int, vocabulary: int) -> list[slice]:
     """Cut ``rows`` into blocks of at most :data:`BLOCK` logits, but of at least one row."""
-    height = max(1, BLOCK // vocabulary)
+    height = min(max(1, BLOCK // vocabulary), 4096)  # few enough to add up in half precision
     return [slice(begin, min(begin + height, rows)) for begin in range(0, rows, height)]
 
 
@@ -40,6 +40,7 @@ class LinearCrossEntropy(torch.autograd.Function):
         d_hidden = torch.empty_like(hidden) if wanted[0] else None
         d_weight = torch.zeros_like(weight) if wanted[1] else None
         d_bias = torch.zeros_like(bias) if bias is not None and wanted[2] else None
+        ctx.share = 1.0
         for block in blocks(len(hidden), len(weight)):
             rows, truth = hidden[block], targets[block, None]
             logits = F.linear(rows, weight, bias)
@@ -53,7 +54,10 @@ class LinearCrossEntropy(torch.autograd.Function):
             # The gradient of a row's loss: its softmax, less one at the truth.
             slope = shares.mul_(1 / whole)
             slope.scatter_add_(1, truth, slope.new_full((), -1.0).expand(len(truth), 1))
-            slope = slope.to(logits.dtype)
+            if logits.dtype != exact:
+                # In half precision sums over many targets would overflow.
+                ctx.share = 1.0 / len(hidden)
+                slope = slope.mul_(ctx.share).to(logits.dtype)
             if d_hidden is not None:
                 d_hidden[block] = slope @ weight
             if d_weight is not None:
@@ -66,8 +70,9 @@ class LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         """Scale the gradients that the forward computed."""
+        factor = grads[0] / ctx.share
         scaled = (
-            None if one is None else one * grads[0].to(one.dtype) for one in ctx.saved_tensors
+            None if one is None else (one * factor).to(one.dtype) for one in ctx.saved_tensors
         )
         return (*scaled, None)
 

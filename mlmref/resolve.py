@@ -83,7 +83,16 @@ def _table(tree: Tree, section: str) -> Tree:
 
 def to_toml(config: Config) -> str:
     """Write a configuration as the TOML that gives it again."""
-    return tomli_w.dumps(config.model_dump(mode="json", exclude_none=True))
+    return tomli_w.dumps(_without_none(config.model_dump(mode="json")))
+
+
+def _without_none(tree: Tree) -> Tree:
+    """Leave out what TOML has no word for; in a plugin's options too."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if value is not None
+    }
 
 
 def _read_preset(name: object) -> Tree:
@@ -131,6 +140,19 @@ def _merge(low: Tree, high: Tree) -> Tree:
     return merged
 
 
+def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
+    """Leave out the options that belong to a strategy or backend which ``high`` exchanges."""
+    kept = dict(low)
+    for section, choice, own in (
+        ("masking", "strategy", ("options", "corruption")),
+        ("training", "backend", ("options",)),
+    ):
+        before, after = _table(low, section), _table(high, section).get(choice)
+        if after is not None and choice in before and before[choice] != after:
+            kept[section] = {key: value for key, value in before.items() if key not in own}
+    return kept
+
+
 def _validate(sources: Sources) -> Config:
     merged: Tree = {}
     for name, tree in sources:
@@ -139,7 +161,7 @@ def _validate(sources: Sources) -> Config:
             raise ConfigError(
                 f"unknown key {stray[0]!r}", where=name, hint=suggest(stray[0], all_keys(Config))
             )
-        merged = _merge(merged, tree)
+        merged = _merge(_without_options_of_another_plugin(merged, tree), tree)
     try:
         # Through JSON, where strict typing still takes a list for a tuple.
         return Config.model_validate_json(json.dumps(merged, default=str), strict=True)

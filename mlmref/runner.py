@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.clock import Clock
 from mlmref.config import Config
 from mlmref.errors import OutputError
-from mlmref.prepare import Ready, check_first, choose_plugins, prepare
+from mlmref.prepare import Ready, check_first, choose_plugins, load, prepare
 from mlmref.progress import SILENT, Reporter
 from mlmref.quiet import quiet
 from mlmref.record import Story, plugin_used
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlmref.contracts import TrainingBackend
     from mlmref.fill import Filled
     from mlmref.job import StepReport
+    from mlmref.model import LoadedModel
     from mlmref.registry import Registry
 
 
@@ -58,19 +59,26 @@ def run(
         backend = plugins.backend.make()
     label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
     with RunFolder(config.output.folder, label) as folder:
-        ready = prepare(config, plugins.strategy, clock, reporter)
         story = Story(folder.building, clock)
+        loaded = load(config, clock, reporter)
+        story.fills(ask(config, loaded, clock))
+        ready = prepare(config, loaded, plugins.strategy, clock, reporter)
         story.perplexity(0, measure(ready, clock, reporter))
-        story.fills(ask(ready, clock))
         reporter.note(story.so_far())
         train(ready, backend, story, clock, reporter)
-        story.fills(ask(ready, clock))
-        with clock("write"):
+        story.fills(ask(config, loaded, clock))
+        with clock("write"), reporter.stage("write"):
             export(ready, folder.building)
             written = story.write(ready, plugins, folder.building)
-        place = folder.finish()
+            place = folder.finish()
     if config.output.push:
-        push(config, place, "The adapted model", reporter)
+        try:
+            push(config, place, "The adapted model", reporter)
+        except KeyboardInterrupt:
+            again = f"hf upload {config.output.push} {place}"
+            raise KeyboardInterrupt(
+                f"not published: the run is whole, go on with {again}"
+            ) from None
     return Result(folder=place, record=written)
 
 
@@ -84,7 +92,8 @@ def evaluate(
     """
     clock = Clock()
     config, plugins = choose_plugins(config, registry)
-    ready = prepare(config, plugins.strategy, clock, reporter)
+    loaded = load(config, clock, reporter)
+    ready = prepare(config, loaded, plugins.strategy, clock, reporter)
     return {
         "model": str(ready.loaded),
         "corpus": ready.corpus.source,
@@ -110,15 +119,14 @@ def measure(ready: Ready, clock: Clock, reporter: Reporter) -> dict[str, Any]:
         return evaluation.summary(config, ready.config.seed)
 
 
-def ask(ready: Ready, clock: Clock) -> list[Filled]:
+def ask(config: Config, loaded: LoadedModel, clock: Clock) -> list[Filled]:
     """Let the model fill the masks of the prompts."""
     from mlmref.fill import PLACEHOLDER, fill
 
     with clock("fill"):
-        own = ready.loaded.tokenizer.mask_token
-        prompts = [text.replace(PLACEHOLDER, own) for text in ready.config.fill.prompts]
-        top_k = ready.config.fill.top_k
-        return fill(ready.loaded.model, ready.loaded.tokenizer, prompts, top_k=top_k)
+        own = loaded.tokenizer.mask_token
+        prompts = [text.replace(PLACEHOLDER, own) for text in config.fill.prompts]
+        return fill(loaded.model, loaded.tokenizer, prompts, top_k=config.fill.top_k)
 
 
 def train(
@@ -170,8 +178,11 @@ def export(ready: Ready, folder: Path) -> None:
         with quiet():
             ready.loaded.model.save_pretrained(folder)
             ready.loaded.tokenizer.save_pretrained(folder)
-    except SafetensorError as error:  # how safetensors tells of a full disk
-        raise OSError(errno.EIO, str(error), str(folder)) from error
+    except Exception as error:
+        # How safetensors and tokenizers tell of a full disk: neither raises an OSError.
+        if isinstance(error, SafetensorError) or "(os error " in str(error):
+            raise OSError(errno.EIO, str(error), str(folder)) from error
+        raise
 
 
 def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:
@@ -179,6 +190,6 @@ def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None
     from mlmref.publish import publish
 
     assert config.output.push  # noqa: S101 - the callers ask for it
-    with quiet():
+    with quiet(), reporter.stage("publish"):
         url = publish(folder, config.output.push, private=config.output.private, message=message)
     reporter.note(f"published: {url}")

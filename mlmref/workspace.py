@@ -40,21 +40,27 @@ class RunFolder:
     def __init__(self, wanted: str | None, label: str) -> None:
         self._wanted = None if wanted is None else Path(wanted).expanduser()
         self._label = label
+        self._kept = False
 
     def __enter__(self) -> RunFolder:
         parent = RUNS if self._wanted is None else self._wanted.absolute().parent
+        self._made = [one for one in (parent, *parent.absolute().parents) if not one.exists()]
+        self._lock: FileLock | None = None
         try:
-            self._made_parent = not parent.exists()
             parent.mkdir(parents=True, exist_ok=True)
             self.place, self._lock = self._claim(parent)
             self.building = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.", dir=parent))
             self.building.chmod(0o755)
         except OSError as error:
+            self._clear()
             raise OutputError(
                 f"nothing can be written there ({error.strerror})",
                 where=str(self._wanted or parent),
                 hint="choose another folder with --output",
             ) from None
+        except BaseException:
+            self._clear()
+            raise
         return self
 
     def __exit__(
@@ -63,11 +69,9 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        shutil.rmtree(self.building, ignore_errors=True)
-        _unlock(self._lock)
-        parent = self.place.parent
-        if self._made_parent and not any(parent.iterdir()):
-            parent.rmdir()
+        if not self._kept:
+            shutil.rmtree(self.building, ignore_errors=True)
+        self._clear()
         if isinstance(error, OSError) and error.errno in _DISK:
             raise OutputError(
                 f"nothing more can be written ({error.strerror}), so nothing was kept",
@@ -76,13 +80,34 @@ class RunFolder:
             ) from error
 
     def finish(self) -> Path:
-        """Flush everything to the disk and rename the folder into its place."""
+        """Flush everything to the disk and rename the folder into its place.
+
+        Raises:
+            OutputError: something has come to stand in its place; the result stays where it is.
+        """
         for file in sorted(self.building.rglob("*")):
             _flush(file)
         _flush(self.building)
-        self.building.rename(self.place)
+        try:
+            self.building.rename(self.place)
+        except OSError as error:
+            self._kept = True
+            raise OutputError(
+                f"the finished run cannot be put there ({error.strerror})",
+                where=str(self.place),
+                hint=f"it is whole, in {self.building}: move it from there",
+            ) from error
         _flush(self.place.parent)
         return self.place
+
+    def _clear(self) -> None:
+        """Give the place up, and remove the folders above it that were made for it."""
+        if self._lock is not None:
+            _unlock(self._lock)
+        for folder in self._made:
+            if not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
 
     def _claim(self, parent: Path) -> tuple[Path, FileLock]:
         if self._wanted is not None:
@@ -108,7 +133,12 @@ def _lock(place: Path, name: str) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout:
         raise OutputError("another run is writing to it", where=str(place)) from None
-    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+    try:
+        free = _is_free(place)
+    except BaseException:
+        _unlock(lock)
+        raise
+    if not free:
         _unlock(lock)
         raise OutputError(
             "there is something already, and it stays as it is",
@@ -118,9 +148,17 @@ def _lock(place: Path, name: str) -> FileLock:
     return lock
 
 
+def _is_free(place: Path) -> bool:
+    """Tell whether a folder can be renamed to this place: nothing is there, or an empty folder."""
+    if place.is_symlink() or place.is_mount():
+        return False
+    return not place.exists() or (place.is_dir() and not any(place.iterdir()))
+
+
 def _unlock(lock: FileLock) -> None:
-    lock.release()
+    # In this order: filelock takes no lock on a file that has lost its name.
     Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
 
 
 def _flush(path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import accelerate
 from accelerate.state import AcceleratorState
-from accelerate.utils import send_to_device
+from accelerate.utils import GradientAccumulationPlugin, send_to_device
 
 from mlmref.contracts import Options, TrainingJob
 
@@ -22,7 +22,9 @@ class AccelerateBackend:
         # A process may run several jobs, and Accelerate would hold on to the first's precision.
         AcceleratorState._reset_state()
         accelerator = accelerate.Accelerator(
-            mixed_precision="no" if job.precision == "fp32" else job.precision
+            mixed_precision="no" if job.precision == "fp32" else job.precision,
+            # Named, since the environment could else ask for a division that is the job's.
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
         )
         model, optimizer = accelerator.prepare(job.model, job.optimizer)
         for step in job.steps(accelerator.process_index, accelerator.num_processes):

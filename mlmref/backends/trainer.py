@@ -41,6 +41,8 @@ class TrainerBackend:
             report_to="none",
             disable_tqdm=True,
         )
+        # The environment could else ask for another precision than the job's.
+        arguments.mixed_precision = "no" if job.precision == "fp32" else job.precision
         if arguments.n_gpu > 1:
             # In one process Trainer would deal a batch to all GPUs by rows (DataParallel), which
             # a step of micro-batches is not made for; a launcher gives each GPU a process.

@@ -139,6 +139,10 @@ CASES = {
         RUN + "--learning-rate 1e30 --epochs 9 --set training.max_grad_norm=0",
         "the loss is",
     ),
+    "weights that diverge": (
+        RUN + "--learning-rate 1e30 --max-steps 1 --set training.max_grad_norm=0",
+        "the loss is no number",
+    ),
     "prompt without a mask": (RUN + "--prompt hello", "hello"),
     # the output
     "output in use": (RUN + "--output used", "used: there is something already"),
@@ -199,22 +203,24 @@ def test_the_model_that_serves_as_the_good_one_is_good(place, monkeypatch):
 
 
 @pytest.mark.clause("RUN-002")
-@pytest.mark.parametrize("call", ["fsync", "rename", "write"])
+@pytest.mark.parametrize("call", ["fsync", "weights", "tokenizer"])
 def test_a_full_disk_is_told_and_nothing_is_kept(place, call, monkeypatch):
-    """ENOSPC while flushing, renaming or writing weights: one line, and no folder."""
+    """ENOSPC while flushing, writing weights or the tokenizer: one line, and no folder."""
     from safetensors import SafetensorError
 
     monkeypatch.chdir(place)
 
     def full(*_, **__):
-        if call == "write":
+        if call == "weights":
             raise SafetensorError("Error while serializing: I/O error: No space left on device")
+        if call == "tokenizer":
+            raise Exception("No space left on device (os error 28)")  # as tokenizers does
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     target = {
         "fsync": "mlmref.workspace.os.fsync",
-        "rename": "mlmref.workspace.Path.rename",
-        "write": "transformers.PreTrainedModel.save_pretrained",
+        "weights": "transformers.PreTrainedModel.save_pretrained",
+        "tokenizer": "transformers.PreTrainedTokenizerFast.save_pretrained",
     }[call]
     told(RUN + "--max-steps 1 --output filled-the-cache --quiet")
     before = listing(place)

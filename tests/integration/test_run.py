@@ -132,12 +132,12 @@ def test_numbers_outside_json_are_written_so_that_json_can_hold_them():
 
 @pytest.mark.clause("RUN-007")
 def test_metrics_hold_every_event_in_order(done):
-    """Evaluation, answers, steps with an evaluation an epoch, answers."""
+    """Answers, evaluation, steps with an evaluation an epoch, answers."""
     lines = (done.folder / "metrics.jsonl").read_text("utf-8").splitlines()
     events = [json.loads(line)["event"] for line in lines]
     half = len(done.record["loss"]) // 2
     epoch = ["step"] * half + ["evaluation"]
-    assert events == ["evaluation", "fill_mask", *epoch, *epoch, "fill_mask"]
+    assert events == ["fill_mask", "evaluation", *epoch, *epoch, "fill_mask"]
 
 
 @pytest.mark.clause("RUN-008")

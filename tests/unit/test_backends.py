@@ -201,7 +201,9 @@ def test_the_reported_rate_is_the_one_the_step_was_taken_with():
 
 
 @pytest.mark.clause("BACK-007")
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "modernbert"])
+@pytest.mark.parametrize(
+    "family", ["bert", "distilbert", "roberta", "electra", "modernbert", "mpnet"]
+)
 def test_what_decays_is_what_trainer_decays(family):
     """The same parameters are in the group with weight decay as Trainer puts there."""
     model = tiny_model(family)
@@ -236,6 +238,27 @@ def test_half_precision_without_a_gpu_is_refused_and_auto_is_fp32():
         choose_precision("fp16", cpu)
     assert choose_precision("auto", cpu) == "fp32"
     assert choose_precision("bf16", cpu) == "bf16"
+
+
+@pytest.mark.clause("BACK-001")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_environment_does_not_change_the_job(backend, tmp_path, monkeypatch):
+    """Accelerate's variables for accumulation and precision are not the job's."""
+    monkeypatch.chdir(tmp_path)
+    expected = train("plain")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    got = train(backend)
+    assert got.reports == expected.reports
+    assert np.array_equal(got.weights(), expected.weights())
+
+
+@pytest.mark.clause("BACK-009")
+def test_fp16_does_not_use_the_fused_optimiser():
+    """It would hide from the schedule that a step was skipped."""
+    model = tiny_model("bert")
+    assert make_optimizer(model, TrainingConfig(), "fp32").defaults["fused"] is True
+    assert make_optimizer(model, TrainingConfig(), "fp16").defaults["fused"] is False
 
 
 @pytest.mark.clause("BACK-002")

@@ -202,3 +202,13 @@ def test_evaluation_is_in_float32_whatever_the_training_uses():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         measured = evaluate(OBJECTIVE, CHUNKS, masker())
     assert np.array_equal(measured.chunk_nll, expected.chunk_nll)
+
+
+@pytest.mark.clause("EVAL-011")
+def test_weights_that_are_no_numbers_are_an_error():
+    """A model full of NaN has no perplexity, and the chunks are counted."""
+    model = tiny_model("bert").eval()
+    with torch.no_grad():
+        model.cls.predictions.bias.fill_(float("nan"))
+    with pytest.raises(MlmrefError, match=r"no number in \d+ held-out chunks"):
+        evaluate(MaskedLMObjective(model), CHUNKS, masker())

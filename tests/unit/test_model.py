@@ -125,6 +125,9 @@ def test_the_maximum_is_the_smaller_of_tokenizer_and_positions(tmp_path):
     assert max_length(roberta, words) == 18
     saved = save_model(tmp_path / "r", "byte-bpe", RobertaForMaskedLM, pad_token_id=1)
     assert load_model(ModelConfig(name=str(saved))).max_length == 32
+    roformer = tiny_model("roformer", max_position_embeddings=20)
+    assert max_length(roformer, words) == 20
+    assert max_length(tiny_model("bart", max_position_embeddings=20), words) == 20
     # The limit is the model's own: one token more and its forward fails.
     roberta(input_ids=torch.full((1, 18), 5))
     with pytest.raises((IndexError, RuntimeError)):

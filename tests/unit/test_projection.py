@@ -97,3 +97,17 @@ def test_half_precision_sums_in_float32():
     assert loss.item() == pytest.approx(exact.item(), rel=0.02)
     gradient = torch.autograd.grad(loss, weight)[0]
     torch.testing.assert_close(gradient, torch.autograd.grad(exact, weight)[0], rtol=0.05, atol=0.3)
+
+
+@pytest.mark.clause("LOSS-006")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_many_equal_targets_do_not_overflow_in_half_precision(dtype):
+    """Sums over 20,000 targets of a small vocabulary stay finite, and near the exact ones."""
+    hidden = torch.full((20_000, 4), 10.0, requires_grad=True)
+    weight = torch.zeros(8, 4, requires_grad=True)
+    targets = torch.full((20_000,), 3)
+    with torch.autocast("cpu", dtype=dtype):
+        loss = linear_cross_entropy(hidden, weight, None, targets) / 20_000
+    exact = F.cross_entropy(F.linear(hidden, weight), targets)
+    got, expected = (torch.autograd.grad(one, [hidden, weight]) for one in (loss, exact))
+    torch.testing.assert_close(got, expected, rtol=0.02, atol=1e-6)

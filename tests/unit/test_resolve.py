@@ -121,6 +121,36 @@ def test_a_file_may_name_its_preset_and_a_flag_another(tmp_path):
     assert resolve(file=file).seed == 7
 
 
+@pytest.mark.clause("CONF-009")
+def test_another_strategy_or_backend_does_not_inherit_options(tmp_path):
+    """A flag that exchanges the strategy leaves the file's options of the old one behind."""
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        '[masking]\nstrategy = "token"\ncorruption = "80/10/10"\n'
+        "options = {mlm_probability = 0.3}\n"
+        '[training]\nbackend = "trainer"\noptions = {a = 1}\n'
+    )
+    kept = resolve(file=file, sets=["masking.strategy=token", "seed=1"])
+    assert kept.masking.options == {"mlm_probability": 0.3}
+    assert kept.masking.corruption is not None
+    other = resolve(file=file, sets=["masking.strategy=whole-word", "training.backend=accelerate"])
+    assert other.masking.options == {}
+    assert other.masking.corruption is None
+    assert other.training.options == {}
+    both = resolve(file=file, sets=["masking.strategy=whole-word", "masking.options.a=2"])
+    assert both.masking.options == {"a": 2}
+
+
+@pytest.mark.clause("CONF-007")
+def test_an_option_that_is_not_set_can_be_written():
+    """TOML has no null: an option of None is left out."""
+    config = resolve(sets=["masking.options.a=1"])
+    options = {"a": None, "b": {"c": None, "d": 1}}
+    masking = config.masking.model_copy(update={"options": options})
+    written = tomllib.loads(to_toml(config.model_copy(update={"masking": masking})))
+    assert written["masking"]["options"] == {"b": {"d": 1}}
+
+
 @pytest.mark.clause("CONF-005")
 def test_an_unknown_preset_is_refused_with_those_there_are():
     """A misspelt preset is answered with the closest one."""

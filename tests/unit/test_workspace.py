@@ -112,3 +112,43 @@ def test_everything_is_flushed_before_it_is_renamed(tmp_path, monkeypatch):
         building = str(folder.building)
         folder.finish()
     assert calls == [f"{building}/file", building, "rename", str(tmp_path)]
+
+
+@pytest.mark.clause("RUN-004")
+def test_a_link_is_no_place_to_rename_to(tmp_path):
+    """A link to an empty folder is refused before any work, and stays."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    with (
+        pytest.raises(OutputError, match="something already"),
+        RunFolder(str(tmp_path / "out"), ""),
+    ):
+        pass
+    assert (tmp_path / "out").is_symlink()
+
+
+@pytest.mark.clause("RUN-003")
+def test_a_finished_run_is_never_thrown_away(tmp_path):
+    """When something has come to stand in its place, the result stays where it was built."""
+    with pytest.raises(OutputError, match="it is whole, in") as caught:
+        finish_where_something_stands(tmp_path / "out")
+    building = Path(caught.value.hint.split("in ", 1)[1].split(": move")[0])
+    assert (building / "file").read_text() == "result"
+    assert (tmp_path / "out" / "theirs").read_text() == "theirs"
+
+
+def finish_where_something_stands(place):
+    """Finish a run whose place somebody else has taken meanwhile."""
+    with RunFolder(str(place), "") as folder:
+        (folder.building / "file").write_text("result")
+        place.mkdir()
+        (place / "theirs").write_text("theirs")
+        folder.finish()
+
+
+@pytest.mark.clause("RUN-002")
+def test_a_name_that_is_too_long_leaves_no_lock(tmp_path):
+    """Whatever fails after the lock was taken, the lock goes."""
+    with pytest.raises(OutputError), RunFolder(str(tmp_path / "deep" / "er" / ("n" * 249)), ""):
+        pass
+    assert list(tmp_path.iterdir()) == []
