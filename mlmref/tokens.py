@@ -31,7 +31,7 @@ _SCHEMA = pa.schema(
         "word_start": pa.list_(pa.field("item", pa.uint8())),
     }
 )
-_BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes some fifty times the room
+_BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
 _WORD_MARK = "▁"  # SentencePiece's: the first piece of each word begins with it
 
 
