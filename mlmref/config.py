@@ -1,4 +1,4 @@
-"""What a run can be told: one typed, immutable section a station (clauses CONF-001 to CONF-004).
+"""What a run can be told: one typed, immutable section a station (clauses CONF-001, CONF-008).
 
 Where a value can come from, and in which order, is
 :mod:`mlmref.resolve`'s.

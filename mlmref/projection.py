@@ -4,7 +4,7 @@ The logits of a step's targets, and the softmax and gradient of the same size, a
 arrays of a training step: 1,200 targets by 30,522 tokens are 150 MB each. Here a block of rows
 goes all the way, projection, softmax, gradient, before the next begins, so that only
 small arrays are needed, and nothing is computed twice (as in Hsu et al. 2024, "Liger Kernel",
-arXiv 2410.10989, section 3.2, in plain torch). Clauses LOSS-005 to LOSS-007.
+arXiv 2410.10989, section 3.2, in plain torch). Clauses LOSS-005, LOSS-006.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What plugins brought: entries by name, whose they are, and how one is made (PLUG-007 to 012)."""
+"""What plugins brought: entries by name, whose they are, how one is made (spec/plugins.md)."""
 
 from __future__ import annotations
 

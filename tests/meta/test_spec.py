@@ -70,6 +70,16 @@ def test_every_citation_is_of_a_clause_that_exists():
     assert not unknown
 
 
+@pytest.mark.clause("SPEC-004")
+def test_every_clause_that_the_code_cites_exists():
+    """A docstring or comment of the package sends its reader to a clause that is there."""
+    known = {id_ for id_, _, _ in CLAUSES}
+    kinds = "|".join(sorted({id_.split("-")[0] for id_ in known}))
+    for file in sorted((ROOT / "mlmref").rglob("*.py")):
+        cited = set(re.findall(rf"\b(?:{kinds})-\d{{3}}\b", file.read_text("utf-8")))
+        assert cited <= known, f"{file.name}: {sorted(cited - known)}"
+
+
 @pytest.mark.clause("SPEC-005")
 def test_every_test_states_its_fact_and_its_clause():
     """A docstring and at least one clause on each test."""

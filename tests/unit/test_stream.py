@@ -147,6 +147,21 @@ def test_a_rank_without_an_example_runs_on_one_that_does_not_count():
     )
 
 
+@pytest.mark.clause("ORDER-005")
+def test_each_epoch_has_masks_of_its_own():
+    """The masks of an epoch are the masker's for that pass, and differ from the others'."""
+    stream, plan = steps(batch_size=23)
+    assert plan.steps_per_epoch == 1
+    seen = []
+    for epoch in range(3):
+        expected = masker()(CHUNKS.gather(stream._order(epoch)), epoch)
+        assert np.array_equal(flat(stream[epoch]), expected.input_ids)
+        assert np.array_equal(flat(stream[epoch], "labels"), expected.labels)
+        by_chunk = expected.labels[np.argsort(stream._order(epoch))] != IGNORE_INDEX
+        seen.append(by_chunk.tobytes())
+    assert len(set(seen)) == 3
+
+
 @pytest.mark.clause("BACK-003")
 def test_the_weight_is_one_over_the_steps_targets():
     """Micro-batches of unequal targets share the weight of the whole step."""
