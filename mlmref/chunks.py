@@ -1,4 +1,4 @@
-"""Tokens are joined and cut into chunks of one size (clauses CHUNK-001 to CHUNK-012).
+"""Tokens are joined and cut into chunks of one size (clauses CHUNK-001 to CHUNK-013).
 
 A chunk is an interval of the stream: three numbers, no tokens. What it holds is looked up when
 it is gathered.
@@ -17,6 +17,8 @@ from mlmref.tokens import Tokens
 
 TUTORIAL_GROUP = 1_000
 """Documents that the tutorial joins at a time: the default batch of ``datasets.map`` (T09)."""
+
+_BLOCK = 4_096  # rows looked at at a time where all of them are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +51,20 @@ class Chunks:
         return replace(
             self, starts=self.starts[rows], lengths=self.lengths[rows], ids=self.ids[rows]
         )
+
+    def counts(self) -> Int64Array:
+        """Count how often each token id stands in these chunks (CHUNK-013).
+
+        Returns:
+            int64 ``[size of the vocabulary]``; padding is not counted.
+        """
+        size = self.tokens.vocabulary.size
+        counts = np.zeros(size, dtype=np.int64)
+        for first in range(0, len(self), _BLOCK):
+            rows = self.gather(np.arange(first, min(first + _BLOCK, len(self))))
+            present = np.arange(self.rule.size) < rows.lengths[:, None]
+            counts += np.bincount(rows.input_ids[present], minlength=size)
+        return counts
 
     def gather(self, rows: Int64Array) -> ChunkRows:
         """Look up the tokens of some chunks (CHUNK-009).

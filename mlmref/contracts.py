@@ -90,6 +90,8 @@ class Vocabulary:
         special_ids: int32 ``[S]``, ascending: all ids that the tokenizer calls special.
         ordinary_ids: int32 ``[V]``, ascending: every other id; random replacements come
             from all of these and from nothing else (MASK-007).
+        counts: int64 ``[size]``, how often each id stands in the training chunks; ``[0]`` for
+            a strategy that does not declare ``needs_counts`` (MASK-033).
     """
 
     size: int
@@ -97,6 +99,7 @@ class Vocabulary:
     pad_id: int
     special_ids: Int32Array
     ordinary_ids: Int32Array
+    counts: Int64Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +159,12 @@ class Corruption(Options):
         return self
 
 
+Rate = Literal["token", "word", "share"]
+"""What ``options.mlm_probability`` is: the probability of each ordinary ``token`` or of each
+``word`` to be a target, independently of the others, or the ``share`` of ordinary tokens that
+are targets, over many chunks."""
+
+
 class MaskingStrategy(Protocol):
     """Says which positions of a batch are to be predicted."""
 
@@ -180,6 +189,11 @@ class StrategyEntry:
         corruption: the policy when the user names none.
         needs_words: whether the strategy reads ``batch.words``; a tokenizer that cannot tell
             words is then refused before anything runs.
+        needs_counts: whether it reads ``batch.vocabulary.counts``.
+        whole_words: whether it promises that the tokens of a word are targets together or not
+            at all (MASK-011); needs words.
+        rate: what ``options.mlm_probability`` is (MASK-006); ``None`` if there is no such option
+            or if it means something else.
     """
 
     name: str
@@ -188,6 +202,9 @@ class StrategyEntry:
     options: type[Options] = Options
     corruption: Corruption = field(default_factory=Corruption)
     needs_words: bool = False
+    needs_counts: bool = False
+    whole_words: bool = False
+    rate: Rate | None = None
 
 
 # --- training ------------------------------------------------------------------------------

@@ -164,3 +164,10 @@ def _validate(entry: StrategyEntry | BackendEntry) -> None:
         raise TypeError(f"{kind} {entry.name!r}: options is not a subclass of Options")
     if not callable(entry.build):
         raise TypeError(f"{kind} {entry.name!r}: build cannot be called")
+    if isinstance(entry, StrategyEntry):
+        if entry.whole_words and not entry.needs_words:
+            raise ValueError(f"{kind} {entry.name!r}: whole_words needs words, and says not so")
+        if entry.rate not in {None, "token", "word", "share"}:
+            raise ValueError(f"{kind} {entry.name!r}: rate {entry.rate!r} is not known")
+        if entry.rate and "mlm_probability" not in entry.options.model_fields:
+            raise ValueError(f"{kind} {entry.name!r}: a rate without the option mlm_probability")

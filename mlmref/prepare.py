@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlmref.config import Config
@@ -126,12 +126,15 @@ def prepare(
             where=config.model.name,
             hint="choose a masking strategy that needs none, such as --masking token",
         )
+    vocabulary = tokens.vocabulary
+    if strategy.entry.needs_counts:
+        vocabulary = replace(vocabulary, counts=parts.train.counts())
     masker = Masker(
         entry=strategy.entry,
         strategy=strategy.make(),
         owner=str(strategy.source),
         corruption=config.masking.corruption or strategy.entry.corruption,
-        vocabulary=tokens.vocabulary,
+        vocabulary=vocabulary,
         seed=config.seed,
     )
     with clock("load"):

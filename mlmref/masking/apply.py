@@ -127,18 +127,11 @@ class Masker:
             self.vocabulary,
             special_ids=read_only(self.vocabulary.special_ids),
             ordinary_ids=read_only(self.vocabulary.ordinary_ids),
+            counts=read_only(self.vocabulary.counts),
         )
 
-    def __call__(self, rows: ChunkRows, pass_: int) -> MaskedRows:
-        """Mask some chunks; ``rows`` is not written to (MASK-009).
-
-        Args:
-            rows: the chunks, ``[B, T]``.
-            pass_: the epoch, counted from 0, or ``EVALUATION_PASS``.
-
-        Raises:
-            PluginError: the strategy raised, or its plan breaks a clause (MASK-017).
-        """
+    def shown(self, rows: ChunkRows, pass_: int) -> tuple[Batch, Draws]:
+        """Return what the strategy is asked with; arguments as of a call."""
         truth = rows.input_ids
         present = np.arange(truth.shape[1], dtype=np.int32) < rows.lengths[:, None]
         special = self._is_special.take(truth) | ~present
@@ -155,6 +148,20 @@ class Masker:
             chunk_ids=rows.chunk_ids,
             vocabulary=self._shown,
         )
+        return batch, draws
+
+    def __call__(self, rows: ChunkRows, pass_: int) -> MaskedRows:
+        """Mask some chunks; ``rows`` is not written to (MASK-009).
+
+        Args:
+            rows: the chunks, ``[B, T]``.
+            pass_: the epoch, counted from 0, or ``EVALUATION_PASS``.
+
+        Raises:
+            PluginError: the strategy raised, or its plan breaks a clause (MASK-017).
+        """
+        truth = rows.input_ids
+        batch, draws = self.shown(rows, pass_)
         where = f"masking strategy {self.entry.name!r} of {self.owner}"
         plan = checked_plan(self.strategy, batch, draws, where)
         if plan.replacements is None:
@@ -163,4 +170,5 @@ class Masker:
             inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
         labels = np.full(truth.shape, IGNORE_INDEX, dtype=np.int32)
         np.putmask(labels, plan.targets, truth)
+        present = np.arange(truth.shape[1], dtype=np.int32) < rows.lengths[:, None]
         return MaskedRows(input_ids=inputs, labels=labels, attention_mask=present)

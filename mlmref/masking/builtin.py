@@ -17,6 +17,7 @@ def mlmref_masking_strategies() -> list[StrategyEntry]:
             summary="each token on its own with probability 0.15, of them 80/10/10",
             build=TokenMasking,
             options=TokenOptions,
+            rate="token",
         ),
         StrategyEntry(
             name="whole-word",
@@ -25,5 +26,7 @@ def mlmref_masking_strategies() -> list[StrategyEntry]:
             options=WholeWordOptions,
             corruption=Corruption(mask=1.0, random=0.0, keep=0.0),
             needs_words=True,
+            whole_words=True,
+            rate="word",
         ),
     ]

@@ -7,8 +7,10 @@ import pytest
 from support.runs import mlmref, save_corpus, save_model
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
-from mlmref import Config, run
+from mlmref import Config, hookimpl, run
+from mlmref.contracts import Plan, StrategyEntry
 from mlmref.errors import ModelError
+from mlmref.plugins import discover
 from mlmref.record import dumps
 from mlmref.resolve import resolve
 
@@ -211,3 +213,32 @@ def test_every_tokenizer_family_runs_with_whole_words(place, family):
     )
     perplexity = result.record["perplexity"]
     assert perplexity["after"]["value"] < perplexity["before"]["value"]
+
+
+@pytest.mark.clause("MASK-033")
+@pytest.mark.parametrize("needs", [True, False])
+def test_counts_are_of_the_training_chunks_and_for_those_who_ask(place, needs):
+    """The same counts in training and evaluation, and none for a strategy that needs none."""
+    seen = []
+
+    class Looks:
+        def propose(self, batch, draws):
+            seen.append(batch.vocabulary.counts)
+            return Plan(targets=draws.bernoulli("any", 0.5) & ~batch.special)
+
+    class Plugin:
+        @hookimpl
+        def mlmref_masking_strategies(self):
+            return [
+                StrategyEntry(
+                    name="looks", summary="a", build=lambda _: Looks(), needs_counts=needs
+                )
+            ]
+
+    registry = discover([Plugin()])
+    chosen = settings(place, "masking.strategy=looks", "training.max_steps=1", output=f"c{needs}")
+    result = run(chosen, registry=registry)
+    expected = 16 * result.record["corpus"]["chunks_train"] if needs else 0
+    assert {int(counts.sum()) for counts in seen} == {expected}
+    assert len(seen) > 2
+    assert not any(counts.flags.writeable for counts in seen)

@@ -182,3 +182,18 @@ def test_cut_may_give_no_chunk():
     """``cut`` leaves it to its caller what no chunk means."""
     assert len(cut(tokens_of(numbered([3])), DROP, np.array([0]))) == 0
     assert len(cut(tokens_of(numbered([3])), DROP, np.array([], dtype=np.int64))) == 0
+
+
+@pytest.mark.clause("CHUNK-013")
+@pytest.mark.parametrize("block", [1, 3, 4_096])
+def test_tokens_are_counted_without_the_padding(monkeypatch, block):
+    """Each id as often as it stands in the chunks asked for, in blocks of any size."""
+    monkeypatch.setattr(station, "_BLOCK", block)
+    tokens = tokens_of([[10, 11, 10], [PAD_ID, 12], [10] * 4])
+    chunks = chunk(tokens, ChunkConfig(size=4, remainder="pad"))
+    assert len(chunks) == 3
+    counts = chunks.counts()
+    assert counts.dtype == np.int64
+    assert counts.shape == (tokens.vocabulary.size,)
+    assert {i: n for i, n in enumerate(counts.tolist()) if n} == {10: 6, 11: 1, 12: 1, PAD_ID: 1}
+    assert chunks.select(np.array([0])).counts().sum() == 4

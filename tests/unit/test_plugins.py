@@ -245,3 +245,18 @@ def test_an_object_given_in_python_is_a_plugin_like_any_other():
     """Notebooks pass a module or an object without installing it."""
     registry = discover([plugin(entry("mine"))], found=[])
     assert registry.strategy("mine").source.distribution == "given"
+
+
+@pytest.mark.clause("PLUG-012")
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        ({"whole_words": True}, "whole_words needs words"),
+        ({"rate": "often"}, "rate 'often' is not known"),
+        ({"rate": "token"}, "a rate without the option mlm_probability"),
+    ],
+)
+def test_capabilities_that_do_not_fit_together_are_refused(declared, reason):
+    """What is declared decides what applies, so it has to make sense."""
+    (broken,) = discover(found=[found(plugin(entry(**declared)))]).broken
+    assert reason in broken.reason
