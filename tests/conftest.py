@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["support.proof", "pytester"]
+
 # No deadline: the machines that run the tests are shared, and no test depends on the clock.
 # Examples that build a dataset are slow to draw, which says nothing about the property.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
