@@ -1,8 +1,6 @@
 """Fill-mask says what the model says, in readable words, and disturbs nothing."""
 
-import doctest
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
@@ -524,10 +522,3 @@ def test_maximum_of_a_roberta():
     assert fill(model, tokens, ["{mask}" + "!" * 7])
     with pytest.raises(ConfigError, match="11 tokens are more than the model's 10"):
         fill(model, tokens, ["{mask}" + "!" * 8])
-
-
-@pytest.mark.clause("FILL-001")
-def test_examples_of_the_specification():
-    """The examples in spec/fill.md print what they say."""
-    spec = Path(__file__).parents[2] / "spec" / "fill.md"
-    assert doctest.testfile(str(spec), module_relative=False).failed == 0
