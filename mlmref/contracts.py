@@ -7,7 +7,7 @@ arrays and are read-only for a strategy: what they hold belongs to the core.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -37,6 +37,47 @@ class Options(BaseModel):
     """Base of a plugin's options: typed, immutable, and strict about unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- words ---------------------------------------------------------------------------------
+
+
+class WordSegmenter(Protocol):
+    """Says at which characters of a text words begin."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Whatever shapes the answers beside the options and the plugin's version (SEG-005).
+
+        The version of a dictionary or of a library, say; empty if there is nothing. Tokens are
+        kept under it, so an author who changes the code without its version changes this.
+        """
+        ...
+
+    def segment(self, texts: Sequence[str]) -> Iterable[Sequence[int] | NDArray[np.integer[Any]]]:
+        """Tell where words begin: for each text the numbers of the characters, ascending.
+
+        A character is a code point; a word ends where the next begins. A pure function of the
+        texts: nothing is kept from one to the next (SEG-001 to SEG-003).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterEntry:
+    """A word segmenter as its plugin registers it.
+
+    Attributes:
+        name: what ``--segmenter`` takes; lower-case letters, digits and ``-``.
+        summary: one line for ``mlmref plugins``.
+        build: makes the segmenter from its options; ``None`` leaves the words to the tokenizer.
+        options: the type of the options; they reach TOML and ``--set words.options.KEY=``.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[Any], WordSegmenter] | None
+    options: type[Options] = Options
 
 
 # --- chunks --------------------------------------------------------------------------------

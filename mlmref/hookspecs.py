@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from mlmref.contracts import BackendEntry, StrategyEntry
+from mlmref.contracts import BackendEntry, SegmenterEntry, StrategyEntry
 
 PROJECT = "mlmref"
 """The name of the hooks' namespace and of the entry-point group that plugins are found in."""
@@ -32,5 +32,15 @@ def mlmref_training_backends() -> Iterable[BackendEntry]:
 
     Called once, when plugins are discovered; import the training library inside
     ``BackendEntry.build``, so that listing plugins stays quick.
+    """
+    raise NotImplementedError  # pluggy calls implementations, never the specification
+
+
+@hookspec
+def mlmref_word_segmenters() -> Iterable[SegmenterEntry]:
+    """Return the word segmenters that this plugin brings.
+
+    Called once, when plugins are discovered; load dictionaries and models when the segmenter is
+    first asked, since tokens that were made before are served without asking it.
     """
     raise NotImplementedError  # pluggy calls implementations, never the specification

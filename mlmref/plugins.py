@@ -18,15 +18,11 @@ from importlib.metadata import EntryPoint, distributions
 import pluggy
 
 from mlmref import hookspecs
-from mlmref.contracts import BackendEntry, Options, StrategyEntry
+from mlmref.contracts import Options, SegmenterEntry, StrategyEntry
 from mlmref.errors import ConfigError
-from mlmref.registry import Broken, Registered, Registry, Source
+from mlmref.registry import KINDS, Broken, Entry, Registered, Registry, Source
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_HOOKS: dict[str, type[StrategyEntry] | type[BackendEntry]] = {
-    "mlmref_masking_strategies": StrategyEntry,
-    "mlmref_training_backends": BackendEntry,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +71,7 @@ def discover(
 
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    strategies: list[Registered[StrategyEntry]] = []
-    backends: list[Registered[BackendEntry]] = []
+    entries: list[Registered[Entry]] = []
     broken: list[Broken] = []
     disabled: list[Source] = []
     for candidate in candidates:
@@ -87,16 +82,12 @@ def discover(
         # An import runs code of others, so whatever it raises is the plugin's own failure,
         # SystemExit too; only the user's Ctrl-C is not.
         try:
-            entries = _register(manager, candidate)
+            brought = _register(manager, candidate)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - see above
             broken.append(Broken(source, " ".join(f"{type(error).__name__}: {error}".split())))
             continue
-        for entry in entries:
-            if isinstance(entry, StrategyEntry):
-                strategies.append(Registered(entry, source))
-            else:
-                backends.append(Registered(entry, source))
-    return Registry(tuple(strategies), tuple(backends), tuple(broken), tuple(disabled))
+        entries += [Registered(entry, source) for entry in brought]
+    return Registry(tuple(entries), tuple(broken), tuple(disabled))
 
 
 def _same(plugin: object) -> object:
@@ -119,9 +110,7 @@ def _check_names(names: Iterable[str], candidates: Sequence[Found]) -> None:
             )
 
 
-def _register(
-    manager: pluggy.PluginManager, candidate: Found
-) -> list[StrategyEntry | BackendEntry]:
+def _register(manager: pluggy.PluginManager, candidate: Found) -> list[Entry]:
     """Import one plugin, hold it against the hooks, and ask it for its entries."""
     plugin = candidate.load()
     key = f"{candidate.source.distribution}:{candidate.source.entry}"
@@ -129,7 +118,9 @@ def _register(
         manager.register(plugin, key)
         manager.check_pending()
         if not manager.get_hookcallers(plugin):
-            raise TypeError(f"implements no hook; there are {', '.join(_HOOKS)}")
+            raise TypeError(
+                f"implements no hook; there are {', '.join(kind.hook for kind in KINDS)}"
+            )
         return _entries(manager, plugin)
     except BaseException:
         # pluggy leaves a plugin in place that has failed its validation.
@@ -138,21 +129,21 @@ def _register(
         raise
 
 
-def _entries(manager: pluggy.PluginManager, plugin: object) -> list[StrategyEntry | BackendEntry]:
+def _entries(manager: pluggy.PluginManager, plugin: object) -> list[Entry]:
     others = [other for other in manager.get_plugins() if other is not plugin]
-    entries: list[StrategyEntry | BackendEntry] = []
-    for hook, kind in _HOOKS.items():
+    entries: list[Entry] = []
+    for kind in KINDS:
         # One plugin at a time, so that an error has an owner.
-        for answer in manager.subset_hook_caller(hook, others)():
+        for answer in manager.subset_hook_caller(kind.hook, others)():
             for entry in answer:
-                if not isinstance(entry, kind):
-                    raise TypeError(f"{hook} gave {entry!r}, not a {kind.__name__}")
+                if not isinstance(entry, kind.entry):
+                    raise TypeError(f"{kind.hook} gave {entry!r}, not a {kind.entry.__name__}")
                 _validate(entry)
                 entries.append(entry)
     return entries
 
 
-def _validate(entry: StrategyEntry | BackendEntry) -> None:
+def _validate(entry: Entry) -> None:
     kind = type(entry).__name__
     if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
         raise ValueError(
@@ -162,7 +153,8 @@ def _validate(entry: StrategyEntry | BackendEntry) -> None:
         raise ValueError(f"{kind} {entry.name!r} has no summary of one line")
     if not (isinstance(entry.options, type) and issubclass(entry.options, Options)):
         raise TypeError(f"{kind} {entry.name!r}: options is not a subclass of Options")
-    if not callable(entry.build):
+    left_to_the_tokenizer = isinstance(entry, SegmenterEntry) and entry.build is None
+    if not (callable(entry.build) or left_to_the_tokenizer):
         raise TypeError(f"{kind} {entry.name!r}: build cannot be called")
     if isinstance(entry, StrategyEntry):
         if entry.whole_words and not entry.needs_words:

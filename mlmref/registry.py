@@ -1,20 +1,55 @@
-"""What plugins brought: entries by name, whose they are, how one is made (spec/plugins.md)."""
+"""What plugins brought: entries by kind and name, whose they are, how one is made (PLUG-013)."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from mlmref.contracts import BackendEntry, Options, StrategyEntry
+from mlmref.contracts import BackendEntry, Options, SegmenterEntry, StrategyEntry
 from mlmref.errors import PluginError
 from mlmref.explain import explain
 
-EntryT = TypeVar("EntryT", StrategyEntry, BackendEntry)
+Entry = StrategyEntry | BackendEntry | SegmenterEntry
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[EntryT]):
+    """A kind of entry that plugins bring.
+
+    Attributes:
+        key: what a list of them is called in JSON.
+        name: what one of them is called.
+        entry: the type of the entries.
+        hook: the hook that gives them.
+        method: the method of what they make.
+    """
+
+    key: str
+    name: str
+    entry: type[EntryT]
+    hook: str
+    method: str
+
+
+STRATEGY = Kind(
+    "strategies", "masking strategy", StrategyEntry, "mlmref_masking_strategies", "propose"
+)
+BACKEND = Kind("backends", "training backend", BackendEntry, "mlmref_training_backends", "train")
+SEGMENTER = Kind(
+    "segmenters", "word segmenter", SegmenterEntry, "mlmref_word_segmenters", "segment"
+)
+KINDS: tuple[Kind[Any], ...] = (STRATEGY, BACKEND, SEGMENTER)
+"""Every kind there is."""
+
+
+def kind_of(entry: EntryT) -> Kind[EntryT]:
+    """Return the kind of an entry."""
+    return next(kind for kind in KINDS if isinstance(entry, kind.entry))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,7 +76,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Registered(Generic[EntryT]):
-    """A strategy or a backend, and whose it is."""
+    """An entry, and whose it is."""
 
     entry: EntryT
     source: Source
@@ -59,44 +94,72 @@ class Broken:
 class Registry:
     """What the plugins of this process bring, in a fixed order."""
 
-    strategies: tuple[Registered[StrategyEntry], ...]
-    backends: tuple[Registered[BackendEntry], ...]
+    entries: tuple[Registered[Any], ...]
     broken: tuple[Broken, ...]
     disabled: tuple[Source, ...]
 
+    @property
+    def strategies(self) -> tuple[Registered[StrategyEntry], ...]:
+        """The masking strategies."""
+        return self.of(STRATEGY)
+
+    @property
+    def backends(self) -> tuple[Registered[BackendEntry], ...]:
+        """The training backends."""
+        return self.of(BACKEND)
+
+    @property
+    def segmenters(self) -> tuple[Registered[SegmenterEntry], ...]:
+        """The word segmenters."""
+        return self.of(SEGMENTER)
+
     def strategy(self, name: str) -> Registered[StrategyEntry]:
         """Return the masking strategy called ``name``; PluginError if there is not just one."""
-        return self._only(name, self.strategies, "masking strategy")
+        return self.only(STRATEGY, name)
 
     def backend(self, name: str) -> Registered[BackendEntry]:
         """Return the training backend called ``name``; PluginError if there is not just one."""
-        return self._only(name, self.backends, "training backend")
+        return self.only(BACKEND, name)
 
-    def _only(
-        self, name: str, there_are: Sequence[Registered[EntryT]], kind: str
-    ) -> Registered[EntryT]:
+    def segmenter(self, name: str) -> Registered[SegmenterEntry]:
+        """Return the word segmenter called ``name``; PluginError if there is not just one."""
+        return self.only(SEGMENTER, name)
+
+    def of(self, kind: Kind[EntryT]) -> tuple[Registered[EntryT], ...]:
+        """Return the entries of a kind."""
+        return tuple(one for one in self.entries if isinstance(one.entry, kind.entry))
+
+    def only(self, kind: Kind[EntryT], name: str) -> Registered[EntryT]:
+        """Return the one entry of a kind that is called ``name``.
+
+        Raises:
+            PluginError: there is none, or more than one; names what there is.
+        """
+        there_are = self.of(kind)
         found = [one for one in there_are if one.entry.name == name]
         if len(found) == 1:
             return found[0]
         if found:
             owners = " and ".join(str(one.source) for one in found)
             raise PluginError(
-                f"{kind} {name!r} is claimed by {owners}",
+                f"{kind.name} {name!r} is claimed by {owners}",
                 hint="keep one, with --no-plugin for the other",
             )
         names = sorted({one.entry.name for one in there_are})
         close = difflib.get_close_matches(name, names, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
+        hint = f"there are {', '.join(names)}" if names else "there is none"
+        if close:
+            hint = f"did you mean {' or '.join(close)}?"
         for broken in self.broken:
             hint += f"; the plugin {broken.source} is broken ({broken.reason})"
         for source in self.disabled:
             hint += f"; the plugin {source} is disabled"
-        raise PluginError(f"no {kind} {name!r}", hint=hint)
+        raise PluginError(f"no {kind.name} {name!r}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen(Generic[EntryT]):
-    """A strategy or a backend as a run uses it, its options read.
+    """An entry as a run uses it, its options read.
 
     Attributes:
         entry: as registered.
@@ -108,22 +171,31 @@ class Chosen(Generic[EntryT]):
     source: Source
     options: Options
 
+    @property
+    def owner(self) -> str:
+        """The entry and the plugin that it comes from, for messages."""
+        return f"{self.entry.name!r} of plugin {self.source}"
+
     def make(self) -> Any:
-        """Make the strategy or the backend.
+        """Make the strategy, the backend or the segmenter.
+
+        Returns:
+            What the entry builds; ``None`` for one that leaves its part to others (SEG-009).
 
         Raises:
             PluginError: the plugin raised, or made something else than it should.
         """
-        owner = f"{self.entry.name!r} of plugin {self.source}"
+        if self.entry.build is None:
+            return None
         try:
             made = self.entry.build(self.options)
         except Exception as error:  # a plugin may raise anything, and its owner is to be named
             raise PluginError(
-                f"{owner} cannot be built ({type(error).__name__}: {error})"
+                f"{self.owner} cannot be built ({type(error).__name__}: {error})"
             ) from error
-        method = "propose" if isinstance(self.entry, StrategyEntry) else "train"
+        method = kind_of(self.entry).method
         if not callable(getattr(made, method, None)):
-            raise PluginError(f"{owner} has no method {method!r}")
+            raise PluginError(f"{self.owner} has no method {method!r}")
         return made
 
 
@@ -131,7 +203,7 @@ def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) ->
     """Read a plugin's options.
 
     Args:
-        registered: the strategy or the backend.
+        registered: the entry.
         given: its options as configured.
         where: the key they were configured under.
 

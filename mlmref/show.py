@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlmref.record import dumps
-from mlmref.registry import Registry
+from mlmref.registry import KINDS, Registry
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -109,13 +109,10 @@ def show_fills(answer: Mapping[str, Any], console: Console) -> None:
 
 
 def show_plugins(registry: Registry, console: Console) -> None:
-    """Print strategies, backends, and the plugins that are broken or disabled."""
-    for title, rows in (
-        ("masking strategies", registry.strategies),
-        ("training backends", registry.backends),
-    ):
-        table = _table(title, "plugin", "summary", "options")
-        for row in rows:
+    """Print every kind's entries, and the plugins that are broken or disabled."""
+    for kind in KINDS:
+        table = _table(kind.name, "plugin", "summary", "options")
+        for row in registry.of(kind):
             options = "\n".join(_options(row.entry.options)) or "-"
             table.add_row(
                 Text(row.entry.name, style="bold"),
@@ -150,8 +147,7 @@ def _registry(registry: Registry) -> dict[str, Any]:
         ]
 
     return {
-        "strategies": rows(registry.strategies),
-        "backends": rows(registry.backends),
+        **{kind.key: rows(registry.of(kind)) for kind in KINDS},
         "broken": [{**asdict(one.source), "reason": one.reason} for one in registry.broken],
         "disabled": [asdict(one) for one in registry.disabled],
     }

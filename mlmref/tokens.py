@@ -1,20 +1,23 @@
-"""Documents become token ids and word starts (clauses TOK-001 to TOK-014, spec/tokens.md)."""
+"""Documents become token ids and word starts (clauses TOK-001 to TOK-018, spec/tokens.md)."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmref.cache import cached
-from mlmref.contracts import BoolArray, Int32Array, Int64Array, Vocabulary
+from mlmref.contracts import BoolArray, Int32Array, Int64Array, SegmenterEntry, Vocabulary
 from mlmref.errors import ModelError
 from mlmref.progress import SILENT, Reporter
+from mlmref.registry import Chosen
+from mlmref.words.own import OwnWords
+from mlmref.words.segmented import SegmentedWords
 
 if TYPE_CHECKING:
     import datasets
@@ -32,7 +35,6 @@ _SCHEMA = pa.schema(
     }
 )
 _BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
-_WORD_MARK = "▁"  # SentencePiece's: the first piece of each word begins with it
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
@@ -64,6 +66,26 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
         special_ids=special,
         ordinary_ids=np.setdiff1d(ids, special),
     )
+
+
+class Words(Protocol):
+    """Tells which tokens begin a word: the tokenizer's own words, or a segmenter's."""
+
+    @property
+    def told(self) -> bool:
+        """Whether words are told at all."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any] | None:
+        """Everything that shapes the words beside text and tokenizer; ``None`` for nothing."""
+        ...
+
+    def starts(
+        self, encodings: Sequence[tokenizers.Encoding], ids: Int32Array, texts: Sequence[str]
+    ) -> BoolArray:
+        """Tell which of the documents' tokens begin a word."""
+        ...
 
 
 class Tokens:
@@ -134,6 +156,7 @@ def tokenize(
     corpus: Corpus,
     tokenizer: PreTrainedTokenizerBase,
     *,
+    segmenter: Chosen[SegmenterEntry] | None = None,
     batch_size: int = 1_000,
     reporter: Reporter = SILENT,
 ) -> Tokens:
@@ -142,28 +165,27 @@ def tokenize(
     Args:
         corpus: the documents.
         tokenizer: a fast tokenizer; it is left as it is (TOK-002).
+        segmenter: tells the words; left out, or an entry that builds none, the tokenizer does.
         batch_size: documents tokenised at a time; changes memory and speed only (TOK-010).
         reporter: told of each batch.
 
     Raises:
         ModelError: see :func:`vocabulary_of`; or the tokenizer has parts written in Python.
+        PluginError: the segmenter cannot be made, raised, or breaks a clause (SEG-010).
         OutputError: the cache cannot be written.
     """
     import tokenizers
 
     vocabulary = vocabulary_of(tokenizer)
     backend = _backend(tokenizer)
-    splits = _splits_words(backend)
-    marks = np.zeros(vocabulary.size, dtype=np.bool_)
-    if not splits:
-        marks[_word_marks(tokenizer.get_vocab())] = True
+    words = _words(backend, vocabulary, segmenter)
     special = np.zeros(vocabulary.size, dtype=np.bool_)
     special[vocabulary.special_ids] = True
 
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
         with reporter.stage("tokenise", total=len(corpus)) as stage:
             for texts in _batches(corpus.dataset, batch_size):
-                yield _encode(backend, texts, special, marks)
+                yield _encode(backend, texts, special, words)
                 stage.advance(len(texts))
         return {}
 
@@ -175,10 +197,10 @@ def tokenize(
         "special_ids": vocabulary.special_ids.tolist(),
         "tokenizers": tokenizers.__version__,
     }
+    if words.identity:  # without a segmenter the key is that of the tokenizer alone (TOK-018)
+        parts["segmenter"] = words.identity
     entry = cached("tokens", parts, _SCHEMA, make)
-    return Tokens(
-        entry.dataset, vocabulary, has_words=splits or bool(marks.any()), fingerprint=entry.key
-    )
+    return Tokens(entry.dataset, vocabulary, has_words=words.told, fingerprint=entry.key)
 
 
 def _tokens(
@@ -215,17 +237,14 @@ def _backend(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
     return backend
 
 
-def _splits_words(backend: tokenizers.Tokenizer) -> bool:
-    """Probe whether the pre-tokenizer tells one word from the next."""
-    probe = backend.encode("ab cd", add_special_tokens=False)
-    return bool(probe.char_to_word(0) != probe.char_to_word(3))
-
-
-def _word_marks(pieces: dict[str, int]) -> list[int]:
-    """Return the ids of pieces that begin a word, if pieces tell: if none runs across words."""
-    if any(_WORD_MARK in piece.lstrip(_WORD_MARK) for piece in pieces):
-        return []
-    return [number for piece, number in pieces.items() if piece.startswith(_WORD_MARK)]
+def _words(
+    backend: tokenizers.Tokenizer,
+    vocabulary: Vocabulary,
+    segmenter: Chosen[SegmenterEntry] | None,
+) -> Words:
+    if segmenter is None or segmenter.entry.build is None:
+        return OwnWords(backend, vocabulary.size)
+    return SegmentedWords(segmenter)
 
 
 def _batches(dataset: datasets.Dataset, batch_size: int) -> Iterator[list[str]]:
@@ -239,22 +258,18 @@ def _batches(dataset: datasets.Dataset, batch_size: int) -> Iterator[list[str]]:
 
 
 def _encode(
-    backend: tokenizers.Tokenizer, texts: list[str], special: BoolArray, marks: BoolArray
+    backend: tokenizers.Tokenizer, texts: list[str], special: BoolArray, words: Words
 ) -> pa.RecordBatch:
-    """Tokenise some documents (TOK-003) and tell where words begin (TOK-004 to TOK-006)."""
+    """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
     encodings = backend.encode_batch(texts)
     offsets = np.zeros(len(texts) + 1, dtype=np.int32)
     np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])
     ids = np.fromiter(
         chain.from_iterable(encoding.ids for encoding in encodings), np.int32, offsets[-1]
     )
-    # Tokens that belong to no word have None, here nan, which differs from everything.
-    words = np.fromiter(
-        chain.from_iterable(encoding.word_ids for encoding in encodings), np.float64, offsets[-1]
-    )
     outside = special[ids]
-    starts = outside | marks[ids]
-    starts[1:] |= (words[1:] != words[:-1]) | outside[:-1]
+    starts = outside | words.starts(encodings, ids, texts)
+    starts[1:] |= outside[:-1]
     starts[offsets[:-1][np.diff(offsets) > 0]] = True
     lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
     return pa.record_batch(list(lists), schema=_SCHEMA)

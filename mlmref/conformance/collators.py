@@ -1,0 +1,266 @@
+"""Data collators in the style of Transformers, as masking strategies that the kit can try.
+
+A collator is called with a list of features and returns ``input_ids`` and ``labels``. It gets
+each row as a tokenizer would have made it: ``input_ids`` and ``attention_mask``, and if asked for
+``labels`` (the tokens once more), ``word_ids`` (with ``None`` outside words) and
+``offset_mapping`` (words apart, the tokens of a word adjacent). Rows are padded beforehand, and
+an empty batch is not passed on, since no data loader makes one.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance.subject import Seen, Subject
+from mlmref.conformance.worlds import World, make_vocabulary
+from mlmref.contracts import (
+    IGNORE_INDEX,
+    Batch,
+    Corruption,
+    Options,
+    Plan,
+    Probability,
+    Rate,
+    StrategyEntry,
+)
+from mlmref.errors import ConfigError
+from mlmref.masking.draws import Draws
+
+Features = list[dict[str, Any]]
+Collator = Callable[..., Mapping[str, Any]]
+
+COLUMNS = ("input_ids", "attention_mask", "labels", "word_ids", "offset_mapping")
+"""What a feature can have; the first two it always has."""
+
+_STREAM = "collator"
+
+
+class CollatorStrategy:
+    """A collator as a masking strategy.
+
+    Args:
+        collator: takes features, and ``seed`` if its signature has one; then it is given one that
+            depends on the batch's key.
+        columns: which of :data:`COLUMNS` it needs beside the first two.
+    """
+
+    def __init__(self, collator: Collator, columns: Sequence[str] = ()) -> None:
+        self._collator = collator
+        self._columns = {*COLUMNS[:2], *columns}
+        self._takes_seed = "seed" in inspect.signature(collator).parameters
+
+    def propose(self, batch: Batch, draws: Draws) -> Plan:
+        """Let the collator mask a batch, with the process's generators seeded by the key.
+
+        The mask of a row still depends on the rows beside it, which a collator decides.
+
+        Raises:
+            ValueError: the collator's labels are not the true tokens (MASK-004), or it changed a
+                token that is no target (MASK-005): the core would put both right in silence.
+        """
+        with _seeded(_key(draws)):
+            seen = self.collate(batch, draws)
+        truth = batch.input_ids
+        if (seen.labels[seen.targets] != truth[seen.targets]).any():
+            raise ValueError("the collator's labels are not the true tokens (MASK-004)")
+        if (seen.input_ids != truth)[~seen.targets].any():
+            raise ValueError("the collator changed a token that is no target (MASK-005)")
+        return Plan(targets=seen.targets, replacements=seen.input_ids)
+
+    def collate(self, batch: Batch, draws: Draws) -> Seen:
+        """Call the collator as a data loader would, and show what it made."""
+        shape = batch.input_ids.shape
+        if not batch.input_ids.size:
+            nothing = np.zeros(shape, dtype=np.int64)
+            present = np.zeros(shape, dtype=np.bool_)
+            return Seen(targets=present, input_ids=nothing, labels=nothing, attention_mask=present)
+        features = [
+            {name: row[name] for name in COLUMNS if name in self._columns}
+            for row in features_of(batch)
+        ]
+        before = copy.deepcopy(features)
+        extra = {"seed": _key(draws)} if self._takes_seed else {}
+        made = self._collator(features, **extra)
+        labels = np.asarray(made["labels"])
+        return Seen(
+            targets=labels != IGNORE_INDEX,
+            input_ids=np.asarray(made["input_ids"]),
+            labels=labels,
+            attention_mask=np.asarray(made.get("attention_mask", batch.input_ids * 0 + 1)),
+            written="" if features == before else "the caller's features",
+        )
+
+
+def features_of(batch: Batch) -> Features:
+    """Return a batch as the features that a tokenizer gives, one dictionary a row."""
+    words = batch.words
+    # One character a token, and a blank before each word.
+    begins = np.ones(words.shape, dtype=np.bool_)
+    begins[:, 1:] = (words[:, 1:] != words[:, :-1]) | (words[:, 1:] < 0)
+    starts = np.cumsum(1 + begins, axis=1) - 1
+    offsets = np.where(batch.special[..., None], 0, np.stack([starts, starts + 1], axis=-1))
+    padding = batch.special & (batch.input_ids == batch.vocabulary.pad_id)
+    # Padding is what stands at a row's end; the same token within the text is text.
+    padding = np.logical_and.accumulate(padding[:, ::-1], axis=1)[:, ::-1]
+    return [
+        {
+            "input_ids": batch.input_ids[row].tolist(),
+            "attention_mask": (~padding[row]).astype(int).tolist(),
+            "word_ids": [None if word < 0 else word for word in words[row].tolist()],
+            "offset_mapping": offsets[row].tolist(),
+            "labels": batch.input_ids[row].tolist(),
+        }
+        for row in range(len(batch.input_ids))
+    ]
+
+
+def _key(draws: Draws) -> int:
+    """Return 63 bits that depend on the whole batch's key."""
+    bits = draws.bits(_STREAM)[:, :2].astype(np.uint64)
+    mixed = 0
+    for high, low in bits.tolist():
+        mixed = (mixed * 0x9E3779B97F4A7C15 + (high << 32 | low)) % 2**64
+    return mixed >> 1
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the generators that a process shares, and put them back as they were."""
+    import torch
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - shared
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the one that a collator draws from
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002 - as above
+        torch.set_rng_state(states[2])
+
+
+class CollatorOptions(Options):
+    """Options of a collator whose rate can be set."""
+
+    mlm_probability: Probability = 0.15
+
+
+def collator_subject(
+    make: Callable[..., Collator],
+    *,
+    name: str,
+    probability: float | None = None,
+    corruption: Corruption = Corruption(),  # noqa: B008 - frozen
+    rate: Rate | None = None,
+    whole_words: bool = False,
+    columns: Sequence[str] = (),
+) -> Subject:
+    """Put a collator on the bench.
+
+    Args:
+        make: makes the collator from the tokenizer, and from ``mlm_probability`` if
+            ``probability`` is given.
+        name: what the report calls it.
+        probability: its rate of targets, if that can be set.
+        corruption: what it says that it replaces targets by.
+        rate: what the probability is of, as in :class:`StrategyEntry`.
+        whole_words: whether it says that it masks whole words.
+        columns: as of :class:`CollatorStrategy`.
+    """
+
+    def build(options: Options) -> CollatorStrategy:
+        rates = {} if probability is None else options.model_dump()
+        return CollatorStrategy(make(tokenizer(), **rates), columns)
+
+    entry = StrategyEntry(
+        name=name,
+        summary="a data collator",
+        build=build,
+        options=Options if probability is None else CollatorOptions,
+        corruption=corruption,
+        needs_words=True,
+        whole_words=whole_words,
+        rate=rate,
+    )
+    options = Options() if probability is None else CollatorOptions(mlm_probability=probability)
+    return Subject(entry=entry, options=options, corruption=corruption, world=_world(), large=12)
+
+
+def load_collator(place: str, arguments: Mapping[str, Any]) -> Callable[..., Collator]:
+    """Return what makes the collator called ``module:name``.
+
+    Args:
+        place: a class, or a function that is a collator itself.
+        arguments: what the class takes beside ``tokenizer`` and ``mlm_probability``.
+
+    Raises:
+        ConfigError: there is no such thing.
+    """
+    module, _, name = place.partition(":")
+    try:
+        found: Any = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"no collator {place!r} ({error})", where="--collator", hint="give MODULE:NAME"
+        ) from error
+    if not inspect.isclass(found):
+        return lambda _tokenizer, **_: found
+    takes = inspect.signature(found).parameters
+
+    def make(tokenizer: Any, **rates: Any) -> Collator:
+        given: dict[str, Any] = {"tokenizer": tokenizer} if "tokenizer" in takes else {}
+        collator: Collator = found(**given, **arguments, **rates)
+        return collator
+
+    return make
+
+
+def takes_probability(place: str) -> bool:
+    """Tell whether a collator's class has the argument ``mlm_probability``."""
+    module, _, name = place.partition(":")
+    found = getattr(import_module(module), name)
+    return inspect.isclass(found) and "mlm_probability" in inspect.signature(found).parameters
+
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_WORDS, _PARTS = 600, 400
+
+
+@cache
+def tokenizer() -> Any:
+    """Return a WordPiece tokenizer of a thousand made-up words and parts of words."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [*_SPECIAL, *(f"w{n}" for n in range(_WORDS)), *(f"##p{n}" for n in range(_PARTS))]
+    inner = Tokenizer(WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))  # noqa: S106 - a token
+    inner.pre_tokenizer = Whitespace()
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    make: Any = PreTrainedTokenizerFast  # which has no annotations
+    return make(tokenizer_object=inner, **dict(zip(names, _SPECIAL, strict=True)))
+
+
+@cache
+def _world() -> World:
+    first = len(_SPECIAL)
+    size = first + _WORDS + _PARTS
+    special = np.arange(first, dtype=np.int32)
+    return World(
+        vocabulary=make_vocabulary(size, special, mask_id=4, pad_id=0),
+        begins=np.arange(first, first + _WORDS, dtype=np.int32),
+        continues=np.arange(first + _WORDS, size, dtype=np.int32),
+        cls_id=2,
+        sep_id=3,
+    )

@@ -1,0 +1,253 @@
+"""What a check is, how checks are run, and what came of it; the same for every kind of plugin.
+
+A check is a plain function of a subject (a strategy or a backend with its options) that returns,
+or raises :class:`Violation`. Nothing here or in the modules that it imports needs pytest or
+Hypothesis; the checks do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar
+
+SubjectT = TypeVar("SubjectT")
+Function = Callable[[SubjectT], None]
+Reason = Callable[[SubjectT], str | None]
+Status = Literal["pass", "fail", "not applicable", "expected failure", "unexpected pass"]
+
+
+class Violation(Exception):  # noqa: N818 - it is what a check finds, not an error of the kit
+    """A clause does not hold.
+
+    Args:
+        what: what happened, without a full stop.
+        example: the smallest case found, as names and printable values.
+    """
+
+    def __init__(self, what: str, **example: Any) -> None:
+        super().__init__(what)
+        self.what = what
+        self.shown = example
+        self.example = {name: _printable(value) for name, value in example.items()}
+
+    def __str__(self) -> str:
+        lines = [self.what, *(f"  {name} = {value}" for name, value in self.example.items())]
+        return "\n".join(lines)
+
+
+def _printable(value: Any) -> str:
+    """Write arrays as lists, which can be pasted back."""
+    return repr(value.tolist() if hasattr(value, "tolist") else value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Generic[SubjectT]):
+    """One check of one clause.
+
+    Attributes:
+        clause: the clause of spec/ that it checks.
+        name: the function's name.
+        fact: the first line of its docstring.
+        function: the check itself; raises :class:`Violation`.
+        unless: tells why it does not apply to a subject, or ``None`` if it does.
+    """
+
+    clause: str
+    name: str
+    fact: str
+    function: Function[SubjectT]
+    unless: Reason[SubjectT]
+
+
+class Checks(Generic[SubjectT]):
+    """The checks of one kind of plugin, in the order in which they run.
+
+    A decorator: ``@checks("MASK-003")``, ``@checks("MASK-011", unless=promises_no_words)``.
+    """
+
+    def __init__(self, *parts: Checks[SubjectT]) -> None:
+        self._checks: list[Check[SubjectT]] = [check for part in parts for check in part]
+
+    def __iter__(self) -> Iterator[Check[SubjectT]]:
+        return iter(self._checks)
+
+    def __call__(
+        self, clause: str, *, unless: Reason[SubjectT] = lambda _: None
+    ) -> Callable[[Function[SubjectT]], Function[SubjectT]]:
+        """Register a check of a clause; the first line of its docstring is the fact."""
+
+        def register(function: Function[SubjectT]) -> Function[SubjectT]:
+            name = getattr(function, "__name__", "")
+            fact = (function.__doc__ or "").strip().partition("\n")[0]
+            self._checks.append(
+                Check(clause=clause, name=name, fact=fact, function=function, unless=unless)
+            )
+            return function
+
+        return register
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of one check.
+
+    Attributes:
+        clause: the clause checked.
+        check: the check's name.
+        fact: what it checks, in a line.
+        status: ``fail`` and ``unexpected pass`` are the bad ones.
+        detail: the violation, why the check does not apply, or why it is expected to fail.
+        example: the smallest failing example that was found; empty unless there is one.
+    """
+
+    clause: str
+    check: str
+    fact: str
+    status: Status
+    detail: str = ""
+    example: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of all checks of one subject."""
+
+    subject: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed that was to pass, nor passed that was to fail."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[Outcome, ...]:
+        """What is wrong."""
+        bad = ("fail", "unexpected pass")
+        return tuple(outcome for outcome in self.outcomes if outcome.status in bad)
+
+
+def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
+    """Run one check; whatever the plugin raises is a failure of the check."""
+
+    def outcome(status: Status, detail: str = "", example: Mapping[str, str] = {}) -> Outcome:
+        return Outcome(
+            clause=check.clause,
+            check=check.name,
+            fact=check.fact,
+            status=status,
+            detail=detail,
+            example=example,
+        )
+
+    reason = check.unless(subject)
+    if reason:
+        return outcome("not applicable", reason)
+    try:
+        check.function(subject)
+    except Violation as violation:
+        return outcome("fail", violation.what, violation.example)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        return outcome("fail", " ".join(f"{type(error).__name__}: {error}".split()))
+    return outcome("pass")
+
+
+def run_checks(
+    checks: Iterable[Check[SubjectT]],
+    subject: SubjectT,
+    name: str,
+    expected_failures: Mapping[str, str] | None = None,
+) -> Report:
+    """Run checks against a subject.
+
+    Args:
+        checks: which.
+        subject: what they are run against.
+        name: what the report calls it.
+        expected_failures: clauses that are known not to hold, each with the reason; one that
+            holds after all is wrong as well, so that the list cannot go stale (KIT-003).
+
+    Raises:
+        ValueError: an expected failure names no clause of these checks, or gives no reason.
+    """
+    expected = dict(expected_failures or {})
+    every = list(checks)
+    check_expected(every, expected)
+    outcomes = [run_check(check, subject) for check in every]
+    failed = {outcome.clause for outcome in outcomes if outcome.status == "fail"}
+    return Report(
+        subject=name,
+        outcomes=tuple(_as_expected(outcome, expected, failed) for outcome in outcomes),
+    )
+
+
+def _as_expected(outcome: Outcome, expected: Mapping[str, str], failed: set[str]) -> Outcome:
+    reason = expected.get(outcome.clause)
+    if reason is None or outcome.status == "not applicable":
+        return outcome
+    if outcome.status == "fail":
+        return replace(outcome, status="expected failure", detail=f"{reason} ({outcome.detail})")
+    if outcome.clause in failed:  # another check of the same clause fails, as it should
+        return outcome
+    return replace(outcome, status="unexpected pass", detail=f"expected to fail: {reason}")
+
+
+def check_expected(checks: Iterable[Check[Any]], expected: Mapping[str, str]) -> None:
+    """Refuse expected failures that name no clause or give no reason."""
+    clauses = {check.clause for check in checks}
+    for clause, reason in expected.items():
+        if clause not in clauses:
+            raise ValueError(f"no check is of {clause!r}; there are {', '.join(sorted(clauses))}")
+        if not reason.strip():
+            raise ValueError(f"the expected failure of {clause} needs a reason")
+
+
+def parametrize(
+    checks: Checks[SubjectT],
+    subjects: Sequence[tuple[str, SubjectT]],
+    expected_failures: Mapping[str, str] | None = None,
+) -> Any:
+    """Make a ``pytest.mark.parametrize`` of ``check``: one test for each subject and clause."""
+    import pytest
+
+    expected = dict(expected_failures or {})
+    check_expected(checks, expected)
+    clauses = list(dict.fromkeys(check.clause for check in checks))
+    cases = []
+    for name, subject in subjects:
+        for clause in clauses:
+            marks = [pytest.mark.clause(clause)]
+            if clause in expected:
+                reason = expected[clause]
+                marks.append(pytest.mark.xfail(strict=True, reason=reason, raises=AssertionError))
+            of_clause = [check for check in checks if check.clause == clause]
+            case = _Case(of_clause, subject)
+            cases.append(pytest.param(case, marks=marks, id=f"{name}-{clause}"))
+    return pytest.mark.parametrize("check", cases)
+
+
+class _Case:
+    """One clause held against one subject; calling it passes, skips or fails the test."""
+
+    def __init__(self, checks: Sequence[Check[SubjectT]], subject: SubjectT) -> None:
+        self._run: Callable[[], list[Outcome]] = lambda: [run_check(one, subject) for one in checks]
+
+    def __call__(self) -> None:
+        import pytest
+
+        __tracebackhide__ = True  # the violation says what is wrong; the kit's own lines do not
+        outcomes = self._run()
+        failed = [outcome for outcome in outcomes if outcome.status == "fail"]
+        if failed:
+            texts = [
+                "\n".join([f"{one.clause} {one.check}: {one.detail}", *_lines(one.example)])
+                for one in failed
+            ]
+            raise AssertionError("\n".join(texts))
+        if all(outcome.status == "not applicable" for outcome in outcomes):
+            pytest.skip(outcomes[0].detail)
+
+
+def _lines(example: Mapping[str, str]) -> list[str]:
+    return [f"  {name} = {value}" for name, value in example.items()]

@@ -1,0 +1,60 @@
+"""What Hypothesis draws: vocabularies and rows that it can make smaller when a check fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from mlmref.conformance.worlds import Case, World, make_rows, make_vocabulary
+from mlmref.contracts import ChunkRows
+
+_chunk_numbers = st.one_of(st.integers(0, 50), st.integers(-(2**63), 2**63 - 1))
+
+
+@st.composite
+def small_worlds(draw: Any) -> World:
+    """Draw special ids anywhere, the mask among them, and some ordinary ids."""
+    size = draw(st.integers(4, 40))
+    special = draw(st.sets(st.integers(0, size - 1), min_size=1, max_size=size - 2))
+    mask_id, pad_id = (draw(st.sampled_from(sorted(special))) for _ in range(2))
+    # Some tokenizers have no padding token of their own and pad with an ordinary one.
+    pad_id = draw(st.one_of(st.just(pad_id), st.integers(0, size - 1)))
+    vocabulary = make_vocabulary(size, np.array(sorted(special)), mask_id, pad_id)
+    ordinary = vocabulary.ordinary_ids
+    return World(
+        vocabulary=vocabulary, begins=ordinary, continues=ordinary, cls_id=mask_id, sep_id=mask_id
+    )
+
+
+@st.composite
+def small_rows(draw: Any, world: World) -> ChunkRows:
+    """Draw rows of any tokens, specials anywhere, words of any shape, padded or empty rows."""
+    height, width = draw(st.integers(0, 5)), draw(st.integers(0, 20))
+    shape = (height, width)
+    lengths = draw(arrays.arrays(np.int32, height, elements=st.integers(0, width)))
+    word_start = draw(arrays.arrays(np.bool_, shape, fill=st.nothing()))
+    numbers = draw(arrays.arrays(np.int32, shape, elements=st.integers(0, 10**6)))
+    special = world.vocabulary.special_ids
+    # Which id stands at a place agrees with whether a word begins there.
+    ids = np.select(
+        [numbers % 8 == 7, word_start],
+        [special[numbers % len(special)], world.begins[numbers % len(world.begins)]],
+        world.continues[numbers % len(world.continues)],
+    )
+    chunk_ids = draw(st.lists(_chunk_numbers, min_size=height, max_size=height, unique=True))
+    return make_rows(world.vocabulary, ids, word_start, lengths, np.array(chunk_ids, np.int64))
+
+
+@st.composite
+def small_cases(draw: Any, world: World | None = None) -> Case:
+    """Draw a small case, over any vocabulary unless one is given."""
+    chosen = world or draw(small_worlds())
+    return Case(
+        vocabulary=chosen.vocabulary,
+        rows=draw(small_rows(chosen)),
+        seed=draw(st.sampled_from([42, 0, 2**64 - 1]) | st.integers(0, 2**64 - 1)),
+        pass_=draw(st.sampled_from([0, 1, 2**32 - 1]) | st.integers(0, 2**32 - 1)),
+    )

@@ -1,0 +1,211 @@
+"""What a mask looks like: checks of a masking strategy's answer to a single batch."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.subject import Subject, at_every_rate, everywhere, held
+from mlmref.conformance.worlds import Case, large_cases, make_rows
+from mlmref.contracts import IGNORE_INDEX, Plan
+
+CHECKS: Checks[Subject] = Checks()
+
+
+def no_words(subject: Subject) -> str | None:
+    """Tell why word integrity does not apply."""
+    return None if subject.entry.whole_words else "it does not declare whole_words"
+
+
+def cells(mask: Any) -> str:
+    """Name the first true cell of a ``[B, T]``."""
+    row, position = np.argwhere(mask)[0]
+    return f"row {row}, position {position}"
+
+
+@CHECKS("MASK-016")
+def check_plan_is_well_formed(subject: Subject) -> None:
+    """A plan is a Plan of NumPy arrays of the right types and of the batch's shape."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        shape = case.rows.input_ids.shape
+        if is_collator(subject):
+            seen = subject.see(case)
+            for name in ("input_ids", "labels"):
+                if getattr(seen, name).shape != shape:
+                    raise Violation(f"{name} has shape {getattr(seen, name).shape}, not {shape}")
+            return
+        plan = subject.plan(case)
+        if not isinstance(plan, Plan):
+            raise Violation(f"propose returned {type(plan).__name__}, not Plan")
+        for name, array, kinds in (
+            ("targets", plan.targets, "b"),
+            ("replacements", plan.replacements, "iu"),
+        ):
+            if array is None and name == "replacements":
+                continue
+            if type(array) is not np.ndarray:
+                raise Violation(f"{name} is {type(array).__name__}, not ndarray")
+            if array.dtype.kind not in kinds:
+                raise Violation(f"{name} is of type {array.dtype}")
+            if array.shape != shape:
+                raise Violation(f"{name} has shape {array.shape}, not {shape}")
+
+    for one in at_every_rate(subject):
+        everywhere(one, holds, large=10)
+
+
+@CHECKS("MASK-014")
+def check_degenerate_batches(subject: Subject) -> None:
+    """Batches without rows, positions, text or words are masked without an error."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        seen = subject.see(case)
+        if np.shape(seen.targets) != case.rows.input_ids.shape:
+            raise Violation(f"targets have shape {np.shape(seen.targets)}")
+
+    for one in at_every_rate(subject):
+        world = next(iter(large_cases(1, one.world)))
+        words = world.vocabulary
+        ordinary, special = int(words.ordinary_ids[0]), int(words.special_ids[0])
+        for ids, lengths in (
+            (np.zeros((0, 0)), None),
+            (np.zeros((0, 8)), None),
+            (np.zeros((3, 0)), None),
+            ([[ordinary]], None),
+            ([[special]], None),
+            ([[special] * 6] * 2, None),
+            ([[ordinary] * 6] * 2, [0, 0]),
+            ([[ordinary] * 6] * 2, [1, 6]),
+        ):
+            height, width = np.shape(ids)
+            for starts in (np.ones((height, width)), np.zeros((height, width))):
+                rows = make_rows(words, ids, starts, lengths)
+                held(one, holds, replace(world, rows=rows))
+
+
+@CHECKS("MASK-003")
+def check_special_tokens_are_never_targets(subject: Subject) -> None:
+    """No special token and no padding is a target."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        astray = subject.see(case).targets & subject.shown(case)[0].special
+        if astray.any():
+            raise Violation(f"a special token or padding is a target: {cells(astray)}")
+
+    for one in at_every_rate(subject):
+        everywhere(one, holds)
+
+
+@CHECKS("MASK-011", unless=no_words)
+def check_words_are_whole(subject: Subject) -> None:
+    """Either all tokens of a word are targets or none is."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        targets, words = subject.see(case).targets, subject.shown(case)[0].words
+        together = (words[:, 1:] == words[:, :-1]) & (words[:, 1:] >= 0)
+        broken = together & (targets[:, 1:] != targets[:, :-1])
+        if broken.any():
+            row, position = np.argwhere(broken)[0]
+            raise Violation(
+                f"of one word some tokens are targets and some are not: row {row}, positions "
+                f"{position} and {position + 1}"
+            )
+
+    for one in at_every_rate(subject):
+        everywhere(one, holds)
+
+
+def _own_replacements(subject: Subject, case: Case) -> Any:
+    plan = subject.plan(case)
+    return None if plan.replacements is None else plan.replacements[plan.targets]
+
+
+def is_collator(subject: Subject) -> bool:
+    """Tell whether the strategy is a collator at heart, which writes inputs and labels itself."""
+    return hasattr(subject.strategy(), "collate")
+
+
+def no_replacements(subject: Subject) -> str | None:
+    """Tell why replacements do not apply; found out by asking, since a plan may bring some."""
+    if is_collator(subject):
+        return "a collator writes what the model reads itself"
+    for one in at_every_rate(subject):
+        for case in large_cases(4, subject.world):
+            try:
+                if _own_replacements(one, case) is not None:
+                    return None
+            except Exception:  # noqa: BLE001 - another check's to report
+                return None
+    return "it leaves replacements to the core"
+
+
+@CHECKS("MASK-018", unless=no_replacements)
+def check_replacements_are_ids(subject: Subject) -> None:
+    """Each replacement is an id of the vocabulary."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        used = _own_replacements(subject, case)
+        outside = [] if used is None else used[(used < 0) | (used >= case.vocabulary.size)]
+        if len(outside):
+            raise Violation(f"the replacement {outside[0]} is not in the vocabulary")
+
+    for one in at_every_rate(subject):
+        everywhere(one, holds)
+
+
+@CHECKS("MASK-004")
+def check_labels_are_the_true_tokens(subject: Subject) -> None:
+    """The label is the true token at each target and -100 elsewhere."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        seen = subject.see(case)
+        wrong = np.asarray(seen.labels) != np.where(seen.targets, case.rows.input_ids, IGNORE_INDEX)
+        if wrong.any():
+            raise Violation(f"a label is not the true token: {cells(wrong)}")
+
+    everywhere(subject, holds)
+
+
+@CHECKS("MASK-005")
+def check_only_targets_change(subject: Subject) -> None:
+    """What the model reads is the true token wherever there is no target."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        seen = subject.see(case)
+        wrong = (np.asarray(seen.input_ids) != case.rows.input_ids) & ~seen.targets
+        if wrong.any():
+            raise Violation(f"a token that is no target was changed: {cells(wrong)}")
+
+    everywhere(subject, holds)
+
+
+@CHECKS("MASK-009")
+def check_nothing_is_written_to(subject: Subject) -> None:
+    """The batch that a strategy is given is the same afterwards, to the last bit."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        batch, draws = subject.shown(case)
+        writable = replace(batch, **{name: getattr(batch, name).copy() for name in _ARRAYS})
+        vocabulary = copy.deepcopy(batch.vocabulary)
+        writable = replace(writable, vocabulary=vocabulary)
+        strategy: Any = subject.strategy()
+        answer = getattr(strategy, "collate", strategy.propose)(writable, draws)
+        if getattr(answer, "written", ""):
+            raise Violation(f"{answer.written} were written to")
+        for name in _ARRAYS:
+            if getattr(writable, name).tobytes() != getattr(batch, name).tobytes():
+                raise Violation(f"batch.{name} was written to")
+        for name in ("special_ids", "ordinary_ids", "counts"):
+            if (getattr(vocabulary, name) != getattr(batch.vocabulary, name)).any():
+                raise Violation(f"batch.vocabulary.{name} was written to")
+
+    for one in at_every_rate(subject):
+        everywhere(one, holds)
+
+
+_ARRAYS = ("input_ids", "special", "words", "chunk_ids")

@@ -1,0 +1,129 @@
+"""The kit for masking strategies: all checks together, and the functions that run them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+import tomli_w
+
+from mlmref.conformance import keys, rates, shapes
+from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
+from mlmref.conformance.subject import Subject, at_every_rate
+from mlmref.conformance.worlds import large_cases
+from mlmref.contracts import Corruption, Options, StrategyEntry
+
+CHECKS: Checks[Subject] = Checks(shapes.CHECKS, keys.CHECKS, rates.CHECKS)
+
+SLOWEST = 10.0
+"""Times that a strategy may take of what ``token`` takes for 64 rows of 128 (MASK-032)."""
+
+
+def no_options(subject: Subject) -> str | None:
+    """Tell why options do not apply."""
+    return None if subject.entry.options.model_fields else "it has no options"
+
+
+@CHECKS("MASK-031", unless=no_options)
+def check_options_survive_being_written(subject: Subject) -> None:
+    """Options written as JSON or TOML and read again are the same options."""
+    kind = subject.entry.options
+    for one in at_every_rate(subject):
+        written = one.options.model_dump(mode="json")
+        try:
+            text = tomli_w.dumps(
+                {key: value for key, value in written.items() if value is not None}
+            )
+            back = [
+                kind.model_validate_json(json.dumps(tree), strict=True)
+                for tree in (written, tomllib.loads(text))
+            ]
+        except Exception as error:
+            raise Violation(f"they cannot be read again ({error})", options=written) from error
+        for again in back:
+            if again != one.options:
+                raise Violation("they are not the same when read again", options=written)
+
+
+@CHECKS("MASK-032")
+def check_it_is_not_slow(subject: Subject) -> None:
+    """A batch of 64 rows of 128 takes at most ten times what token masking takes."""
+    (case,) = large_cases(1, subject.world)
+    plain = builtin_token()
+    ratios = []
+    for _ in range(15):
+        times = []
+        for one in (subject, plain):
+            batch, draws = one.shown(case)
+            strategy: Any = one.strategy()
+            ask = getattr(strategy, "collate", strategy.propose)
+            begin = perf_counter()
+            ask(batch, draws)
+            times.append(perf_counter() - begin)
+        ratios.append(times[0] / times[1])
+    ratio = statistics.median(ratios)
+    if ratio > SLOWEST:
+        raise Violation(f"it takes {ratio:.0f} times as long as token masking", rows=64, width=128)
+
+
+def builtin_token() -> Subject:
+    """Return the yardstick of speed."""
+    from mlmref.masking.token import TokenMasking, TokenOptions
+
+    entry = StrategyEntry(name="token", summary="-", build=TokenMasking, options=TokenOptions)
+    return Subject(entry=entry, options=TokenOptions(), corruption=Corruption())
+
+
+Entries = Iterable[StrategyEntry | tuple[StrategyEntry, Options | Mapping[str, Any]]]
+
+
+def subject_of(
+    entry: StrategyEntry, options: Options | Mapping[str, Any] | None = None, **fields: Any
+) -> Subject:
+    """Return an entry on the bench; ``fields`` as of :class:`Subject`."""
+    if not isinstance(options, Options):
+        options = entry.options(**(options or {}))
+    return Subject(entry=entry, options=options, **({"corruption": entry.corruption} | fields))
+
+
+def check_strategy(
+    entry: StrategyEntry,
+    options: Options | Mapping[str, Any] | None = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+) -> Report:
+    """Hold a masking strategy against every clause of spec/masking.md that is a strategy's.
+
+    Args:
+        entry: as its plugin registers it.
+        options: as a run would be given; the defaults by default.
+        expected_failures: clauses that are known not to hold, each with the reason; strict.
+
+    Returns:
+        What came of each check; ``report.ok`` tells whether all is well.
+    """
+    return run_checks(CHECKS, subject_of(entry, options), entry.name, expected_failures)
+
+
+def parametrize_strategy_checks(
+    entries: Entries, *, expected_failures: Mapping[str, str] | None = None
+) -> Any:
+    """Make a pytest decorator that runs ``check`` once for each entry and clause.
+
+    Example::
+
+        @parametrize_strategy_checks([entry], expected_failures={"MASK-035": "holds a lambda"})
+        def test_it_conforms(check):
+            check()
+
+    Args:
+        entries: strategies as registered, each alone or with its options.
+        expected_failures: as of :func:`check_strategy`, for all of them.
+    """
+    pairs: Sequence[Any] = [one if isinstance(one, tuple) else (one, None) for one in entries]
+    subjects = [(entry.name, subject_of(entry, options)) for entry, options in pairs]
+    return parametrize(CHECKS, subjects, expected_failures)

@@ -1,0 +1,205 @@
+"""A masking strategy on the bench: made, asked for masks, and held against a property."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance.core import Violation
+from mlmref.conformance.worlds import Case, World, large_cases, shrink
+from mlmref.contracts import (
+    IGNORE_INDEX,
+    Batch,
+    Corruption,
+    MaskingStrategy,
+    Options,
+    Plan,
+    StrategyEntry,
+)
+from mlmref.masking.apply import Masker, corrupt
+from mlmref.masking.draws import Draws
+
+EXAMPLES = 40
+"""Small cases that Hypothesis draws for one property."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What became of some rows, all ``[B, T]``: the targets, and what the model would get.
+
+    ``written`` names what of its caller's a collator wrote to.
+    """
+
+    targets: Any
+    input_ids: Any
+    labels: Any
+    attention_mask: Any
+    written: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A strategy with its options.
+
+    Attributes:
+        entry: as registered.
+        options: complete.
+        corruption: the policy that masks are asked for under.
+        world: the one vocabulary that the strategy works with, if it is tied to one.
+        large: how many large cases a property is held against.
+    """
+
+    entry: StrategyEntry
+    options: Options
+    corruption: Corruption
+    world: World | None = None
+    large: int = 120
+    _kept: dict[str, MaskingStrategy] = field(default_factory=dict)
+
+    @property
+    def probability(self) -> float | None:
+        """``options.mlm_probability``, if there is such an option."""
+        value = getattr(self.options, "mlm_probability", None)
+        return float(value) if isinstance(value, (int, float)) else None
+
+    def changed(self, **options: Any) -> Subject:
+        """Return the same strategy with other options."""
+        given = self.options.model_dump() | options
+        return replace(self, options=self.entry.options(**given), _kept={})
+
+    def make(self) -> MaskingStrategy:
+        """Make the strategy anew."""
+        strategy: MaskingStrategy = self.entry.build(self.options)
+        return strategy
+
+    def strategy(self) -> MaskingStrategy:
+        """Return one strategy that is asked again and again, as in a run."""
+        if "strategy" not in self._kept:
+            self._kept["strategy"] = self.make()
+        return self._kept["strategy"]
+
+    def shown(self, case: Case) -> tuple[Batch, Draws]:
+        """Return what the strategy is asked with."""
+        return self._masker(case).shown(case.rows, case.pass_)
+
+    def plan(self, case: Case, strategy: MaskingStrategy | None = None) -> Plan:
+        """Ask for a plan, which nothing has checked."""
+        return (strategy or self.strategy()).propose(*self.shown(case))
+
+    def see(self, case: Case, strategy: MaskingStrategy | None = None) -> Seen:
+        """Mask the rows, without the core's own checks of the plan.
+
+        A strategy that is a collator at heart shows what the collator made of them.
+        """
+        chosen = strategy or self.strategy()
+        batch, draws = self.shown(case)
+        collate = getattr(chosen, "collate", None)
+        if collate is not None:
+            seen: Seen = collate(batch, draws)
+            return seen
+        plan = chosen.propose(batch, draws)
+        truth = case.rows.input_ids
+        if plan.replacements is None:
+            inputs = corrupt(truth, plan.targets, self.corruption, case.vocabulary, draws)
+        else:
+            inputs = np.where(plan.targets, plan.replacements, truth)
+        present = np.arange(truth.shape[1]) < case.rows.lengths[:, None]
+        return Seen(
+            targets=plan.targets,
+            input_ids=inputs,
+            labels=np.where(plan.targets, truth, IGNORE_INDEX),
+            attention_mask=present,
+        )
+
+    def _masker(self, case: Case) -> Masker:
+        return Masker(
+            entry=self.entry,
+            strategy=self.strategy(),
+            corruption=self.corruption,
+            vocabulary=case.vocabulary,
+            seed=case.seed,
+            owner="the conformance kit",
+        )
+
+
+def at_every_rate(subject: Subject) -> list[Subject]:
+    """Return the strategy as it is, and at probability one half and one where it has one."""
+    if subject.probability is None:
+        return [subject]
+    return [subject, *(subject.changed(mlm_probability=p) for p in (0.5, 1.0))]
+
+
+Property = Callable[[Subject, Case], None]
+"""Returns, or raises :class:`Violation`."""
+
+
+def everywhere(subject: Subject, holds: Property, *, large: int | None = None) -> None:
+    """Hold a property against small cases that Hypothesis draws, then against large ones.
+
+    Raises:
+        Violation: with the smallest case found.
+    """
+    _small(subject, holds)
+    for case in large_cases(subject.large if large is None else large, subject.world):
+        found = violation(subject, holds, case)
+        if found:
+            least = shrink(case, lambda one: violation(subject, holds, one) is not None)
+            raise violation(subject, holds, least) or found
+
+
+def violation(subject: Subject, holds: Property, case: Case) -> Violation | None:
+    """Return what is wrong with a case, whatever the plugin raises; ``None`` if nothing is."""
+    try:
+        holds(subject, case)
+    except Violation as found:
+        return with_example(found, case, subject.options)
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return with_example(Violation(f"it raised {text}"), case, subject.options)
+    return None
+
+
+def with_example(found: Violation, case: Case, options: Options) -> Violation:
+    """Add the case to a violation."""
+    given: Mapping[str, Any] = options.model_dump(mode="json")
+    return Violation(found.what, **found.shown, **case.example, options=dict(given))
+
+
+def _small(subject: Subject, holds: Property) -> None:
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis.errors import Flaky
+
+    from mlmref.conformance.drawn import small_cases
+
+    last: list[Violation] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+    )
+    @given(case=small_cases(subject.world))
+    def small(case: Case) -> None:
+        found = violation(subject, holds, case)
+        if found:
+            last[:] = [found]
+            raise found
+
+    try:
+        small()
+    except Flaky:  # it failed once and not again, which is a failure all the same
+        raise last[0] from None
+
+
+def held(subject: Subject, holds: Property, case: Case) -> None:
+    """Hold a property against one case; raises the violation."""
+    found = violation(subject, holds, case)
+    if found:
+        raise found

@@ -1,0 +1,229 @@
+"""What strategies are tried on: vocabularies and rows, and how a failing case is made smaller.
+
+Small cases come from Hypothesis (:mod:`mlmref.conformance.drawn`). Large ones come from NumPy at
+fixed seeds: text-like rows by the hundred, in which a fault that concerns one token in some
+thousands turns up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mlmref.contracts import ChunkRows, Int32Array, Int64Array, Vocabulary
+
+SHAPES = ((64, 128), (256, 32), (8, 512), (1, 4096), (64, 128))
+"""Rows and positions of the large cases, in turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A vocabulary, and which of its tokens stand where.
+
+    Attributes:
+        vocabulary: the vocabulary.
+        begins: the ids that may begin a word.
+        continues: the ids that may continue one; both are all ordinary ids where a tokenizer
+            does not say otherwise.
+        cls_id: the token before a document.
+        sep_id: the token after it.
+    """
+
+    vocabulary: Vocabulary
+    begins: Int32Array
+    continues: Int32Array
+    cls_id: int
+    sep_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Some rows to mask, and the key they are masked under."""
+
+    vocabulary: Vocabulary
+    rows: ChunkRows
+    seed: int = 42
+    pass_: int = 0
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """The case in printable values, what is as usual left out."""
+        example = {
+            "input_ids": self.rows.input_ids,
+            "lengths": self.rows.lengths,
+            "word_start": self.rows.word_start.astype(int),
+            "chunk_ids": self.rows.chunk_ids,
+            "special_ids": self.vocabulary.special_ids,
+            "vocabulary_size": self.vocabulary.size,
+            "seed": self.seed,
+            "pass": self.pass_,
+        }
+        if (self.rows.lengths == self.rows.input_ids.shape[1]).all():
+            del example["lengths"]
+        return example
+
+
+def make_vocabulary(size: int, special: Int32Array, mask_id: int, pad_id: int) -> Vocabulary:
+    """Return a vocabulary whose other ids are ordinary, counted as a text of it might be."""
+    ids = np.arange(size, dtype=np.int32)
+    special = np.sort(special).astype(np.int32)
+    return Vocabulary(
+        size=size,
+        mask_id=mask_id,
+        pad_id=pad_id,
+        special_ids=special,
+        ordinary_ids=np.setdiff1d(ids, special),
+        counts=10_000 // (1 + ids.astype(np.int64) * 7 % size),
+    )
+
+
+@lru_cache(maxsize=1)
+def worlds() -> tuple[World, ...]:
+    """Return the vocabularies of the large cases: BERT's habit, and one that has no habit."""
+    usual = np.arange(5, dtype=np.int32)
+    odd = np.array([3, 250, 251, 499, 611], dtype=np.int32)
+    return (
+        _world(make_vocabulary(1_000, usual, mask_id=4, pad_id=0), cls_id=2, sep_id=3),
+        # The mask in the middle, the last id special, padded with an ordinary token.
+        _world(make_vocabulary(612, odd, mask_id=250, pad_id=17), cls_id=3, sep_id=611),
+    )
+
+
+def _world(vocabulary: Vocabulary, cls_id: int, sep_id: int) -> World:
+    ordinary = vocabulary.ordinary_ids
+    return World(
+        vocabulary=vocabulary, begins=ordinary, continues=ordinary, cls_id=cls_id, sep_id=sep_id
+    )
+
+
+def large_cases(count: int, world: World | None = None) -> Iterator[Case]:
+    """Yield large cases, always the same; over :func:`worlds` in turn unless one is given."""
+    for number in range(count):
+        chosen = world or worlds()[number % len(worlds())]
+        rows = _text_like(chosen, number) if world else _large_rows(number)
+        seed, pass_ = (42, 0) if number % 3 else (2**63 + number, number)
+        yield Case(vocabulary=chosen.vocabulary, rows=rows, seed=seed, pass_=pass_)
+
+
+@lru_cache(maxsize=256)
+def _large_rows(number: int) -> ChunkRows:
+    return _text_like(worlds()[number % len(worlds())], number)
+
+
+def _text_like(world: World, number: int) -> ChunkRows:
+    """Make rows of documents: words of one to six tokens, many documents short, some rows too."""
+    rng = np.random.default_rng(number)
+    height, width = SHAPES[number % len(SHAPES)]
+    shape = (height, width)
+    # Word lengths are geometric; the first token of a row may be in the middle of a word.
+    word_start = rng.random(shape) < 0.6
+    # A document ends with a separator, and the next begins with its own token.
+    ends = rng.random(shape) < 1 / 25
+    begins = np.zeros(shape, dtype=np.bool_)
+    begins[:, 1:] = ends[:, :-1]
+    ends &= ~begins
+    input_ids = np.where(
+        word_start, _sweep(world.begins, shape, rng), _sweep(world.continues, shape, rng)
+    )
+    input_ids[begins], input_ids[ends] = world.cls_id, world.sep_id
+    # Special tokens in the middle of the text, as reviews of a tokenizer's documentation have.
+    stray = rng.random(shape) < 1 / 400
+    input_ids[stray] = rng.choice(world.vocabulary.special_ids, int(stray.sum()))
+    lengths = np.where(rng.random(height) < 0.9, width, rng.integers(0, width + 1, height))
+    chunk_ids = rng.permutation(4 * height) + number * 10_000
+    return make_rows(world.vocabulary, input_ids, word_start, lengths, chunk_ids[:height])
+
+
+def _sweep(pool: Int32Array, shape: tuple[int, int], rng: np.random.Generator) -> Int32Array:
+    """Fill a shape with each id of a pool about equally often, so that none is left out."""
+    size = shape[0] * shape[1]
+    order: Int32Array = np.resize(rng.permutation(pool), size).astype(np.int32)
+    return rng.permutation(order).reshape(shape)
+
+
+def make_rows(
+    vocabulary: Vocabulary,
+    input_ids: Any,
+    word_start: Any = None,
+    lengths: Any = None,
+    chunk_ids: Any = None,
+) -> ChunkRows:
+    """Return rows as the core gathers them; padding and special tokens are put in order.
+
+    Args:
+        vocabulary: tells what is special.
+        input_ids: ``[B, T]``.
+        word_start: ``[B, T]``; by default every token is a word.
+        lengths: ``[B]``; by default no row is padded.
+        chunk_ids: ``[B]``; by default the rows' numbers.
+    """
+    ids = np.asarray(input_ids, dtype=np.int32)
+    height, width = ids.shape
+    filled = np.full(height, width) if lengths is None else np.asarray(lengths)
+    starts = np.ones(ids.shape, dtype=np.bool_) if word_start is None else np.asarray(word_start)
+    numbers = np.arange(height) if chunk_ids is None else np.asarray(chunk_ids)
+    present = np.arange(width) < filled[:, None]
+    special = np.isin(ids, vocabulary.special_ids)
+    return ChunkRows(
+        input_ids=np.where(present, ids, np.int32(vocabulary.pad_id)),
+        word_start=(starts.astype(np.bool_) | special) & present,
+        documents=np.where(present, 0, -1),
+        lengths=filled.astype(np.int32),
+        chunk_ids=numbers.astype(np.int64),
+    )
+
+
+def take_rows(rows: ChunkRows, which: Any) -> ChunkRows:
+    """Return some of the rows, in this order."""
+    index: Int64Array = np.atleast_1d(np.asarray(which, dtype=np.int64))
+    return ChunkRows(
+        input_ids=rows.input_ids[index],
+        word_start=rows.word_start[index],
+        documents=rows.documents[index],
+        lengths=rows.lengths[index],
+        chunk_ids=rows.chunk_ids[index],
+    )
+
+
+def cut_rows(rows: ChunkRows, first: int, end: int) -> ChunkRows:
+    """Return the positions ``first`` to ``end`` of each row."""
+    return ChunkRows(
+        input_ids=rows.input_ids[:, first:end],
+        word_start=rows.word_start[:, first:end],
+        documents=rows.documents[:, first:end],
+        lengths=np.clip(rows.lengths - first, 0, end - first).astype(np.int32),
+        chunk_ids=rows.chunk_ids,
+    )
+
+
+def widen(rows: ChunkRows, by: int, pad_id: int) -> ChunkRows:
+    """Return the rows with so many more positions of padding."""
+    fill = ((0, 0), (0, by))
+    return ChunkRows(
+        input_ids=np.pad(rows.input_ids, fill, constant_values=pad_id),
+        word_start=np.pad(rows.word_start, fill),
+        documents=np.pad(rows.documents, fill, constant_values=-1),
+        lengths=rows.lengths,
+        chunk_ids=rows.chunk_ids,
+    )
+
+
+def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """Return a smaller case that fails too: one row if one will do, then fewer positions."""
+    for row in range(len(case.rows.lengths)):
+        alone = replace(case, rows=take_rows(case.rows, row))
+        if fails(alone):
+            case = alone
+            break
+    step = case.rows.input_ids.shape[1]
+    while step:
+        width = case.rows.input_ids.shape[1]
+        shorter = (cut_rows(case.rows, 0, width - step), cut_rows(case.rows, step, width))
+        smaller = [replace(case, rows=rows) for rows in shorter if step < width]
+        found = next((one for one in smaller if fails(one)), None)
+        case, step = (case, step // 2) if found is None else (found, step)
+    return case
