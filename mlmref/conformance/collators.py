@@ -219,7 +219,7 @@ def load_collator(place: str, arguments: Mapping[str, Any]) -> Callable[..., Col
 
     def make(tokenizer: Any, **rates: Any) -> Collator:
         given: dict[str, Any] = {"tokenizer": tokenizer} if "tokenizer" in takes else {}
-        collator: Collator = found(**given, **arguments, **rates)
+        collator: Any = found(**given, **arguments, **rates)
         return collator
 
     return make

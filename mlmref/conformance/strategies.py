@@ -11,13 +11,15 @@ from typing import Any
 
 import tomli_w
 
-from mlmref.conformance import keys, rates, shapes
+from mlmref.conformance import keys, processes, rates, reads, shapes
 from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
 from mlmref.conformance.subject import Subject, at_every_rate
 from mlmref.conformance.worlds import large_cases
 from mlmref.contracts import Corruption, Options, StrategyEntry
 
-CHECKS: Checks[Subject] = Checks(shapes.CHECKS, keys.CHECKS, rates.CHECKS)
+CHECKS: Checks[Subject] = Checks(
+    shapes.CHECKS, keys.CHECKS, processes.CHECKS, rates.CHECKS, reads.CHECKS
+)
 
 SLOWEST = 10.0
 """Times that a strategy may take of what ``token`` takes for 64 rows of 128 (MASK-032)."""

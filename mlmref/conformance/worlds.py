@@ -15,9 +15,16 @@ from typing import Any
 import numpy as np
 
 from mlmref.contracts import ChunkRows, Int32Array, Int64Array, Vocabulary
+from mlmref.masking.draws import EVALUATION_PASS
 
-SHAPES = ((64, 128), (256, 32), (8, 512), (1, 4096), (64, 128))
+SHAPES = ((64, 128), (256, 32), (8, 512), (4, 4096), (64, 128), (65, 77), (128, 64))
 """Rows and positions of the large cases, in turn."""
+
+HUGE = {7: (1, 70_001), 11: (70_001, 1)}
+"""Cases, by number, in which positions or rows do not go into 16 bits."""
+
+KEYS = ((42, 0), (42, 1), (42, EVALUATION_PASS), (0, 0), (2**63, 9), (1234567890123, 300))
+"""Seeds and passes of the large cases, in turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +90,16 @@ def make_vocabulary(size: int, special: Int32Array, mask_id: int, pad_id: int) -
 
 @lru_cache(maxsize=1)
 def worlds() -> tuple[World, ...]:
-    """Return the vocabularies of the large cases: BERT's habit, and one that has no habit."""
+    """Return the vocabularies of the large cases: BERT's habit, no habit, and a large one."""
     usual = np.arange(5, dtype=np.int32)
     odd = np.array([3, 250, 251, 499, 611], dtype=np.int32)
+    far = np.array([0, 1, 2, 3, 70_000], dtype=np.int32)
     return (
         _world(make_vocabulary(1_000, usual, mask_id=4, pad_id=0), cls_id=2, sep_id=3),
         # The mask in the middle, the last id special, padded with an ordinary token.
         _world(make_vocabulary(612, odd, mask_id=250, pad_id=17), cls_id=3, sep_id=611),
+        # As XLM-R has it: more ids than go into 16 bits, and the mask after all others.
+        _world(make_vocabulary(70_001, far, mask_id=70_000, pad_id=1), cls_id=0, sep_id=2),
     )
 
 
@@ -105,7 +115,7 @@ def large_cases(count: int, world: World | None = None) -> Iterator[Case]:
     for number in range(count):
         chosen = world or worlds()[number % len(worlds())]
         rows = _text_like(chosen, number) if world else _large_rows(number)
-        seed, pass_ = (42, 0) if number % 3 else (2**63 + number, number)
+        seed, pass_ = KEYS[number % len(KEYS)]
         yield Case(vocabulary=chosen.vocabulary, rows=rows, seed=seed, pass_=pass_)
 
 
@@ -115,14 +125,17 @@ def _large_rows(number: int) -> ChunkRows:
 
 
 def _text_like(world: World, number: int) -> ChunkRows:
-    """Make rows of documents: words of one to six tokens, many documents short, some rows too."""
+    """Make rows of documents, many of them short; some rows are short or of very long words."""
     rng = np.random.default_rng(number)
-    height, width = SHAPES[number % len(SHAPES)]
+    height, width = HUGE.get(number) or SHAPES[number % len(SHAPES)]
     shape = (height, width)
     # Word lengths are geometric; the first token of a row may be in the middle of a word.
-    word_start = rng.random(shape) < 0.6
+    often = rng.choice(
+        [0.6, 0.6, 0.6, 0.95, 0.1, 0.0], (height, 1), p=[0.3, 0.3, 0.3, 0.05, 0.04, 0.01]
+    )
+    word_start = rng.random(shape) < often
     # A document ends with a separator, and the next begins with its own token.
-    ends = rng.random(shape) < 1 / 25
+    ends = rng.random(shape) < rng.choice([1 / 25, 1 / 25, 1 / 400], (height, 1))
     begins = np.zeros(shape, dtype=np.bool_)
     begins[:, 1:] = ends[:, :-1]
     ends &= ~begins
@@ -134,8 +147,11 @@ def _text_like(world: World, number: int) -> ChunkRows:
     stray = rng.random(shape) < 1 / 400
     input_ids[stray] = rng.choice(world.vocabulary.special_ids, int(stray.sum()))
     lengths = np.where(rng.random(height) < 0.9, width, rng.integers(0, width + 1, height))
-    chunk_ids = rng.permutation(4 * height) + number * 10_000
-    return make_rows(world.vocabulary, input_ids, word_start, lengths, chunk_ids[:height])
+    # Ids of all sizes: most are small, as in a small corpus, some need all of 64 bits.
+    chunk_ids = rng.permutation(4 * height)[:height] + number * 300_000
+    if number % 4 == 3:
+        chunk_ids += rng.integers(-(2**62), 2**62)
+    return make_rows(world.vocabulary, input_ids, word_start, lengths, chunk_ids)
 
 
 def _sweep(pool: Int32Array, shape: tuple[int, int], rng: np.random.Generator) -> Int32Array:
@@ -213,17 +229,27 @@ def widen(rows: ChunkRows, by: int, pad_id: int) -> ChunkRows:
 
 
 def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """Return a smaller case that fails too: one row if one will do, then fewer positions."""
-    for row in range(len(case.rows.lengths)):
-        alone = replace(case, rows=take_rows(case.rows, row))
-        if fails(alone):
-            case = alone
-            break
-    step = case.rows.input_ids.shape[1]
-    while step:
-        width = case.rows.input_ids.shape[1]
-        shorter = (cut_rows(case.rows, 0, width - step), cut_rows(case.rows, step, width))
-        smaller = [replace(case, rows=rows) for rows in shorter if step < width]
-        found = next((one for one in smaller if fails(one)), None)
-        case, step = (case, step // 2) if found is None else (found, step)
-    return case
+    """Return a smaller case that fails too: fewer rows, then fewer positions."""
+
+    def halved(case: Case, parts: Callable[[ChunkRows, int], list[ChunkRows]], size: int) -> Case:
+        step = size // 2
+        while step:
+            smaller = [replace(case, rows=rows) for rows in parts(case.rows, step)]
+            found = next((one for one in smaller if fails(one)), None)
+            case, step = (case, step // 2) if found is None else (found, step)
+        return case
+
+    def fewer_rows(rows: ChunkRows, step: int) -> list[ChunkRows]:
+        every = np.arange(len(rows.lengths))
+        return [take_rows(rows, part) for part in (every[:-step], every[step:]) if len(part)]
+
+    def fewer_positions(rows: ChunkRows, step: int) -> list[ChunkRows]:
+        width = rows.input_ids.shape[1]
+        return [
+            cut_rows(rows, first, end)
+            for first, end in ((0, width - step), (step, width))
+            if first < end
+        ]
+
+    case = halved(case, fewer_rows, 2 * len(case.rows.lengths))
+    return halved(case, fewer_positions, 2 * case.rows.input_ids.shape[1])
