@@ -202,6 +202,7 @@ def _settings(record: Mapping[str, Any]) -> list[list[str]]:
         f"{corpus['tokens']:,} tokens",
         "chunks": f"{corpus['chunks_train']:,} to train on and {corpus['chunks_test']:,} held out, "
         f"of {config['chunks']['size']} tokens, split by {config['split']['by']}",
+        "words": _plugin(record["plugins"]["words"]),
         "masking": _plugin(record["plugins"]["masking"])
         + _pairs(config["masking"]["corruption"] or {}),
         "backend": _plugin(record["plugins"]["backend"]),

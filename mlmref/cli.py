@@ -43,6 +43,7 @@ def run(
     documents: flags.Documents = None,
     corpus_split: flags.CorpusSplit = None,
     limit: flags.Limit = None,
+    segmenter: flags.Segmenter = None,
     chunk_size: flags.ChunkSize = None,
     chunk_scope: flags.ChunkScope = None,
     remainder: flags.Remainder = None,
@@ -116,6 +117,7 @@ def evaluate(
     documents: flags.Documents = None,
     corpus_split: flags.CorpusSplit = None,
     limit: flags.Limit = None,
+    segmenter: flags.Segmenter = None,
     chunk_size: flags.ChunkSize = None,
     chunk_scope: flags.ChunkScope = None,
     remainder: flags.Remainder = None,
@@ -193,7 +195,7 @@ def fill(
 def plugins(
     no_plugin: flags.NoPlugin = None, as_json: flags.AsJson = False, debug: flags.Debug = False
 ) -> None:
-    """List masking strategies and training backends, and the plugins that are broken.
+    """List strategies, backends and segmenters, and the plugins that are broken.
 
     Example: mlmref plugins --json
     """

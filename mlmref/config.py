@@ -62,6 +62,19 @@ class CorpusConfig(Section):
     limit: Count | None = None
 
 
+class WordsConfig(Section):
+    """Where words begin.
+
+    Attributes:
+        segmenter: a word segmenter; ``mlmref plugins`` lists them. ``tokenizer`` leaves the
+            words to the tokenizer.
+        options: the segmenter's own options.
+    """
+
+    segmenter: str = "tokenizer"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class ChunkConfig(Section):
     """How the joined text is cut.
 
@@ -222,6 +235,7 @@ class Config(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     model: ModelConfig = ModelConfig()
     corpus: CorpusConfig = CorpusConfig()
+    words: WordsConfig = WordsConfig()
     chunks: ChunkConfig = ChunkConfig()
     split: SplitConfig = SplitConfig()
     masking: MaskingConfig = MaskingConfig()

@@ -21,6 +21,7 @@ FLAGS = {
     "documents": "corpus.documents",
     "corpus_split": "corpus.split",
     "limit": "corpus.limit",
+    "segmenter": "words.segmenter",
     "chunk_size": "chunks.size",
     "chunk_scope": "chunks.scope",
     "remainder": "chunks.remainder",
@@ -65,6 +66,7 @@ LabelColumn = Annotated[Text, _flag("the column of labels, kept if it is there",
 Documents = Annotated[Text, _flag("one document in a .txt file: line or file", WHAT)]
 CorpusSplit = Annotated[Text, _flag("split of a data set on the hub", WHAT)]
 Limit = Annotated[int | None, _flag("use only the first N documents", WHAT)]
+Segmenter = Annotated[Text, _flag("a word segmenter; see mlmref plugins", WHAT)]
 ChunkSize = Annotated[int | None, _flag("tokens in a chunk", WHAT)]
 ChunkScope = Annotated[Text, _flag("remainder once for the corpus, or as the tutorial", WHAT)]
 Remainder = Annotated[Text, _flag("drop or pad", WHAT)]

@@ -16,7 +16,7 @@ from mlmref.resolve import to_toml
 if TYPE_CHECKING:
     from mlmref.chunks import Chunks
     from mlmref.clock import Clock
-    from mlmref.contracts import BackendEntry, StrategyEntry
+    from mlmref.contracts import BackendEntry, SegmenterEntry, StrategyEntry
     from mlmref.corpus import Corpus
     from mlmref.masking.apply import Masker
     from mlmref.model import LoadedModel
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class Plugins:
     """What a run uses of its plugins."""
 
+    segmenter: Chosen[SegmenterEntry]
     strategy: Chosen[StrategyEntry]
     backend: Chosen[BackendEntry]
 
@@ -46,13 +47,17 @@ class Ready:
 
 
 def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Config, Plugins]:
-    """Find the strategy and the backend, and complete the configuration with their options."""
+    """Find the plugins that a run names, and complete the configuration with their options."""
     registry = registry or discover()
-    masking, training = config.masking, config.training
+    words, masking, training = config.words, config.masking, config.training
+    segmenter = choose(registry.segmenter(words.segmenter), words.options, "words.options")
     strategy = choose(registry.strategy(masking.strategy), masking.options, "masking.options")
     backend = choose(registry.backend(training.backend), training.options, "training.options")
     complete = config.model_copy(
         update={
+            "words": words.model_copy(
+                update={"options": segmenter.options.model_dump(mode="json")}
+            ),
             "masking": masking.model_copy(
                 update={
                     "options": strategy.options.model_dump(mode="json"),
@@ -64,7 +69,7 @@ def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Co
             ),
         }
     )
-    return complete, Plugins(strategy=strategy, backend=backend)
+    return complete, Plugins(segmenter=segmenter, strategy=strategy, backend=backend)
 
 
 def check_first(config: Config) -> None:
@@ -96,7 +101,7 @@ def load(config: Config, clock: Clock, reporter: Reporter) -> LoadedModel:
 def prepare(
     config: Config,
     loaded: LoadedModel,
-    strategy: Chosen[StrategyEntry],
+    plugins: Plugins,
     clock: Clock,
     reporter: Reporter,
 ) -> Ready:
@@ -108,10 +113,11 @@ def prepare(
     from mlmref.split import split
     from mlmref.tokens import tokenize
 
+    strategy = plugins.strategy
     with clock("read"), quiet():
         corpus = load_corpus(config.corpus, reporter)
     with clock("tokenise"):
-        tokens = tokenize(corpus, loaded.tokenizer, reporter=reporter)
+        tokens = tokenize(corpus, loaded.tokenizer, segmenter=plugins.segmenter, reporter=reporter)
     with clock("chunk"):
         chunks = chunk(tokens, config.chunks, max_length=loaded.max_length)
         parts = split(chunks, config.split)
@@ -124,7 +130,8 @@ def prepare(
         raise ModelError(
             f"its tokenizer does not tell words, which {strategy.entry.name!r} masking needs",
             where=config.model.name,
-            hint="choose a masking strategy that needs none, such as --masking token",
+            hint="choose a masking strategy that needs none, such as --masking token, or a "
+            "--segmenter that tells words",
         )
     vocabulary = tokens.vocabulary
     if strategy.entry.needs_counts:

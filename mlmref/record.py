@@ -101,6 +101,7 @@ class Story:
                 "parameters": sum(one.numel() for one in ready.loaded.model.parameters()),
             },
             "plugins": {
+                "words": plugin_used(plugins.segmenter),
                 "masking": plugin_used(plugins.strategy),
                 "backend": plugin_used(plugins.backend),
             },

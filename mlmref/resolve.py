@@ -141,9 +141,10 @@ def _merge(low: Tree, high: Tree) -> Tree:
 
 
 def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
-    """Leave out the options that belong to a strategy or backend which ``high`` exchanges."""
+    """Leave out the options that belong to a plugin which ``high`` exchanges for another."""
     kept = dict(low)
     for section, choice, own in (
+        ("words", "segmenter", ("options",)),
         ("masking", "strategy", ("options", "corruption")),
         ("training", "backend", ("options",)),
     ):

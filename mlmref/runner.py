@@ -62,7 +62,7 @@ def run(
         story = Story(folder.building, clock)
         loaded = load(config, clock, reporter)
         story.fills(ask(config, loaded, clock))
-        ready = prepare(config, loaded, plugins.strategy, clock, reporter)
+        ready = prepare(config, loaded, plugins, clock, reporter)
         story.perplexity(0, measure(ready, clock, reporter))
         reporter.note(story.so_far())
         train(ready, backend, story, clock, reporter)
@@ -88,15 +88,17 @@ def evaluate(
     """Measure a model on the held-out chunks of a corpus, without training.
 
     Returns:
-        ``model``, ``perplexity`` (as in the record), ``masking`` and ``chunks``.
+        ``model``, ``corpus``, ``words``, ``masking``, ``chunks`` and, as in the record,
+        ``perplexity``.
     """
     clock = Clock()
     config, plugins = choose_plugins(config, registry)
     loaded = load(config, clock, reporter)
-    ready = prepare(config, loaded, plugins.strategy, clock, reporter)
+    ready = prepare(config, loaded, plugins, clock, reporter)
     return {
         "model": str(ready.loaded),
         "corpus": ready.corpus.source,
+        "words": plugin_used(plugins.segmenter),
         "masking": plugin_used(plugins.strategy),
         "chunks": len(ready.split.test),
         "perplexity": measure(ready, clock, reporter),

@@ -88,7 +88,8 @@ def show_evaluation(answer: Mapping[str, Any], console: Console) -> None:
     table.show_header = False
     table.add_row("model", Text(answer["model"]))
     table.add_row("corpus", Text(answer["corpus"]))
-    table.add_row("masking", Text(f"{answer['masking']['name']} {answer['masking']['options']}"))
+    for part in ("words", "masking"):
+        table.add_row(part, Text(f"{answer[part]['name']} {answer[part]['options']}"))
     table.add_row("perplexity", f"{summary['value']:.2f}", style="bold")
     table.add_row("  interval", _interval(summary))
     table.add_row("masked accuracy", f"{summary['accuracy']:.1%}")

@@ -81,6 +81,7 @@ def a_value(key):
         "corpus.documents": "file",
         "corpus.split": "s",
         "corpus.limit": 3,
+        "words.segmenter": "tokenizer",
         "chunks.size": 17,
         "chunks.scope": "tutorial",
         "chunks.remainder": "pad",
@@ -123,7 +124,7 @@ def test_each_flag_sets_its_setting_and_no_other(flag, key):
     sets = [f"{key}={json.dumps(wanted)}"]
     expected = CliRunner().invoke(app, ["run", "--print-config", "--set", sets[0]])
     assert tomllib.loads(got.stdout) == tomllib.loads(expected.stdout)
-    if flag != "corpus":  # whose other value is the default's
+    if flag not in {"corpus", "segmenter"}:  # of which the only value here is the default's
         plain = CliRunner().invoke(app, ["run", "--print-config"])
         assert tomllib.loads(got.stdout) != tomllib.loads(plain.stdout)
 
@@ -159,6 +160,8 @@ def test_plugins_lists_everything_there_is():
     shown = CliRunner().invoke(app, ["plugins"], env={"COLUMNS": "200"}).stdout
     for word in ("token", "whole-word", "trainer", "accelerate", "mlm_probability = 0.15"):
         assert word in shown
+    assert re.search(r"tokenizer +mlmref:builtin-words .*the words that the tokenizer tells", shown)
+    assert [one["name"] for one in told["segmenters"]] == ["tokenizer"]
 
 
 @pytest.mark.clause("PLUG-002")

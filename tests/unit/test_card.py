@@ -70,6 +70,12 @@ def _record(**changes):
             "device": "cpu",
         },
         "plugins": {
+            "words": {
+                "name": "tokenizer",
+                "distribution": "mlmref",
+                "version": "0.1.0",
+                "options": {},
+            },
             "masking": {
                 "name": "token",
                 "distribution": "mlmref",
@@ -245,6 +251,7 @@ def test_how_it_was_made():
         "base model": f"org/model (revision 1c4513b2, SHA-256 {'bacca1f5' * 8})",
         "corpus": "imdb, 25,000 documents, 7,846,783 tokens",
         "chunks": "10,000 to train on and 1,000 held out, of 128 tokens, split by chunk",
+        "words": "tokenizer (mlmref 0.1.0)",
         "masking": "token (mlmref 0.1.0), mlm_probability 0.15, mask 0.5, random 0.25, keep 0.25",
         "backend": "trainer (mlmref 0.1.0)",
         "training": "1 epochs, 157 steps of 1 x 64 chunks on each device",
