@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +83,12 @@ class SegmentedWords:
         """Ask the segmenter where words begin, counted over all texts."""
         try:
             # A tuple, so that nothing can be taken out of it or put in (SEG-006).
-            answers = list(self._segmenter.segment(tuple(texts)))
+            given: Any = self._segmenter.segment(tuple(texts))
+            answers = list(given) if isinstance(given, Iterable) else None
         except Exception as error:  # a plugin may raise anything, and its owner is to be named
             raise self._fault(f"segment raised {type(error).__name__}: {error}") from error
+        if answers is None:
+            raise self._fault(f"segment gave {type(given).__name__}, not answers")
         if len(answers) != len(texts):
             raise self._fault(f"segment gave {len(answers)} answers for {len(texts)} texts")
         begins = [np.empty(0, dtype=np.int64)]
@@ -118,18 +121,21 @@ def read_answer(answer: Any, length: int) -> Int64Array:
     Raises:
         ValueError: it is not what SEG-001 asks for; says what it is.
     """
-    begins = np.asarray(answer)
+    try:
+        begins = np.asarray(answer)
+    except Exception:  # what cannot be an array, such as lists of several lengths
+        raise ValueError(f"{type(answer).__name__}, not offsets,") from None
     if begins.ndim != 1:
-        raise ValueError(f"{type(answer).__name__} of {begins.ndim} dimensions, not offsets")
+        raise ValueError(f"{type(answer).__name__} of {begins.ndim} dimensions, not offsets,")
     if not len(begins):
         return np.empty(0, dtype=np.int64)
     if begins.dtype.kind not in "iu":
-        raise ValueError(f"offsets of type {begins.dtype}, not integers")
+        raise ValueError(f"offsets of type {begins.dtype}, not integers,")
     outside = begins[(begins < 0) | (begins >= length)]
     if len(outside):
         raise ValueError(f"offset {outside[0]}, which is not in range({length}),")
     if (begins[1:] <= begins[:-1]).any():
-        raise ValueError("offsets that do not ascend")
+        raise ValueError("offsets that do not ascend,")
     return begins.astype(np.int64)
 
 

@@ -1,0 +1,75 @@
+"""Word segmenters for tests, and what tokens make of their words, token by token."""
+
+import numpy as np
+
+from mlmref import hookimpl
+from mlmref.contracts import SegmenterEntry
+from mlmref.registry import Registered, Source, choose
+
+
+class Told:
+    """A segmenter that answers as it was told.
+
+    Args:
+        answers: where words begin, text by text; or a function of the texts.
+        fingerprint: as of any segmenter.
+    """
+
+    def __init__(self, answers, fingerprint=""):
+        self._answers = answers
+        self.fingerprint = fingerprint
+        self.asked = []
+
+    def segment(self, texts):
+        """Answer, and remember what was asked."""
+        self.asked.append(texts)
+        if callable(self._answers):
+            return self._answers(texts)
+        return [np.array(self._answers[text], dtype=np.int64) for text in texts]
+
+
+def entry_of(segmenter, name="told", **fields):
+    """Return an entry that always makes this segmenter."""
+    return SegmenterEntry(name=name, summary="as told", build=lambda _: segmenter, **fields)
+
+
+def chosen(segmenter, given=(), *, distribution="me", version="1.0", **fields):
+    """Return a segmenter as a run uses it; ``given`` are its options."""
+    registered = Registered(entry_of(segmenter, **fields), Source(distribution, "it", version))
+    return choose(registered, dict(given), "words.options")
+
+
+class Plugin:
+    """A plugin that brings some segmenters."""
+
+    def __init__(self, *entries):
+        self._entries = entries
+
+    @hookimpl
+    def mlmref_word_segmenters(self):
+        """Return them."""
+        return self._entries
+
+
+def plain_segmented_starts(text, ids, offsets, begins, special_ids):
+    """Tell word starts token by token, as TOK-015 and TOK-016 say and in no other way."""
+    word_of = [sum(begin <= number for begin in begins) for number in range(len(text))]
+    solid = [number for number, character in enumerate(text) if not character.isspace()]
+
+    def words(first, end):
+        mine = {word_of[number] for number in solid if first <= number < end}
+        before = [word_of[number] for number in solid if number < first]
+        after = [word_of[number] for number in solid if number >= end]
+        if not mine and before and after and before[-1] == after[0]:
+            mine = {after[0]}
+        return mine
+
+    starts = []
+    for position, token in enumerate(ids):
+        starts.append(
+            token in special_ids
+            or position == 0
+            or ids[position - 1] in special_ids
+            or not words(*offsets[position]) & words(*offsets[position - 1])
+        )
+    return starts
