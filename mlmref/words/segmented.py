@@ -123,7 +123,7 @@ def read_answer(answer: Any, length: int) -> Int64Array:
     """
     try:
         begins = np.asarray(answer)
-    except Exception:  # what cannot be an array, such as lists of several lengths
+    except Exception:  # noqa: BLE001 - what cannot be an array, such as lists of several lengths
         raise ValueError(f"{type(answer).__name__}, not offsets,") from None
     if begins.ndim != 1:
         raise ValueError(f"{type(answer).__name__} of {begins.ndim} dimensions, not offsets,")

@@ -1,14 +1,16 @@
 """Finding, importing and validating plugins, and what a registry answers (spec/plugins.md)."""
 
+import json
 import types
 
 import pytest
 
-from mlmref.contracts import BackendEntry, Options, StrategyEntry
+from mlmref.contracts import BackendEntry, Options, SegmenterEntry, StrategyEntry
 from mlmref.errors import ConfigError, PluginError
 from mlmref.hookspecs import hookimpl
 from mlmref.plugins import Found, discover, find
-from mlmref.registry import Source, choose
+from mlmref.registry import KINDS, Source, choose, kind_of
+from mlmref.show import as_json
 
 
 class Strategy:
@@ -57,12 +59,13 @@ def names(registry):
 
 @pytest.mark.clause("PLUG-001")
 def test_the_built_ins_are_found_as_entry_points_of_this_distribution():
-    """token, whole-word, trainer and accelerate come by the same way as anybody's."""
+    """token, whole-word, trainer, accelerate and tokenizer come by the same way as anybody's."""
     sources = {one.source.distribution for one in find()}
     assert "mlmref" in sources
     registry = discover()
     assert {"token", "whole-word"} <= set(names(registry))
     assert {"trainer", "accelerate"} <= {one.entry.name for one in registry.backends}
+    assert "tokenizer" in {one.entry.name for one in registry.segmenters}
     assert not registry.broken
 
 
@@ -231,6 +234,101 @@ def test_a_plugin_that_cannot_be_made_is_named(build):
     registered = discover(found=[found(plugin(entry(build=build)))]).strategy("mine")
     with pytest.raises(PluginError, match=r"'mine' of plugin other:entry 1\.0"):
         choose(registered, {}, "masking.options").make()
+
+
+@pytest.mark.clause("PLUG-001")
+def test_no_other_module_of_the_core_names_a_built_in_plugin():
+    """What is built in is named by entry points and defaults, and by nothing that runs."""
+    registry = discover(disable=["mlmref"])
+    assert not [one for one in registry.entries if one.source.distribution == "mlmref"]
+    assert {source.entry for source in registry.disabled} >= {"builtin-masking", "builtin-words"}
+
+
+class Does:
+    """What any kind of entry makes, by shape."""
+
+    fingerprint = ""
+
+    def propose(self, batch, draws):
+        """Propose nothing."""
+
+    def train(self, job):
+        """Train nothing."""
+
+    def segment(self, texts):
+        """Tell of no word."""
+
+
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.key for kind in KINDS])
+
+
+def of_kind(kind, name="mine", **changes):
+    """Return an entry of a kind."""
+    values = {"name": name, "summary": "a summary", "build": lambda options: Does()}
+    return kind.entry(**(values | {"options": SomeOptions} | changes))
+
+
+@EVERY_KIND
+@pytest.mark.clause("PLUG-013")
+@pytest.mark.clause("PLUG-011")
+def test_every_kind_is_found_listed_chosen_and_made_alike(kind):
+    """One path from the hook to what an entry makes, with its options read on the way."""
+    registry = discover(found=[found(plugin(of_kind(kind), hook=kind.hook))])
+    one = registry.only(kind, "mine")
+    assert (kind_of(one.entry), registry.of(kind), registry.broken) == (kind, (one,), ())
+    assert not [other for other in KINDS if other is not kind and registry.of(other)]
+    (row,) = json.loads(as_json(registry))[kind.key]
+    assert (row["name"], row["summary"], row["distribution"], row["entry"], row["version"]) == (
+        "mine", "a summary", "other", "entry", "1.0",
+    )  # fmt: skip
+    assert row["options"]["rate"]["default"] == 0.5
+    chosen = choose(one, {"rate": 0.25}, "here")
+    assert chosen.options == SomeOptions(rate=0.25)
+    assert isinstance(chosen.make(), Does)
+    with pytest.raises(ConfigError, match=r"unknown key 'here\.rat'; did you mean rate"):
+        choose(one, {"rat": 1}, "here")
+
+
+@EVERY_KIND
+@pytest.mark.clause("PLUG-013")
+def test_every_kind_is_validated_and_asked_for_alike(kind):
+    """An entry of another kind, a bad name, a name twice and one that there is not are told."""
+    other = next(one for one in KINDS if one is not kind)
+    wrong = [of_kind(other), of_kind(kind, name="Bad"), of_kind(kind, build=3)]
+    for bad in wrong:
+        (broken,) = discover(found=[found(plugin(bad, hook=kind.hook))]).broken
+        assert kind.entry.__name__ in broken.reason
+    both = [found(plugin(of_kind(kind), hook=kind.hook), owner) for owner in ("one", "two")]
+    with pytest.raises(PluginError, match=f"{kind.name} 'mine' is claimed by one:.* and two:"):
+        discover(found=both).only(kind, "mine")
+    with pytest.raises(PluginError, match=f"no {kind.name} 'mina'; did you mean mine"):
+        discover(found=both[:1]).only(kind, "mina")
+
+
+@EVERY_KIND
+@pytest.mark.clause("PLUG-009")
+@pytest.mark.clause("PLUG-013")
+@pytest.mark.parametrize("build", [lambda options: 1 / 0, lambda options: object()])
+def test_whatever_cannot_be_made_is_named(kind, build):
+    """Raising, and giving what lacks the kind's method."""
+    made = of_kind(kind, build=build)
+    one = discover(found=[found(plugin(made, hook=kind.hook))]).only(kind, "mine")
+    with pytest.raises(
+        PluginError, match=rf"'mine' of plugin other:entry 1\.0.*({kind.method}|Zero)"
+    ):
+        choose(one, {}, "here").make()
+
+
+@pytest.mark.clause("PLUG-003")
+@pytest.mark.clause("SEG-009")
+def test_a_segmenter_alone_may_leave_its_part_to_others():
+    """``build=None`` is a segmenter that the core does without, and a fault elsewhere."""
+    for kind in KINDS:
+        registry = discover(found=[found(plugin(of_kind(kind, build=None), hook=kind.hook))])
+        if kind.entry is SegmenterEntry:
+            assert choose(registry.only(kind, "mine"), {}, "here").make() is None
+        else:
+            assert "build cannot be called" in registry.broken[0].reason
 
 
 @pytest.mark.clause("PLUG-010")

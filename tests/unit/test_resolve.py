@@ -122,21 +122,25 @@ def test_a_file_may_name_its_preset_and_a_flag_another(tmp_path):
 
 
 @pytest.mark.clause("CONF-009")
-def test_another_strategy_or_backend_does_not_inherit_options(tmp_path):
-    """A flag that exchanges the strategy leaves the file's options of the old one behind."""
+def test_another_plugin_does_not_inherit_options(tmp_path):
+    """A flag that exchanges a plugin leaves the file's options of the old one behind."""
     file = tmp_path / "mine.toml"
     file.write_text(
         '[masking]\nstrategy = "token"\ncorruption = "80/10/10"\n'
         "options = {mlm_probability = 0.3}\n"
         '[training]\nbackend = "trainer"\noptions = {a = 1}\n'
+        '[words]\nsegmenter = "mine"\noptions = {b = 1}\n'
     )
     kept = resolve(file=file, sets=["masking.strategy=token", "seed=1"])
     assert kept.masking.options == {"mlm_probability": 0.3}
     assert kept.masking.corruption is not None
-    other = resolve(file=file, sets=["masking.strategy=whole-word", "training.backend=accelerate"])
+    assert kept.words.options == {"b": 1}
+    others = ("masking.strategy=whole-word", "training.backend=accelerate", "words.segmenter=his")
+    other = resolve(file=file, sets=others)
     assert other.masking.options == {}
     assert other.masking.corruption is None
     assert other.training.options == {}
+    assert (other.words.segmenter, other.words.options) == ("his", {})
     both = resolve(file=file, sets=["masking.strategy=whole-word", "masking.options.a=2"])
     assert both.masking.options == {"a": 2}
 

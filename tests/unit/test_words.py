@@ -98,6 +98,15 @@ def test_a_blank_within_a_word_belongs_to_it_and_one_between_words_to_none():
         assert words_of("a  film", "byte-bpe", begins) == ["[CLS]", "a", "Ġ", "Ġfilm", "[SEP]"]
 
 
+@pytest.mark.clause("TOK-015")
+@pytest.mark.parametrize("blank", ["\x1f", "\u0085", "\u00a0", "\u2028", "\u3000"])
+def test_a_blank_is_what_unicode_takes_for_one(blank):
+    """Its pieces belong to neither word; a zero-width space is a character like any other."""
+    assert words_of(f"a{blank}film", "byte-bpe", [0, 2])[:2] == ["[CLS]", "a"]
+    assert words_of("a\u200bfilm", "byte-bpe", [0, 2])[1].split()[0] == "a"
+    assert len(words_of("a\u200bfilm", "byte-bpe", [0, 2])) == 4
+
+
 @pytest.mark.clause("TOK-016")
 def test_blanks_at_the_ends_are_words_of_their_own():
     """No word has characters on both sides of them."""
@@ -306,7 +315,5 @@ def test_a_segmenters_options_are_read_and_written_back():
     assert config.words.options == {"level": 1}
     assert plugins.segmenter.options == Level()
     bad = words.model_copy(update={"options": {"levl": 2}})
-    with pytest.raises(
-        ConfigError, match=r"unknown key 'words\.options\.levl'; did you mean level"
-    ):
+    with pytest.raises(ConfigError, match=r"unknown key 'words\.options\.levl'; did you mean"):
         choose_plugins(Config(words=bad), registry)
