@@ -5,6 +5,8 @@ They are slow and, where the tutorial is wrong, wrong on purpose.
 
 import numpy as np
 
+from mlmref.split import Split
+
 
 def group_texts(documents, size):
     """Join one map batch of documents and cut it; what does not fill a chunk is lost (E06).
@@ -69,3 +71,20 @@ def leaking_share(split):
     trained_on = set().union(*documents_in(split.train))
     held_out = documents_in(split.test)
     return sum(not trained_on.isdisjoint(documents) for documents in held_out) / len(held_out)
+
+
+def tutorial_split(chunks, train_size, test_size, seed):
+    """Deal out chunks at random, whatever documents they are of (E08)."""
+    order = np.random.default_rng(seed).permutation(len(chunks))
+    held_out, rest = order[:test_size], order[test_size:]
+    return Split(train=chunks.select(rest[:train_size]), test=chunks.select(held_out))
+
+
+def tutorial_perplexity(losses, batch_size):
+    """Take the exponential of the mean of batch means (E09).
+
+    ``losses`` has a list for each chunk, of the losses of its targets.
+    """
+    batches = (losses[begin : begin + batch_size] for begin in range(0, len(losses), batch_size))
+    means = [np.mean([loss for row in batch for loss in row]) for batch in batches]
+    return float(np.exp(np.mean(means)))
