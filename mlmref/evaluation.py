@@ -7,6 +7,7 @@ are the same before, between and after (E10).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,8 @@ from mlmref.progress import SILENT, Reporter
 
 TUTORIAL_BATCH_SIZE = 64
 """The batch size of the tutorial's evaluation, over which it takes the mean of means (T15)."""
+
+_RESAMPLED = 4_000_000  # documents drawn at a time for the interval, which bounds its memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +86,16 @@ class Evaluation:
         documents are resampled. With a single document there is no interval: NaN twice.
         """
         if len(self.document_nll) < 2:
-            return float("nan"), float("nan")
+            return math.nan, math.nan
         from scipy import stats
 
         result = stats.bootstrap(
             (self.document_nll, self.document_targets),
             lambda nll, targets, axis: nll.sum(axis) / targets.sum(axis),
             paired=True,
-            vectorized=True,
             method="percentile",
             n_resamples=config.resamples,
-            batch=max(1, 4_000_000 // len(self.document_nll)),  # bounds the memory
+            batch=max(1, _RESAMPLED // len(self.document_nll)),
             confidence_level=config.confidence,
             rng=np.random.default_rng(seed),
         ).confidence_interval

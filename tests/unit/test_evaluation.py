@@ -1,6 +1,9 @@
 """Perplexity, its interval and the tutorial's estimator (spec/evaluation.md)."""
 
 import random
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.jobs import masker, some_chunks
 from support.models import VOCABULARY, tiny_model
+from support.tokens import tokens_of
 from torch.nn import functional as F
 
-from mlmref.config import EvaluationConfig
+from mlmref import evaluation as station
+from mlmref.chunks import chunk
+from mlmref.config import ChunkConfig, EvaluationConfig
 from mlmref.contracts import IGNORE_INDEX
 from mlmref.errors import MlmrefError
 from mlmref.evaluation import Evaluation, evaluate
@@ -22,7 +28,7 @@ CHUNKS = some_chunks(150, pad=True)
 OBJECTIVE = MaskedLMObjective(tiny_model("bert").eval())
 
 
-def by_hand(chunks=CHUNKS, batch_size=64):
+def by_hand(chunks=CHUNKS):
     """Return each target's loss, chunk and document, from all logits of one chunk at a time."""
     losses, owners, documents = [], [], []
     for number in range(len(chunks)):
@@ -67,6 +73,52 @@ def test_the_batch_size_does_not_matter(batch_size):
     assert measured.tutorial_estimate == pytest.approx(expected.tutorial_estimate, rel=1e-6)
 
 
+@pytest.mark.clause("EVAL-004")
+@pytest.mark.parametrize("ranks", [2, 3, 7])
+def test_ranks_share_the_chunks(monkeypatch, ranks):
+    """What each rank measures adds up to what one process measures, no chunk twice."""
+    gathered = []
+    monkeypatch.setattr(station, "sum_over_ranks", lambda array: gathered.append(array) or array)
+    expected = evaluate(OBJECTIVE, CHUNKS, masker())
+    of_one, totals = [*gathered], [0, 0, 0, 0, 0]
+    for rank in range(ranks):
+        gathered.clear()
+        here = SimpleNamespace(process_index=rank, num_processes=ranks)
+        monkeypatch.setattr(station, "state", lambda here=here: here)
+        part = evaluate(OBJECTIVE, CHUNKS, masker())
+        assert 0 < part.targets < expected.targets / ranks * 2
+        totals = [total + array for total, array in zip(totals, gathered, strict=True)]
+    for total, array in zip(totals, of_one, strict=True):
+        assert total == pytest.approx(array, rel=1e-5)
+
+
+@pytest.mark.clause("EVAL-004")
+def test_the_last_document_counts():
+    """A target in the last document of the corpus is that document's."""
+    tokens = tokens_of([[1, 10, 11, 2], [1, 12, 13, 14, 15, 2]])
+    measured = evaluate(OBJECTIVE, chunk(tokens, ChunkConfig(size=5)), masker(mlm_probability=1.0))
+    assert measured.document_targets.tolist() == [2, 4]
+    assert measured.chunk_targets.tolist() == [2, 4]
+
+
+@pytest.mark.clause("RUN-008")
+def test_progress_is_told_in_chunks():
+    """The stage has its name, its chunks, and each batch's number of them as it is done."""
+    told = []
+
+    class Reporter:
+        @contextmanager
+        def stage(self, *named):
+            told.append(named)
+            yield self
+
+        def advance(self, *done):
+            told.append(done)
+
+    evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=64, reporter=Reporter())
+    assert told == [("evaluate", 150), (64,), (64,), (22,)]
+
+
 @pytest.mark.clause("EVAL-003")
 def test_masks_are_frozen():
     """Twice the same figures to the last bit; another seed gives other masks."""
@@ -90,6 +142,7 @@ def made(chunk_nll, chunk_targets, document_nll=None, document_targets=None):
 
 
 @pytest.mark.clause("EVAL-005")
+@pytest.mark.filterwarnings("error")
 def test_overflow_is_infinity():
     """A cross-entropy of 800 nats is an infinite perplexity, estimate and bound."""
     measured = made([1600.0, 800.0], [2, 1])
@@ -129,6 +182,49 @@ def test_documents_and_not_chunks_are_resampled():
 
 
 @pytest.mark.clause("EVAL-006")
+def test_the_interval_is_drawn_as_it_is_asked_for():
+    """Seed, number of resamples and level are those given; the same seed gives the same bounds."""
+    rng = np.random.default_rng(3)
+    measured = made(rng.uniform(20, 60, 30), rng.integers(5, 15, 30))
+    first, again, other = (measured.interval(EvaluationConfig(), seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    narrow = measured.interval(EvaluationConfig(confidence=0.5), 1)
+    assert first[0] < narrow[0] < narrow[1] < first[1]
+    assert first != measured.interval(EvaluationConfig(resamples=999), 1)
+
+
+@pytest.mark.clause("EVAL-006")
+@pytest.mark.parametrize(("room", "at_a_time"), [(99, 33), (101, 33), (3, 1), (2, 1)])
+def test_the_interval_needs_bounded_memory(monkeypatch, room, at_a_time):
+    """No more documents are drawn at a time than there is room for, and one resample at least."""
+    from scipy import stats
+
+    sizes, bootstrap = [], stats.bootstrap
+
+    def spy(data, statistic, **options):
+        def watched(nll, targets, axis):
+            sizes.append(np.atleast_2d(nll).shape)
+            return statistic(nll, targets, axis)
+
+        return bootstrap(data, watched, **options)
+
+    measured = made([4.0, 5.0, 6.0], [1, 1, 2])
+    expected = measured.interval(EvaluationConfig(resamples=100), 1)
+    monkeypatch.setattr(station, "_RESAMPLED", room)
+    monkeypatch.setattr(stats, "bootstrap", spy)
+    assert measured.interval(EvaluationConfig(resamples=100), 1) == expected
+    assert max(sizes) == (at_a_time, 3)
+
+
+@pytest.mark.clause("EVAL-006")
+def test_two_documents_have_an_interval():
+    """Two documents are enough: the bounds are those of either."""
+    low, high = made([1.0, 4.0], [1, 1]).interval(EvaluationConfig(), 0)
+    assert (low, high) == pytest.approx((np.exp(1), np.exp(4)))
+
+
+@pytest.mark.clause("EVAL-006")
 def test_a_single_document_has_no_interval():
     """One document cannot be resampled."""
     assert np.isnan(made([4.0], [1]).interval(EvaluationConfig(), 0)).all()
@@ -145,6 +241,35 @@ def test_the_tutorials_estimator_as_the_tutorial_computes_it(chunks):
         repeated += [nll[batch].sum() / targets[batch].sum()] * 64  # loss.repeat(batch_size)
     expected = np.exp(np.mean(repeated[: len(chunks)]))
     assert made(nll, targets).tutorial_estimate == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.clause("EVAL-007")
+def test_the_tutorials_estimator_weights_batches_by_their_chunks():
+    """64 chunks of a loss of 1 and 16 of a loss of 3 are 1.4; chunks without a target are left."""
+    nll, targets = [2.0] * 64 + [6.0] * 16, [2] * 80
+    assert made(nll, targets).tutorial_estimate == pytest.approx(np.exp(1.4), rel=1e-9)
+    nothing = [0.0] * 64
+    measured = made(nothing + nll, [0] * 64 + targets)
+    assert measured.tutorial_estimate == pytest.approx(np.exp(1.4), rel=1e-9)
+
+
+@pytest.mark.clause("EVAL-001")
+@pytest.mark.clause("EVAL-006")
+@pytest.mark.clause("EVAL-007")
+def test_the_record_has_every_figure():
+    """The summary has the perplexity, its interval, and what they are made of."""
+    measured = replace(made([4.0, 9.0, 6.0], [2, 2, 4]), correct=2)
+    config = EvaluationConfig()
+    low, high = measured.interval(config, 5)
+    assert measured.summary(config, 5) == {
+        "value": pytest.approx(np.exp(19 / 8)),
+        "low": low,
+        "high": high,
+        "nll": 19 / 8,
+        "targets": 8,
+        "accuracy": 0.25,
+        "tutorial_estimate": pytest.approx(np.exp(19 / 8)),
+    }
 
 
 @pytest.mark.clause("EVAL-008")

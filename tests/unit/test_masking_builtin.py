@@ -49,6 +49,9 @@ def test_token_defaults():
     assert entry.options().model_dump() == {"mlm_probability": 0.15}
     assert entry.corruption == Corruption(mask=0.8, random=0.1, keep=0.1)
     assert entry.needs_words is False
+    assert entry.whole_words is False
+    assert entry.rate == "token"
+    assert entry.summary == "each token on its own with probability 0.15, of them 80/10/10"
 
 
 @pytest.mark.clause("MASK-022")
@@ -58,6 +61,11 @@ def test_whole_word_defaults():
     assert entry.options().model_dump() == {"mlm_probability": 0.2}
     assert entry.corruption == Corruption(mask=1.0, random=0.0, keep=0.0)
     assert entry.needs_words is True
+    assert entry.whole_words is True
+    assert entry.rate == "word"
+    assert entry.summary == (
+        "each word with probability 0.2, all of its tokens become the mask token"
+    )
     masked = built_in("whole-word")(ROWS, 0)
     assert (masked.input_ids[masked.labels != IGNORE_INDEX] == MASK).all()
 
