@@ -5,17 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.generators import as_they_were, generators, states
 from mlmref.conformance.keys import same
 from mlmref.conformance.shapes import is_collator
 from mlmref.conformance.subject import Seen, Subject
@@ -30,53 +28,18 @@ RANK = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "
 @CHECKS("MASK-010")
 def check_no_other_generator_is_used(subject: Subject) -> None:
     """The generators that a process shares are neither drawn from nor moved on."""
-    with _as_they_were():
+    with as_they_were():
         for case in large_cases(2, subject.world):
             first = subject.see(case, subject.make())
-            for generator, seed in _generators():
+            for generator, seed in generators():
                 for value in (1, 2):
                     seed(value)
-                    before = _states()
+                    before = states()
                     made = subject.make()
                     same(first, subject.see(case, made), f"{generator} seeded with {value}")
-                    for name, state in _states().items():
+                    for name, state in states().items():
                         if state != before[name]:
                             raise Violation(f"{name} moved on: a mask was drawn from it")
-
-
-def _generators() -> list[tuple[str, Callable[[int], Any]]]:
-    found: list[tuple[str, Callable[[int], Any]]] = [
-        ("random", random.seed),
-        ("numpy.random", np.random.seed),
-    ]
-    if "torch" in sys.modules:
-        found.append(("torch", sys.modules["torch"].manual_seed))
-    return found
-
-
-def _states() -> dict[str, bytes]:
-    """Return the states of all generators that a process shares."""
-    states = {
-        "random": pickle.dumps(random.getstate()),
-        "numpy.random": pickle.dumps(np.random.get_state()),  # noqa: NPY002 - the shared one
-    }
-    if "torch" in sys.modules:
-        states["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
-    return states
-
-
-@contextmanager
-def _as_they_were() -> Iterator[None]:
-    """Put the generators that a process shares back as they were."""
-    torch = sys.modules.get("torch")
-    states = random.getstate(), np.random.get_state(), torch and torch.get_rng_state()  # noqa: NPY002 - shared
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002 - as above
-        if torch:
-            torch.set_rng_state(states[2])
 
 
 def few_cases(subject: Subject) -> list[Case]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-import tomli_w
-
 from mlmref.conformance import keys, processes, rates, reads, shapes
 from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
+from mlmref.conformance.options import check_written_and_read
 from mlmref.conformance.subject import Subject, at_every_rate
 from mlmref.conformance.worlds import large_cases
 from mlmref.contracts import Corruption, Options, StrategyEntry
@@ -33,22 +30,8 @@ def no_options(subject: Subject) -> str | None:
 @CHECKS("MASK-031", unless=no_options)
 def check_options_survive_being_written(subject: Subject) -> None:
     """Options written as JSON or TOML and read again are the same options."""
-    kind = subject.entry.options
     for one in at_every_rate(subject):
-        written = one.options.model_dump(mode="json")
-        try:
-            text = tomli_w.dumps(
-                {key: value for key, value in written.items() if value is not None}
-            )
-            back = [
-                kind.model_validate_json(json.dumps(tree), strict=True)
-                for tree in (written, tomllib.loads(text))
-            ]
-        except Exception as error:
-            raise Violation(f"they cannot be read again ({error})", options=written) from error
-        for again in back:
-            if again != one.options:
-                raise Violation("they are not the same when read again", options=written)
+        check_written_and_read(one.options)
 
 
 @CHECKS("MASK-032")

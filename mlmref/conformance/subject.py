@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.core import Violation
+from mlmref.conformance.search import search
 from mlmref.conformance.worlds import Case, World, large_cases, shrink
 from mlmref.contracts import (
     IGNORE_INDEX,
@@ -169,33 +170,10 @@ def with_example(found: Violation, case: Case, options: Options) -> Violation:
 
 
 def _small(subject: Subject, holds: Property) -> None:
-    from hypothesis import HealthCheck, Phase, given, settings
-    from hypothesis.errors import Flaky
-
     from mlmref.conformance.drawn import small_cases
 
-    last: list[Violation] = []
-
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
-        report_multiple_bugs=False,
-    )
-    @given(case=small_cases(subject.world))
-    def small(case: Case) -> None:
-        found = violation(subject, holds, case)
-        if found:
-            last[:] = [found]
-            raise found
-
-    try:
-        small()
-    except Flaky:  # it failed once and not again, which is a failure all the same
-        raise last[0] from None
+    cases = small_cases(subject.world)
+    search(cases, lambda case: violation(subject, holds, case), examples=EXAMPLES)
 
 
 def held(subject: Subject, holds: Property, case: Case) -> None:

@@ -1,0 +1,48 @@
+"""The generators of random numbers that a process shares, which no plugin may draw from."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+
+def generators() -> list[tuple[str, Callable[[int], Any]]]:
+    """Return each generator's name and what seeds it; torch's where torch is imported."""
+    found: list[tuple[str, Callable[[int], Any]]] = [
+        ("random", random.seed),
+        ("numpy.random", np.random.seed),
+    ]
+    if "torch" in sys.modules:
+        found.append(("torch", sys.modules["torch"].manual_seed))
+    return found
+
+
+def states() -> dict[str, bytes]:
+    """Return the state of each generator."""
+    found = {
+        "random": pickle.dumps(random.getstate()),
+        "numpy.random": pickle.dumps(np.random.get_state()),  # noqa: NPY002 - the shared one
+    }
+    if "torch" in sys.modules:
+        found["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
+    return found
+
+
+@contextmanager
+def as_they_were() -> Iterator[None]:
+    """Put the generators back as they were."""
+    torch = sys.modules.get("torch")
+    before = random.getstate(), np.random.get_state(), torch and torch.get_rng_state()  # noqa: NPY002 - shared
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002 - as above
+        if torch:
+            torch.set_rng_state(before[2])

@@ -1,0 +1,26 @@
+"""A plugin's options, written and read as a run's are."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import tomli_w
+
+from mlmref.conformance.core import Violation
+from mlmref.contracts import Options
+
+
+def check_written_and_read(options: Options) -> None:
+    """Raise unless options come back the same from JSON and from TOML, which has no null."""
+    written = options.model_dump(mode="json")
+    try:
+        text = tomli_w.dumps({key: value for key, value in written.items() if value is not None})
+        back = [
+            type(options).model_validate_json(json.dumps(tree), strict=True)
+            for tree in (written, tomllib.loads(text))
+        ]
+    except Exception as error:
+        raise Violation(f"they cannot be read again ({error})", options=written) from error
+    if any(again != options for again in back):
+        raise Violation("they are not the same when read again", options=written)

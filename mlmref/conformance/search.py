@@ -1,0 +1,48 @@
+"""The smallest case that breaks a property, among those that Hypothesis draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from mlmref.conformance.core import Violation
+
+CaseT = TypeVar("CaseT")
+
+
+def search(cases: Any, violation: Callable[[CaseT], Violation | None], *, examples: int) -> None:
+    """Draw cases, the same at each call, and make the first that is wrong as small as can be.
+
+    Args:
+        cases: a Hypothesis strategy.
+        violation: tells what is wrong with a case, or ``None``.
+        examples: how many to draw.
+
+    Raises:
+        Violation: of the smallest case found.
+    """
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis.errors import Flaky
+
+    last: list[Violation] = []
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+    )
+    @given(case=cases)
+    def small(case: CaseT) -> None:
+        found = violation(case)
+        if found:
+            last[:] = [found]
+            raise found
+
+    try:
+        small()
+    except Flaky:  # it failed once and not again, which is a failure all the same
+        raise last[0] from None
