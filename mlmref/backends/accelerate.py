@@ -8,6 +8,7 @@ import accelerate
 from accelerate.state import AcceleratorState
 from accelerate.utils import GradientAccumulationPlugin, send_to_device
 
+from mlmref.backends.shared import left_as_found
 from mlmref.contracts import Options, TrainingJob
 
 
@@ -26,7 +27,12 @@ class AccelerateBackend:
             # Named, since the environment could else ask for a division that is the job's.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
         )
+        with left_as_found(job.model):
+            self._train(job, accelerator)
+
+    def _train(self, job: TrainingJob, accelerator: accelerate.Accelerator) -> None:
         model, optimizer = accelerator.prepare(job.model, job.optimizer)
+        optimizer.zero_grad()  # whatever came before the job is none of it
         for step in job.steps(accelerator.process_index, accelerator.num_processes):
             model.train()
             for number, micro_batch in enumerate(step, start=1):

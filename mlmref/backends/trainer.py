@@ -15,6 +15,7 @@ import torch
 import transformers
 from torch import nn
 
+from mlmref.backends.shared import left_as_found
 from mlmref.contracts import Options, Step, Steps, TrainingJob
 
 
@@ -48,9 +49,12 @@ class TrainerBackend:
             # a step of micro-batches is not made for; a launcher gives each GPU a process.
             arguments._n_gpu = 1
         steps = job.steps(arguments.process_index, arguments.world_size)
-        trainer = _StepTrainer(job, arguments, steps)
-        trainer.remove_callback(transformers.PrinterCallback)
-        trainer.train()
+        if not len(steps):
+            return  # Trainer takes a loader without batches for a mistake
+        with left_as_found(job.model):
+            trainer = _StepTrainer(job, arguments, steps)
+            trainer.remove_callback(transformers.PrinterCallback)
+            trainer.train()
 
 
 class _StepTrainer(transformers.Trainer):

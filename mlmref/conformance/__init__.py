@@ -17,6 +17,8 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "check_backend": "backends",
+    "parametrize_backend_checks": "backends",
     "check_strategy": "strategies",
     "parametrize_strategy_checks": "strategies",
 }

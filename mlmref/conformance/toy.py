@@ -1,20 +1,17 @@
-"""A training job small enough to follow by hand, and the plain loop that backends are held to."""
+"""A job small enough to follow by hand: its steps, its model, and the trace of what was done."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlmref.contracts import MicroBatch, Precision, Step, Steps, TrainingJob
-from mlmref.distributed import state
+from mlmref.contracts import MicroBatch, Precision, Step
 
 _TOKENS = 5
 _KNOWN = _TOKENS
@@ -104,14 +101,23 @@ class Event:
 
 @dataclass(slots=True)
 class Trace:
-    """What a backend did, in order."""
+    """What a backend did, in order.
+
+    Attributes:
+        events: what happened so far.
+        step: the step that is being trained, counted from 1.
+        on_event: called with each event; what it raises goes to the backend.
+    """
 
     events: list[Event] = field(default_factory=list)
     step: int = 1
+    on_event: Callable[[Event], None] = lambda event: None
 
     def note(self, kind: str, **facts: Any) -> None:
         """Write down an event."""
-        self.events.append(Event(kind, self.step, facts))
+        event = Event(kind, self.step, facts)
+        self.events.append(event)
+        self.on_event(event)
 
     def __deepcopy__(self, memo: Any) -> Trace:
         return self  # what a copied model does is written down as well
@@ -139,164 +145,39 @@ class ToyModel(nn.Module):
         """Return ``{"loss": scalar}``: the summed cross-entropy times ``weight``."""
         if self.training:
             torch.manual_seed(seed)
-        hidden = F.dropout(torch.tanh(self.embedding(input_ids)), self.dropout, self.training)
-        logits = self.output(hidden) + self.known[input_ids]
-        loss = weight * F.cross_entropy(
-            logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum"
-        )
+        loss = weight * self._nll(input_ids, labels)
         self.idle = self.idle and weight == 0.0
         inputs = {"input_ids": input_ids, "labels": labels, "weight": weight, "seed": seed}
-        device = input_ids.device.type
-        self.trace.note(
-            "call" if torch.is_grad_enabled() else "evaluation",
-            inputs=plain(inputs),
-            training=self.training,
-            loss=loss.item(),
-            precision=torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else 0,
-        )
+        self._note("call", loss, inputs=plain(inputs))
         return {"loss": loss}
 
+    @torch.no_grad()
+    def evaluate(self, input_ids: Tensor, labels: Tensor) -> None:
+        """Work out the loss as the core's evaluation does: past ``forward``."""
+        self._note("evaluation", self._nll(input_ids, labels))
 
-class ToyJob:
-    """A :class:`mlmref.contracts.TrainingJob` that writes down what is done with it.
+    def _nll(self, input_ids: Tensor, labels: Tensor) -> Tensor:
+        hidden = F.dropout(torch.tanh(self.embedding(input_ids)), self.dropout, self.training)
+        logits = self.output(hidden) + self.known[input_ids]
+        return F.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum"
+        )
 
-    Args:
-        toy: what it is made from.
-        saved: what :meth:`save` gave, to go on from there.
-        last: how many steps the job has, if not all of the toy's.
-        on_step: called at the end of ``after_step``.
-        model: the model to train, if not a new one.
-        scratch: the job's folder.
-    """
-
-    def __init__(
-        self,
-        toy: Toy,
-        *,
-        saved: Mapping[str, Any] | None = None,
-        last: int | None = None,
-        on_step: Callable[[ToyJob], None] = lambda job: None,
-        model: ToyModel | None = None,
-        scratch: Path | None = None,
-    ) -> None:
-        self.toy, self.precision, self.max_grad_norm = toy, toy.precision, toy.max_grad_norm
-        self.seed, self.scratch = 2**40 + 1, scratch or Path("scratch")
-        self.last = len(toy.steps) if last is None else last
-        self.on_step, self.done = on_step, 0
-        self.asked: list[tuple[int, int]] = []
-        self.model = (model or ToyModel(toy.dropout)).to(state().device)
-        self.trace = self.model.trace = Trace()
-        self.optimizer = _optimizer(self.model, toy)
-        self.scheduler = _Schedule(self.optimizer, len(toy.steps), self.trace)
-        self.optimizer.register_step_pre_hook(self._before_step)
-        if saved is not None:
-            saved = deepcopy(saved)
-            self.model.load_state_dict(saved["model"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.scheduler.load_state_dict(saved["scheduler"])
-            self.done = saved["done"]
-            self.trace.step = self.done + 1
-        if toy.leftovers:
-            for one in self.model.parameters():
-                one.grad = torch.ones_like(one) if one.requires_grad else None
-
-    def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
-        """Return the steps that are still to run."""
-        self.asked.append((rank, world_size))
-        return _Steps(self)
-
-    def after_step(self, grad_norm: float) -> None:
-        """Write the step down, evaluate if the toy does, and call ``on_step``."""
-        self.trace.note("told", grad_norm=grad_norm, weights=self.weights())
-        if self.toy.evaluates:
-            self.evaluate()
-        self.done += 1
-        self.trace.step = self.done + 1
-        self.model.idle = True
-        self.on_step(self)
-
-    def evaluate(self) -> None:
-        """Run the model on a step of its own, and leave it in evaluation mode."""
-        self.model.eval()
-        with torch.no_grad():
-            for (micro_batch,) in Toy(steps=(((2, 1),),)).run(0, 1):
-                self.model(**on_device(micro_batch, self.model))
+    def _note(self, kind: str, loss: Tensor, **facts: Any) -> None:
+        device = loss.device.type
+        computed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else "fp32"
+        facts |= {"training": self.training, "precision": str(computed), "loss": loss.item()}
+        self.trace.note(kind, **facts)
 
     def weights(self) -> dict[str, Any]:
-        """Return the model's parameters as lists."""
-        return {name: value.tolist() for name, value in self.model.state_dict().items()}
-
-    def save(self) -> dict[str, Any]:
-        """Return a copy of all that is needed to go on later."""
-        saved: dict[str, Any] = deepcopy(
-            {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "scheduler": self.scheduler.state_dict(),
-                "done": self.done,
-            }
-        )
-        return saved
-
-    def _before_step(self, *_: Any) -> None:
-        names = self.model.named_parameters()
-        gradients = {name: None if one.grad is None else one.grad.tolist() for name, one in names}
-        groups = [{k: v for k, v in one.items() if k != "params"} for one in _groups(self)]
-        self.trace.note("update", gradients=gradients, groups=groups)
-        if self.model.idle:  # as the core does: without targets, nothing moves (BACK-004)
-            self.optimizer.zero_grad(set_to_none=True)
-
-
-def _groups(job: ToyJob) -> list[dict[str, Any]]:
-    return job.optimizer.param_groups
-
-
-class _Steps:
-    """The steps of a toy job from where it is; writes down when one is taken."""
-
-    def __init__(self, job: ToyJob) -> None:
-        self._job, self._first = job, job.done
-
-    def __len__(self) -> int:
-        return self._job.last - self._first
-
-    def __iter__(self) -> Iterator[Step]:
-        for step in self._job.toy.run(self._first, self._job.last):
-            self._job.trace.note("take")
-            yield step
-
-
-class _Schedule(torch.optim.lr_scheduler.LambdaLR):
-    """From the full rate to zero in equal parts; writes down its steps."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, total: int, trace: Trace) -> None:
-        super().__init__(optimizer, lambda step: max(0.0, 1 - step / max(1, total)))
-        self._trace = trace
-
-    def step(self, epoch: int | None = None) -> None:
-        super().step(epoch)
-        if hasattr(self, "_trace"):  # the first call is the constructor's
-            self._trace.note("schedule", rates=self.get_last_lr())
-
-    def state_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in super().state_dict().items() if key != "_trace"}
-
-
-def _optimizer(model: ToyModel, toy: Toy) -> torch.optim.Optimizer:
-    """Make two groups, in another order than the model's."""
-    rate = toy.learning_rate
-    groups: list[dict[str, Any]] = [
-        {"params": [model.output.bias, model.spare], "lr": rate / 2, "weight_decay": 0.0},
-        {"params": [model.output.weight, model.embedding.weight], "weight_decay": 0.25},
-    ]
-    if toy.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=0.5)
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.5, 0.75))
+        """Return the parameters' types and values as lists."""
+        found: dict[str, Any] = plain(self.state_dict())
+        return found
 
 
 def plain(value: Any) -> Any:
-    """Write tensors as their type and a list; numbers stay as they are."""
-    if isinstance(value, Tensor):
+    """Write tensors and NumPy's numbers as their type and a list; Python's stay as they are."""
+    if hasattr(value, "tolist") and not isinstance(value, float):
         return [str(value.dtype), value.tolist()]
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
@@ -310,21 +191,3 @@ def on_device(micro_batch: MicroBatch, model: nn.Module) -> MicroBatch:
         key: value.to(device) if isinstance(value, Tensor) else value
         for key, value in micro_batch.items()
     }
-
-
-def train_plainly(job: TrainingJob) -> None:
-    """Train a job in fp32 or bf16, as :class:`mlmref.contracts.TrainingBackend` says."""
-    model, optimizer = job.model, job.optimizer
-    device = next(model.parameters()).device.type
-    model.zero_grad()
-    for step in job.steps():
-        model.train()
-        for micro_batch in step:
-            with torch.autocast(device, torch.bfloat16, enabled=job.precision == "bf16"):
-                loss = model(**on_device(micro_batch, model))["loss"]
-            loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), job.max_grad_norm)
-        optimizer.step()
-        job.scheduler.step()
-        model.zero_grad()
-        job.after_step(float(norm))

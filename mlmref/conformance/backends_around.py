@@ -1,0 +1,227 @@
+"""What a backend does beside training: errors, what it leaves behind, jobs after one another."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from mlmref.conformance.backends_subject import (
+    BackendSubject,
+    Run,
+    attempt,
+    expected,
+    first_difference,
+    scratch,
+    train,
+    undisturbed,
+)
+from mlmref.conformance.backends_watch import changed, objects, process, watched_files
+from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.toy import Event, Toy, ToyModel, on_device
+from mlmref.conformance.toy_job import PlainLoop, ToyJob
+from mlmref.contracts import Options, TrainingBackend
+from mlmref.errors import MlmrefError
+
+CHECKS: Checks[BackendSubject] = Checks()
+
+USUAL = Toy(
+    steps=(((2,), (1,)), ((1, 3),), ((0,),), ((1,), (0,), (2,))),
+    optimizer="adamw",
+    learning_rate=0.1,
+    max_grad_norm=0.5,
+)
+PRECISIONS = (USUAL, replace(USUAL, precision="bf16", dropout=0.5))
+
+
+def raising(error: BaseException, kind: str, step: int) -> Callable[[Event], None]:
+    """Return what raises an error at the first event of a kind in a step."""
+
+    def on_event(event: Event) -> None:
+        if event.kind == kind and event.step == step:
+            raise error
+
+    return on_event
+
+
+ERRORS: tuple[BaseException, ...] = (
+    MlmrefError("the check's own error"),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 MiB"),
+    KeyboardInterrupt("the check's own"),
+    ValueError("the check's own"),
+)
+"""What is raised from within a job: a user's error, one that libraries like to answer, a stop."""
+
+
+@CHECKS("BACK-022")
+def check_errors_come_out(subject: BackendSubject) -> None:
+    """What after_step, the model or the steps raise comes out as it is and ends training."""
+    last = len(USUAL.steps)
+    places = [("told", 1), ("told", last), ("call", 1), ("call", last), ("take", 1), ("told", 3)]
+    for number, (kind, step) in enumerate(places):
+        for error in (ERRORS[number % 4], ERRORS[(number + 1) % 4]):
+            text = f"{type(error).__name__} raised in step {step} by {_PLACES[kind]}"
+            _check_raised(subject, error, kind, step, text)
+
+
+_PLACES = {"told": "after_step", "call": "the model", "take": "the steps"}
+
+
+def _check_raised(
+    subject: BackendSubject, error: BaseException, kind: str, step: int, text: str
+) -> None:
+    with scratch() as folder, undisturbed():
+        job = ToyJob(USUAL, folder)
+        job.trace.on_event = raising(error, kind, step)
+        came: BaseException | None = None
+        try:
+            subject.make().train(job)
+        except BaseException as raised:  # noqa: BLE001 - it is looked at below
+            came = raised
+    if came is None:
+        raise Violation(f"a {text} is swallowed", **USUAL.example())
+    if came is not error and not isinstance(error, type(came)):
+        raise came  # somebody else's, as a user's own interruption
+    if came is not error and (type(came) is not type(error) or str(came) != str(error)):
+        raise Violation(f"a {text} comes out as {came!r}", **USUAL.example())
+    raised_at = max(n for n, one in enumerate(job.trace.events) if one.kind == kind)
+    if len(job.trace.events) > raised_at + 1:
+        more = job.trace.events[raised_at + 1].kind
+        raise Violation(f"after a {text} there is a {more!r}", **USUAL.example())
+
+
+@CHECKS("BACK-023")
+def check_objects_are_left_as_found(subject: BackendSubject) -> None:
+    """Model, optimiser and schedule keep their parameters, methods, types and hooks."""
+    for toy in PRECISIONS:
+        for stop in (None, 2):
+            with scratch() as folder:
+                job = ToyJob(toy, folder)
+                if stop:
+                    job.trace.on_event = raising(ValueError("a stop"), "told", stop)
+                held = {"before": objects(job)}
+                attempt(subject.make(), job)
+                # An id says nothing once its owner is gone, so the job outlives both looks.
+                name = changed(held["before"], objects(job))
+            if name:
+                how = "after an error" if stop else "after training"
+                raise Violation(f"{name} is not as found {how}", **toy.example())
+
+
+@CHECKS("BACK-024")
+def check_the_process_is_left_as_found(subject: BackendSubject) -> None:
+    """Generators, environment, folder, and torch's settings are after training as before."""
+    attempt_quietly(subject, USUAL)  # what libraries do once, when they are first imported
+    for toy in (*PRECISIONS, replace(USUAL, evaluates=True)):
+        for stop in (None, 2):
+            with undisturbed():
+                before, after = _around(subject.make(), toy, stop)
+                plainly = _around(PlainLoop(Options()), toy, stop)[1]
+            # The model itself seeds torch's generator, which may stay so or be put back.
+            name = changed(before, after)
+            if name == "torch's generator" and after[name] == plainly[name]:
+                del before[name], after[name]
+                name = changed(before, after)
+            if name:
+                how = "an error" if stop else "training"
+                raise Violation(f"{name} is not as found after {how}", **toy.example())
+
+
+def attempt_quietly(subject: BackendSubject, toy: Toy) -> None:
+    """Train a job whose outcome others look at."""
+    subject.run(toy)
+
+
+def _around(
+    backend: TrainingBackend, toy: Toy, stop: int | None
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the process's state before and after a job, from the same generators."""
+    random.seed(7)
+    np.random.seed(7)  # noqa: NPY002 - the global generator is meant
+    torch.manual_seed(7)
+    with scratch() as folder:
+        job = ToyJob(toy, folder)
+        if stop:
+            job.trace.on_event = raising(ValueError("a stop"), "told", stop)
+        before = process()
+        try:
+            backend.train(job)
+        except ValueError:
+            if not stop:
+                raise
+        return before, process()
+
+
+@CHECKS("BACK-025")
+def check_only_scratch_is_written_to(subject: BackendSubject) -> None:
+    """Files and folders are made in the job's scratch folder alone."""
+    attempt_quietly(subject, USUAL)
+    for toy in PRECISIONS:
+        with watched_files() as (folder, outside), undisturbed():
+            subject.make().train(ToyJob(toy, folder))
+        if outside:
+            raise Violation(f"it wrote {outside[0]}", **toy.example())
+
+
+@CHECKS("BACK-026")
+def check_jobs_one_after_another(subject: BackendSubject) -> None:
+    """One backend trains several jobs as if each were its first, on one model too."""
+    backend = subject.make()
+    model = ToyModel(0.0)
+    other = replace(USUAL, optimizer="sgd", max_grad_norm=float("inf"), steps=USUAL.steps[::-1])
+    half = replace(USUAL, precision="bf16")
+    stopped = replace(USUAL, steps=USUAL.steps * 2)
+    jobs = (USUAL, other, half, USUAL, stopped, other, half, replace(other, evaluates=True), USUAL)
+    for number, toy in enumerate(jobs, start=1):
+        if toy is stopped:
+            with scratch() as folder:
+                job = ToyJob(toy, folder)
+                job.trace.on_event = raising(ValueError("a stop"), "told", 3)
+                attempt(backend, job)
+            continue
+        found = first_difference(train(backend, toy), expected(toy))
+        if found:
+            raise Violation(f"{found.what} of job {number}", **toy.example())
+    # One model, trained by one job and then by the next.
+    runs = [_on_one_model(one, model) for one in (backend, PlainLoop(Options()))]
+    for number, (got, want) in enumerate(zip(*runs, strict=True), start=1):
+        found = first_difference(got, want)
+        if found:
+            raise Violation(f"{found.what} of job {number} on one model", **USUAL.example())
+
+
+def _on_one_model(backend: TrainingBackend, model: ToyModel) -> list[Run]:
+    own = copy.deepcopy(model)
+    jobs = (USUAL, replace(USUAL, precision="bf16"), replace(USUAL, optimizer="sgd"))
+    return [train(backend, toy, model=own) for toy in jobs]
+
+
+@CHECKS("BACK-028")
+def check_the_model_can_be_exported(subject: BackendSubject) -> None:
+    """The trained weights are written, read into a new model, and give the same losses."""
+    from safetensors.torch import load, save
+
+    for toy in PRECISIONS:
+        with scratch() as folder:
+            job = ToyJob(toy, folder)
+            error = attempt(subject.make(), job)
+        if error is not None:
+            raise Violation(f"it raised {type(error).__name__}: {error}", **toy.example())
+        new = ToyModel(toy.dropout).to(next(job.model.parameters()).device)
+        new.load_state_dict(load(save(job.model.state_dict())))
+        with undisturbed():
+            for model in (job.model, new, copy.deepcopy(job.model)):
+                model.trace = new.trace
+                model.train()
+                for (micro_batch,) in Toy(steps=(((2, 1, 5),),)).run(0, 1):
+                    model(**on_device(micro_batch, model))["loss"].backward()
+        facts = [event.facts for event in new.trace.events]
+        if facts[0] != facts[1] or facts[0] != facts[2]:
+            raise Violation("a new model with its weights gives other losses", **toy.example())
+        gradients = [model.embedding.weight.grad for model in (job.model, new)]
+        if not all(isinstance(one, torch.Tensor) for one in gradients):
+            raise Violation("it cannot be trained further", **toy.example())

@@ -1,0 +1,150 @@
+"""Stopping and going on: a Hypothesis state machine over the states that a job was saved in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from mlmref.conformance.backends_subject import (
+    BackendSubject,
+    alike,
+    attempt,
+    scratch,
+)
+from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.toy import Toy, plain
+from mlmref.conformance.toy_job import PlainLoop, ToyJob
+from mlmref.contracts import Options, TrainingBackend
+
+CHECKS: Checks[BackendSubject] = Checks()
+
+WALKS = 15
+"""Walks over saved states that Hypothesis tries, for each of two jobs."""
+
+JOBS = (
+    Toy(
+        steps=(((2,), (1, 3)), ((1,),), ((0,),), ((3,), (0,), (1,)), ((-1,),), ((2,),), ((1, 1),)),
+        optimizer="adamw",
+        learning_rate=0.1,
+        dropout=0.25,
+        max_grad_norm=0.5,
+    ),
+    Toy(steps=(((1,),), ((2,), (2,)), ((1, 2),), ((0,),), ((3,),)), evaluates=True),
+)
+
+Saved = Mapping[str, Any]
+
+
+class Stopped(Exception):  # noqa: N818 - what the check itself raises to stop a job
+    """A job is stopped in the middle of a step's end, as by a signal."""
+
+
+@lru_cache(maxsize=8)
+def uninterrupted(toy: Toy) -> tuple[Saved, ...]:
+    """Return the states of a job before its first step and after each, on the plain loop."""
+    with scratch() as folder:
+        states: list[Saved] = []
+        job = ToyJob(toy, folder, on_step=lambda job: states.append(job.save()))
+        states.append(job.save())
+        attempt(PlainLoop(Options()), job)
+    return tuple(states)
+
+
+def go_on(
+    backend: TrainingBackend, toy: Toy, saved: Saved, last: int, stop: int | None
+) -> dict[int, Saved]:
+    """Train from a saved state to step ``last``, or until stopped after step ``stop``.
+
+    Returns:
+        The state after each step, and after training under the number of the last one.
+    """
+    states: dict[int, Saved] = {}
+
+    def on_step(job: ToyJob) -> None:
+        states[job.done] = job.save()
+        if job.done == stop:
+            raise Stopped
+
+    with scratch() as folder:
+        job = ToyJob(toy, folder, saved=saved, last=last, on_step=on_step)
+        error = attempt(backend, job)
+        if error is not None and not isinstance(error, Stopped):
+            raise Violation(f"it raised {type(error).__name__}: {error}")
+        states[job.done] = job.save()
+    return states
+
+
+def check_states(toy: Toy, states: Mapping[int, Saved], last: int) -> None:
+    """Hold saved states against those of the plain loop, which nothing interrupted."""
+    for done, state in states.items():
+        for part, want in uninterrupted(toy)[done].items():
+            if not alike(plain(want), plain(state[part])):
+                raise Violation(f"the {part} after step {done} is not as without a stop")
+    if last not in states:
+        raise Violation(f"step {last} was not reached, only {sorted(states)}")
+
+
+@CHECKS("BACK-027")
+def check_stop_and_resume(subject: BackendSubject) -> None:
+    """Stopped and resumed at any step, in any order, a job ends as if it had not been."""
+    for toy in JOBS:
+        _walk(subject, toy)
+
+
+def _walk(subject: BackendSubject, toy: Toy) -> None:
+    """Let Hypothesis go on from any saved state to any later step, and on from there."""
+    from hypothesis import HealthCheck, Phase, settings
+    from hypothesis import strategies as st
+    from hypothesis.errors import Flaky
+    from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+    total = len(toy.steps)
+    last_found: list[Violation] = []
+
+    class Walk(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.states: dict[int, Saved] = {0: uninterrupted(toy)[0]}
+            self.walked: list[str] = []
+            self.kept = subject.make()
+
+        @rule(
+            start=st.integers(0, total),
+            steps=st.integers(0, total),
+            stop=st.booleans(),
+            fresh=st.booleans(),
+        )
+        def train(self, start: int, steps: int, stop: bool, fresh: bool) -> None:
+            first = sorted(self.states)[start % len(self.states)]
+            last = min(total, first + steps)
+            stop = stop and first < last  # there is no step after which it could stop
+            how = " by an exception" if stop else ""
+            self.walked.append(f"{first} to {last}{how}")
+            backend = subject.make() if fresh else self.kept
+            try:
+                end = total if stop else last  # one that is stopped had more steps to go
+                states = go_on(backend, toy, self.states[first], end, last if stop else None)
+                check_states(toy, states, last)
+            except Violation as found:
+                shown = Violation(found.what, walked=list(self.walked), **toy.example())
+                last_found[:] = [shown]
+                raise shown from None
+            self.states |= states
+
+    try:
+        run_state_machine_as_test(
+            Walk,
+            settings=settings(
+                max_examples=WALKS,
+                stateful_step_count=5,
+                derandomize=True,
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                phases=(Phase.generate, Phase.shrink),
+                report_multiple_bugs=False,
+            ),
+        )
+    except Flaky:  # it failed once and not again, which is a failure all the same
+        raise last_found[0] from None

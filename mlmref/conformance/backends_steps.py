@@ -1,0 +1,214 @@
+"""What a backend does in a step: checks of its trace against the plain loop's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from mlmref.conformance.backends_subject import BackendSubject, alike, hold
+from mlmref.conformance.backends_toys import Parts, shrink, toys
+from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.toy import Event, Toy
+
+CHECKS: Checks[BackendSubject] = Checks()
+
+AHEAD = 2
+"""Steps that a backend may have taken beyond the one that it trains (BACK-011)."""
+
+CLOSE = 1e-5
+"""How far the gradients of one step may be apart, relative to their norm, when its rows are cut
+otherwise: float32 has 1.2e-7, and sums of some dozens of terms are added in another order."""
+
+
+def quiet_toy(toy: Toy) -> bool:
+    """Tell whether a job evaluates nothing."""
+    return not toy.evaluates
+
+
+@CHECKS("BACK-010")
+def check_every_micro_batch_once_and_in_order(subject: BackendSubject) -> None:
+    """Each micro-batch of each step is run once, in order, and just as the job has it."""
+    hold(subject, "calls", where=quiet_toy)
+
+
+@CHECKS("BACK-011")
+def check_steps_are_taken_as_they_are_needed(subject: BackendSubject) -> None:
+    """Steps are taken once, on one process by rank 0 of 1, and at most two ahead."""
+    _each(subject, _taken)
+
+
+def _taken(subject: BackendSubject, toy: Toy) -> str | None:
+    run = subject.run(toy)
+    if set(run.asked) - {(0, 1)}:
+        return f"it asked for the steps of rank and world size {run.asked}"
+    taken = done = 0
+    for event in run.only("take", "told"):
+        taken, done = taken + (event.kind == "take"), done + (event.kind == "told")
+        if taken - done > 1 + AHEAD:
+            return f"it has taken {taken} steps when {done} are done"
+    if taken > len(toy.steps):
+        return f"it has taken {taken} steps, of {len(toy.steps)}"
+    return None
+
+
+@CHECKS("BACK-012")
+def check_micro_batches_run_in_training_mode(subject: BackendSubject) -> None:
+    """The model is in training mode in each call, though it was not when the job began."""
+    hold(subject, "mode", where=quiet_toy)
+
+
+@CHECKS("BACK-013")
+def check_the_precision_is_the_jobs(subject: BackendSubject) -> None:
+    """The forward is computed in the job's precision: float32, or autocast to bfloat16."""
+    hold(subject, "precision", where=quiet_toy)
+
+
+@CHECKS("BACK-014")
+def check_the_model_runs_as_it_is(subject: BackendSubject) -> None:
+    """The loss of each micro-batch is the one that the job's own weights give."""
+    hold(subject, "loss", where=quiet_toy)
+
+
+@CHECKS("BACK-003")
+def check_cuts_do_not_matter(subject: BackendSubject) -> None:
+    """1x8, 2x4, 4x2 and uneven cuts of the same rows have the same gradient and loss."""
+    counts = ((5, 0, 1, 3, 0, 2, 1, 4), (0, 0, 0, 1, 2, 9, 1, 1), (1, 0, 3, 0, 0, 0, 0, 0))
+    whole = Toy(steps=tuple((rows,) for rows in counts), learning_rate=0.05)
+
+    def cut(*ends: int) -> Toy:
+        return replace(whole, steps=tuple(tuple(_cut(rows, ends)) for rows in counts))
+
+    # The partial last window of an epoch is a step with fewer rows; here the third has its own.
+    for ends in ((4,), (2, 4, 6), tuple(range(1, 8)), (7,), (1,), (3, 6), (1, 2, 5)):
+        other = cut(*ends)
+        problem = _unlike(subject, whole, other)
+        if problem:
+            least = shrink(other, lambda toy: _unlike(subject, _joined(toy), toy) is not None)
+            raise Violation(_unlike(subject, _joined(least), least) or problem, **least.example())
+
+
+def _cut(rows: tuple[int, ...], ends: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    for first, end in zip((0, *ends), (*ends, len(rows)), strict=True):
+        yield rows[first:end]
+
+
+def _joined(toy: Toy) -> Toy:
+    """Return the same job with each step in one micro-batch."""
+    joined: tuple[Parts, ...] = tuple((sum(step, ()),) for step in toy.steps)
+    return replace(toy, steps=joined)
+
+
+def _unlike(subject: BackendSubject, whole: Toy, other: Toy) -> str | None:
+    """Tell what a step has that is not the same when its rows are cut otherwise."""
+    runs = [subject.run(toy) for toy in (whole, other)]
+    one, two = ([event.facts["gradients"] for event in run.only("update")] for run in runs)
+    for step, (want, have) in enumerate(zip(one, two, strict=False), start=1):
+        flat = [list(_numbers(list(found.values()))) for found in (want, have)]
+        apart = math.dist(*flat)
+        if not apart <= CLOSE * math.hypot(*flat[0]):
+            return (
+                f"the gradient of step {step} has norm {math.hypot(*flat[1])!r}, and "
+                f"{math.hypot(*flat[0])!r} when its rows are one micro-batch"
+            )
+    totals = [_losses(run.only("call")) for run in runs]
+    for step in totals[0].keys() & totals[1].keys():
+        if not math.isclose(totals[0][step], totals[1][step], rel_tol=CLOSE, abs_tol=CLOSE):
+            return f"the loss of step {step} is {totals[1][step]!r}, and {totals[0][step]!r} uncut"
+    return None
+
+
+def _losses(calls: Iterable[Event]) -> dict[int, float]:
+    totals: dict[int, float] = {}
+    for event in calls:
+        totals[event.step] = totals.get(event.step, 0.0) + event.facts["loss"]
+    return totals
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, list):
+        for one in value:
+            yield from _numbers(one)
+    elif isinstance(value, float):
+        yield value
+
+
+@CHECKS("BACK-015")
+def check_gradients_are_added_up_and_cleared(subject: BackendSubject) -> None:
+    """Without clipping, a step's gradient is the sum over its micro-batches and nothing else."""
+    hold(subject, "gradient", where=lambda toy: quiet_toy(toy) and math.isinf(toy.max_grad_norm))
+
+
+@CHECKS("BACK-017")
+def check_gradients_are_clipped(subject: BackendSubject) -> None:
+    """The step is taken with the gradient of the whole step, clipped to the job's norm."""
+    hold(subject, "gradient", where=quiet_toy)
+
+
+@CHECKS("BACK-016")
+def check_one_update_a_step(subject: BackendSubject) -> None:
+    """The job's own optimiser steps once a step, its groups as the job and schedule have them."""
+    hold(subject, "update", where=quiet_toy)
+
+
+@CHECKS("BACK-018")
+def check_the_schedule_steps_after_the_optimiser(subject: BackendSubject) -> None:
+    """The schedule steps once after each of the optimiser's steps, before after_step."""
+    hold(subject, "schedule", where=quiet_toy)
+
+
+@CHECKS("BACK-019")
+def check_after_step_is_told(subject: BackendSubject) -> None:
+    """after_step is called once after each step, with the norm before clipping as a float."""
+    hold(subject, "told", "norm", where=quiet_toy)
+
+
+@CHECKS("BACK-004")
+def check_a_step_without_targets_changes_nothing(subject: BackendSubject) -> None:
+    """In a step without targets the weights stay, whatever momentum and decay would do."""
+    _each(subject, _moved)
+
+
+def _moved(subject: BackendSubject, toy: Toy) -> str | None:
+    told = subject.run(toy).only("told")
+    for step, (one, two) in enumerate(pairwise(told), start=2):
+        idle = not any(
+            count for rows in toy.steps[step - 1 : step] for part in rows for count in part
+        )
+        if idle and not alike(one.facts["weights"], two.facts["weights"]):
+            return f"the weights are others after step {step}, which has no target"
+    return None
+
+
+@CHECKS("BACK-020")
+def check_nothing_else_moves_the_weights(subject: BackendSubject) -> None:
+    """After each step, and at the end, the weights are what the optimiser made of them."""
+    hold(subject, "weights", where=quiet_toy)
+
+
+@CHECKS("BACK-029")
+def check_what_is_no_number_reaches_the_job(subject: BackendSubject) -> None:
+    """A step whose loss or gradient is no number is told like any other."""
+    for scale in (math.inf, math.nan, 1e38):
+        toy = Toy(steps=(((1,),), ((3,), (0,), (2,)), ((2,),)), scale=scale)
+        for one in (toy, replace(toy, max_grad_norm=1.0), replace(toy, precision="bf16")):
+            found = subject.difference(one)
+            if found:
+                raise Violation(found.what, **one.example())
+
+
+@CHECKS("BACK-021")
+def check_evaluation_leaves_no_trace(subject: BackendSubject) -> None:
+    """Training goes on in training mode after after_step evaluated, as if it had not."""
+    aspects = ("calls", "mode", "precision", "loss", "gradient", "update", "schedule", "told")
+    more = ("norm", "weights", "evaluation", "saved")
+    hold(subject, *aspects, *more, where=lambda toy: toy.evaluates)
+
+
+def _each(subject: BackendSubject, problem: Callable[[BackendSubject, Toy], str | None]) -> None:
+    """Hold each job's run against a rule that tells what is wrong with it."""
+    for toy in filter(quiet_toy, toys()):
+        if problem(subject, toy):
+            least = shrink(toy, lambda one: problem(subject, one) is not None)
+            raise Violation(problem(subject, least) or "", **least.example())

@@ -1,0 +1,169 @@
+"""What there is beside a job: its objects, the process, and files; as found and as left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mlmref.conformance.toy_job import ToyJob
+
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+)
+_OPTIMIZER_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+_CHANGING = frozenset({"state", "param_groups", "_opt_called", "_zero_grad_profile_name"})
+"""What torch itself sets on an optimiser that is used."""
+
+
+def objects(job: ToyJob) -> dict[str, Any]:
+    """Describe the model, the optimiser and the schedule, but for what training changes."""
+    found: dict[str, Any] = {}
+    for name, module in job.model.named_modules():
+        held = f"module {name!r}" if name else "the model"
+        for key, value in vars(module).items():
+            if key not in ("training", "idle"):
+                found[f"{held}: {key}"] = id(value)
+        for hooks in _HOOKS:
+            found[f"{held}: {hooks}"] = len(getattr(module, hooks))
+    for name, one in job.model.named_parameters():
+        found[f"parameter {name}"] = (id(one), one.dtype, one.device, one.requires_grad, one.shape)
+    for name, thing in (("the optimiser", job.optimizer), ("the schedule", job.scheduler)):
+        found |= {f"{name}: {key}": True for key in vars(thing) if key not in _CHANGING}
+        found[f"{name}: step"] = id(vars(thing).get("step"))
+        found[f"{name}: class"] = type(thing)
+    for hooks in _OPTIMIZER_HOOKS:
+        found[f"the optimiser: {hooks}"] = len(getattr(job.optimizer, hooks))
+    groups: Any = job.optimizer.param_groups
+    found["the optimiser: groups"] = [[id(one) for one in group["params"]] for group in groups]
+    return found
+
+
+def process() -> dict[str, Any]:
+    """Describe the state of the process that a library might change."""
+    return {
+        "the environment": dict(os.environ),
+        "the working directory": os.getcwd(),  # noqa: PTH109 - a string is shown best
+        "random's generator": random.getstate(),
+        "NumPy's generator": _numpy_generator(),
+        "torch's generator": torch.get_rng_state().tolist(),
+        "torch's default type": torch.get_default_dtype(),
+        "torch's default device": str(torch.get_default_device()),
+        "torch's threads": torch.get_num_threads(),
+        "torch's deterministic algorithms": torch.are_deterministic_algorithms_enabled(),
+        "torch's matrix precision": torch.get_float32_matmul_precision(),
+        "torch's cuDNN": (torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark),
+        "torch's anomaly detection": torch.is_anomaly_enabled(),
+        "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+        "autocast": (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")),
+        "NumPy's errors": np.geterr(),
+        "warnings' filters": list(warnings.filters),
+        "signals' handlers": {one: signal.getsignal(one) for one in signal.valid_signals()},
+        "the output": (id(sys.stdout), id(sys.stderr), id(sys.excepthook)),
+        "modules' global hooks": _global_hooks(),
+        "the search path": list(sys.path),
+        "threads": sorted(one.name for one in threading.enumerate()),
+    }
+
+
+def _numpy_generator() -> Any:
+    held: Any = np.random.get_state()  # noqa: NPY002 - the global generator is meant
+    return [part.tolist() if hasattr(part, "tolist") else part for part in held]
+
+
+def _global_hooks() -> int:
+    named = vars(torch.nn.modules.module)
+    return sum(len(value) for name, value in named.items() if name.startswith("_global_") and value)
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    """Name the first thing that is not as it was; ``None`` if all is."""
+    for name in {**before, **after}:
+        if before.get(name) != after.get(name):
+            return name
+    return None
+
+
+class _Written:
+    """Files that Python opens to write, or folders that it makes, while somebody watches."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] | None = None
+        sys.addaudithook(self._hook)
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.seen is None or event not in ("open", "os.mkdir", "os.rename"):
+            return
+        path = arguments[1] if event == "os.rename" else arguments[0]
+        if event == "open":
+            flags = arguments[2] if isinstance(arguments[2], int) else 0
+            if not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+                return
+        if isinstance(path, (str, bytes, os.PathLike)):
+            self.seen.append(os.fsdecode(path))
+
+
+@cache
+def _written() -> _Written:
+    """Watch from the first time on: an audit hook cannot be taken away again."""
+    return _Written()
+
+
+@contextmanager
+def watched_files() -> Iterator[tuple[Path, list[str]]]:
+    """Work in a folder of its own for a while.
+
+    Yields:
+        The only folder that may be written to, and a list that says at the end what was written
+        outside. Libraries' own compiled files and devices are not counted.
+    """
+    outside: list[str] = []
+    home, here = os.environ.get("HOME"), Path.cwd()
+    old = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="mlmref-check-") as place:
+        root = Path(place).resolve()
+        for name in ("home", "here", "temporary", "scratch"):
+            (root / name).mkdir()
+        os.chdir(root / "here")
+        os.environ["HOME"], tempfile.tempdir = str(root / "home"), str(root / "temporary")
+        watch = _written()
+        watch.seen = []
+        try:
+            yield root / "scratch", outside
+        finally:
+            seen, watch.seen = watch.seen, None
+            os.chdir(here)
+            tempfile.tempdir = old
+            if home is None:
+                del os.environ["HOME"]
+            else:
+                os.environ["HOME"] = home
+            # What C++ wrote raised no event of Python's; it is found where it lies.
+            lies = [str(path) for path in root.rglob("*") if path.parent != root]
+            for path in dict.fromkeys([*seen, *lies]):
+                full = Path(os.path.abspath(root / "here" / path))  # noqa: PTH100 - it may be gone
+                if not _allowed(full, root):
+                    outside.append(str(full).replace(str(root), "."))
+
+
+def _allowed(path: Path, root: Path) -> bool:
+    inside = path.is_relative_to(root / "scratch")
+    return inside or "__pycache__" in path.parts or path.is_relative_to("/dev")

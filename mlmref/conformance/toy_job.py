@@ -1,0 +1,177 @@
+"""The toy job, and the plain loop that backends are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlmref.conformance.toy import Toy, ToyModel, Trace, on_device, plain
+from mlmref.contracts import Options, Step, Steps, TrainingJob
+from mlmref.distributed import state
+
+
+class ToyJob:
+    """A :class:`mlmref.contracts.TrainingJob` that writes down what is done with it.
+
+    Args:
+        toy: what it is made from.
+        scratch: the job's folder, which is there.
+        saved: what :meth:`save` gave, to go on from there.
+        last: how many steps the job has, if not all of the toy's.
+        on_step: called at the end of ``after_step``.
+        model: the model to train, if not a new one.
+    """
+
+    def __init__(
+        self,
+        toy: Toy,
+        scratch: Path,
+        *,
+        saved: Mapping[str, Any] | None = None,
+        last: int | None = None,
+        on_step: Callable[[ToyJob], None] = lambda job: None,
+        model: ToyModel | None = None,
+    ) -> None:
+        self.toy, self.precision, self.max_grad_norm = toy, toy.precision, toy.max_grad_norm
+        self.seed, self.scratch = 2**40 + 1, scratch
+        self.last = len(toy.steps) if last is None else last
+        self.on_step, self.done = on_step, 0
+        self.asked: list[tuple[int, int]] = []
+        self.model = (model or ToyModel(toy.dropout)).to(state().device)
+        self.model.eval()  # as a model is that was just loaded
+        self.trace = self.model.trace = Trace()
+        self.optimizer = _optimizer(self.model, toy)
+        self.scheduler = _Schedule(self.optimizer, len(toy.steps), self.trace)
+        self.optimizer.register_step_pre_hook(self._before_step)
+        if saved is not None:
+            saved = deepcopy(saved)
+            self.model.load_state_dict(saved["model"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.scheduler.load_state_dict(saved["scheduler"])
+            self.done = saved["done"]
+            self.trace.step = self.done + 1
+        if toy.leftovers:
+            for one in self.model.parameters():
+                one.grad = torch.ones_like(one) if one.requires_grad else None
+
+    def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
+        """Return the steps that are still to run."""
+        self.asked.append((rank, world_size))
+        return _Steps(self)
+
+    def after_step(self, grad_norm: float) -> None:
+        """Write the step down, evaluate if the toy does, and call ``on_step``."""
+        self.trace.note("told", grad_norm=plain(grad_norm), weights=self.model.weights())
+        if self.toy.evaluates:
+            self.evaluate()
+        self.done += 1
+        self.trace.step = self.done + 1
+        self.model.idle = True
+        self.on_step(self)
+
+    def evaluate(self) -> None:
+        """Run the model on a step of its own, and leave it in evaluation mode."""
+        self.model.eval()
+        for (micro_batch,) in Toy(steps=(((2, 1),),)).run(0, 1):
+            here = on_device(micro_batch, self.model)
+            self.model.evaluate(here["input_ids"], here["labels"])
+
+    def save(self) -> dict[str, Any]:
+        """Return a copy of all that is needed to go on later."""
+        saved: dict[str, Any] = deepcopy(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler.state_dict(),
+                "done": self.done,
+            }
+        )
+        return saved
+
+    def _before_step(self, *_: Any) -> None:
+        """Write down what the step is taken with; a gradient of zero is as good as none."""
+        names = self.model.named_parameters()
+        gradients = {
+            name: plain(torch.zeros_like(one) if one.grad is None else one.grad)
+            for name, one in names
+        }
+        shown = [{k: v for k, v in one.items() if k != "params"} for one in _groups(self)]
+        self.trace.note("update", gradients=gradients, groups=plain(shown))
+        if self.model.idle:  # as the core does: without targets, nothing moves (BACK-004)
+            self.optimizer.zero_grad(set_to_none=True)
+
+
+def _groups(job: ToyJob) -> list[dict[str, Any]]:
+    return job.optimizer.param_groups
+
+
+class _Steps:
+    """The steps of a toy job from where it is; writes down when one is taken."""
+
+    def __init__(self, job: ToyJob) -> None:
+        self._job, self._first = job, job.done
+
+    def __len__(self) -> int:
+        return self._job.last - self._first
+
+    def __iter__(self) -> Iterator[Step]:
+        for step in self._job.toy.run(self._first, self._job.last):
+            self._job.trace.note("take")
+            yield step
+
+
+class _Schedule(torch.optim.lr_scheduler.LambdaLR):
+    """From the full rate to zero in equal parts; writes down its steps."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, total: int, trace: Trace) -> None:
+        super().__init__(optimizer, lambda step: max(0.0, 1 - step / max(1, total)))
+        self._trace = trace
+
+    def step(self, epoch: int | None = None) -> None:
+        super().step(epoch)
+        if hasattr(self, "_trace"):  # the first call is the constructor's
+            self._trace.note("schedule", rates=self.get_last_lr())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in super().state_dict().items() if key != "_trace"}
+
+
+def _optimizer(model: ToyModel, toy: Toy) -> torch.optim.Optimizer:
+    """Make two groups, in another order than the model's."""
+    rate = toy.learning_rate
+    groups: list[dict[str, Any]] = [
+        {"params": [model.output.bias, model.spare], "lr": rate / 2, "weight_decay": 0.0},
+        {"params": [model.output.weight, model.embedding.weight], "weight_decay": 0.25},
+    ]
+    if toy.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=0.5)
+    return torch.optim.AdamW(groups, lr=rate, betas=(0.5, 0.75))
+
+
+class PlainLoop:
+    """What :class:`mlmref.contracts.TrainingBackend` asks for and no more, in fp32 or bf16."""
+
+    def __init__(self, options: Options) -> None:
+        del options  # there are none
+
+    def train(self, job: TrainingJob) -> None:
+        """Train ``job.model`` in place through every step of the job."""
+        model, optimizer = job.model, job.optimizer
+        device = next(model.parameters()).device.type
+        model.zero_grad()
+        for step in job.steps():
+            model.train()
+            for micro_batch in step:
+                with torch.autocast(device, torch.bfloat16, enabled=job.precision == "bf16"):
+                    loss = model(**on_device(micro_batch, model))["loss"]
+                loss.backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), job.max_grad_norm)
+            optimizer.step()
+            job.scheduler.step()
+            model.zero_grad()
+            job.after_step(float(norm))
