@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 pytest_plugins = ["support.proof", "pytester"]
 
@@ -13,6 +13,9 @@ _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **_COMMON)
 settings.register_profile("ci", max_examples=100, derandomize=True, **_COMMON)
 settings.register_profile("nightly", max_examples=10_000, **_COMMON)
+# A mutant is to be found, not explained, and found or not in each run alike.
+_FOUND = {"derandomize": True, "database": None, "phases": [Phase.explicit, Phase.generate]}
+settings.register_profile("mutation", max_examples=40, **_FOUND, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
