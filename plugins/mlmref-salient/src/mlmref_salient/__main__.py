@@ -1,0 +1,128 @@
+"""``python -m mlmref_salient``: make a background, and see which tokens are salient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mlmref.errors import ConfigError, MlmrefError
+
+if TYPE_CHECKING:
+    from mlmref.contracts import Int64Array
+    from mlmref.model import LoadedModel
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+Model = Annotated[str, typer.Option(help="whose tokenizer: embedded, a folder, a name on the hub")]
+TextColumn = Annotated[str, typer.Option(help="the column that holds the text")]
+Limit = Annotated[int | None, typer.Option(min=1, help="only the first so many documents or words")]
+
+
+@app.command()
+def background(
+    place: Annotated[Path, typer.Argument(metavar="FILE", help="what to write, .json")],
+    corpus: Annotated[str | None, typer.Option(help="count this text, as of mlmref run")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="or take wordfreq's words of a language, such as en")
+    ] = None,
+    model: Model = "embedded",
+    text_column: TextColumn = "text",
+    limit: Limit = None,
+) -> None:
+    """Count the tokens of a text, or of a language's words, for masking.options.background.
+
+    Example: python -m mlmref_salient background english.json --language en
+    """
+    from mlmref.tokens import vocabulary_of
+    from mlmref_salient.background import count_words, listed_words, write_background
+
+    if (corpus is None) == (language is None):
+        raise ConfigError("either --corpus or --language is needed, and not both")
+    if place.exists():
+        raise ConfigError("there is something already, and it stays as it is", where=str(place))
+    loaded = _load(model)
+    vocabulary = vocabulary_of(loaded.tokenizer)
+    if language is None:
+        source = str(corpus)
+        counts = _count(source, text_column, limit, loaded)
+    else:
+        source = f"wordfreq {language}"
+        counts = count_words(listed_words(language, limit), loaded.tokenizer, vocabulary)
+    write_background(place, model=model, source=source, vocabulary=vocabulary, counts=counts)
+    seen = f"{int((counts > 0).sum()):,} of {vocabulary.size:,} token ids"
+    out.print(f"{place}: {seen} stand in {source}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def words(
+    corpus: Annotated[str, typer.Option(help="the text, as of mlmref run")] = "imdb",
+    background: Annotated[str | None, typer.Option(help="a file of the other command")] = None,
+    model: Model = "embedded",
+    text_column: TextColumn = "text",
+    limit: Limit = None,
+    count: Annotated[int, typer.Option(min=1, help="how many to show")] = 20,
+) -> None:
+    """Show which tokens of a corpus weigh most, frequent ones first where they weigh alike.
+
+    Example: python -m mlmref_salient words --corpus imdb --background english.json
+    """
+    from mlmref.tokens import vocabulary_of
+    from mlmref_salient import UNIT, SalientOptions, weigh
+    from mlmref_salient.background import read_background
+
+    try:
+        told = read_background(background) if background else None
+        loaded = _load(model)
+        counts = _count(corpus, text_column, limit, loaded)
+        vocabulary = replace(vocabulary_of(loaded.tokenizer), counts=counts)
+        weights = weigh(vocabulary, told, SalientOptions().smoothing, most=64.0)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    order = np.lexsort((-counts, -weights))
+    order = order[np.isin(order, vocabulary.ordinary_ids) & (counts[order] > 0)][:count]
+    table = Table("token", "weight", "times", box=None)
+    for one in order.tolist():
+        token = str(loaded.tokenizer.convert_ids_to_tokens(one))
+        table.add_row(token, f"{weights[one] / UNIT:.1f}", f"{counts[one]:,}")
+    out.print(table)
+
+
+def _load(model: str) -> LoadedModel:
+    from mlmref.config import ModelConfig
+    from mlmref.model import load_model
+
+    return load_model(ModelConfig(name=model))
+
+
+def _count(corpus: str, text_column: str, limit: int | None, loaded: LoadedModel) -> Int64Array:
+    """Count the tokens of a whole corpus, all of its chunks together."""
+    from mlmref.chunks import chunk
+    from mlmref.config import ChunkConfig, CorpusConfig
+    from mlmref.corpus import load_corpus
+    from mlmref.quiet import quiet
+    from mlmref.tokens import tokenize
+
+    config = CorpusConfig(name=corpus, text_column=text_column, limit=limit)
+    with quiet():
+        tokens = tokenize(load_corpus(config), loaded.tokenizer)
+    return chunk(tokens, ChunkConfig(remainder="pad")).counts()
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line and exit status 2."""
+    try:
+        app(prog_name="python -m mlmref_salient")
+    except MlmrefError as error:
+        err.print(f"mlmref_salient: {error}", markup=False, soft_wrap=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
