@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies.text import chunk_rules, ragged, segmented
+from strategies.text import chunk_rules, ragged, segmented, starts_of
 from support.oracles import plain_chunks, range_of, tutorial_chunks
 from support.tokens import PAD_ID, numbered, tokens_of
 
@@ -67,7 +67,7 @@ def test_gather_is_the_plain_slice(layout, rule, data):
     """Any rows, in any order, hold the ids, word starts and documents of a plain Python slice."""
     lengths, segments = layout
     documents = numbered(lengths)
-    starts = [[data.draw(st.booleans()) for _ in document] for document in documents]
+    starts = data.draw(starts_of(documents))
     tokens = tokens_of(documents, starts, **segments)
     expected = plain_chunks(documents, rule.size, grouped(rule, tokens), rule.remainder)
     chunks = cut(tokens, rule, everything(tokens))

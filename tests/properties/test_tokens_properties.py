@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
-from strategies.text import corpora, families, plain_words, segmented
+from strategies.text import corpora, families, plain_words, segmented, starts_of
 from support.oracles import plain_word_starts
 from support.tokenizers import FAMILIES, tokenizer
 from support.tokens import corpus_of, fresh_cache, numbered, rows_of, tokens_of
@@ -64,7 +64,7 @@ def test_take_finds_every_position(layout, data):
     """Positions of any shape give the tokens and word starts that stand there in the stream."""
     lengths, segments = layout
     documents = numbered(lengths)
-    starts = [[data.draw(st.booleans()) for _ in document] for document in documents]
+    starts = data.draw(starts_of(documents))
     tokens = tokens_of(documents, starts, **segments)
     stream = [token for document in documents for token in document]
     begun = [start for document in starts for start in document]

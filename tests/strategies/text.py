@@ -1,5 +1,6 @@
 """Hypothesis strategies for text, documents, and how they are cut and held out."""
 
+import numpy as np
 from hypothesis import strategies as st
 from support.tokenizers import FAMILIES, SPECIAL, TEXT
 
@@ -40,12 +41,34 @@ plain_words = st.lists(
 corpora = st.lists(texts, min_size=1, max_size=8)
 """Some documents."""
 
-ragged = st.lists(
-    st.one_of(st.just(0), st.just(1), st.integers(0, 12), st.integers(30, 90)),
+chinese_corpora = st.lists(
+    st.text(
+        st.sampled_from("这部电影非常好看，演员的表演很出色。我们都喜欢这个故事!?A1 鑫"),
+        max_size=40,
+    ),
     min_size=1,
-    max_size=20,
+    max_size=4,
 )
-"""Documents' lengths in tokens: empty, a single token, short, much longer than a chunk."""
+"""Chinese documents without blanks between words, with characters that no tokenizer knows."""
+
+_lengths = st.one_of(st.just(0), st.just(1), st.integers(0, 12), st.integers(30, 90))
+ragged = st.builds(
+    lambda lengths, huge, at: [*lengths[:at], *huge, *lengths[at:]],
+    st.lists(_lengths, min_size=1, max_size=20),
+    st.just([]) | st.just([]) | st.lists(st.sampled_from([400, 1_000]), min_size=1, max_size=1),
+    st.integers(0, 20),
+)
+"""Documents' lengths in tokens: empty, a single token, short, longer than a chunk, huge."""
+
+
+def starts_of(documents):
+    """Draw word starts for some documents: from a seed, since there may be thousands."""
+
+    def drawn(seed):
+        rng = np.random.default_rng(seed)
+        return [rng.random(len(document)) < 0.5 for document in documents]
+
+    return st.integers(0, 2**32 - 1).map(drawn).map(lambda rows: [row.tolist() for row in rows])
 
 
 @st.composite

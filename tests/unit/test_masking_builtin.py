@@ -7,6 +7,7 @@ from support.maskers import BUILT_IN, MASK, SEP, built_in, chunk_rows, text_rows
 
 from mlmref.contracts import IGNORE_INDEX, Corruption
 from mlmref.masking.builtin import mlmref_masking_strategies
+from mlmref.masking.draws import EVALUATION_PASS
 
 SIGNIFICANT = 1e-4
 """A p-value below this fails; the seeds are fixed, so a test fails always or never."""
@@ -139,6 +140,68 @@ def test_tokens_are_drawn_independently():
         assert _p_of_rate(both.sum(), both.size, 0.0625) > SIGNIFICANT
     positions = hits.sum(axis=0)
     assert _p_of_shares(positions, np.ones(32)) > SIGNIFICANT
+
+
+AXES = {
+    # Which of 32 chunks, positions, passes or seeds, and the targets there.
+    "positions": lambda hits_of: hits_of(42, 0, 1024).sum(axis=0),
+    "chunks": lambda hits_of: hits_of(42, 0, 32, repeats=32).sum(axis=1),
+    "passes": lambda hits_of: [hits_of(42, pass_, 32).sum() for pass_ in range(32)],
+    "seeds": lambda hits_of: [hits_of(seed, 0, 32).sum() for seed in range(32)],
+}
+
+
+def _hits(name):
+    """Return a function of a key that tells which of the units of a row are chosen."""
+
+    def hits_of(seed, pass_, height, first=0, repeats=1):
+        # Whole words are of two tokens here, so that a unit is not a position.
+        length = {"token": 1, "whole-word": 2}[name]
+        width = 32 * repeats * length
+        starts = np.tile(np.arange(width) % length == 0, (height, 1))
+        ids = first + np.arange(height)
+        rows = chunk_rows(np.full((height, width), 50), starts, chunk_ids=ids)
+        masker = built_in(name, seed=seed, mlm_probability=0.25)
+        return (masker(rows, pass_).labels != IGNORE_INDEX)[:, ::length]
+
+    return hits_of
+
+
+@pytest.mark.clause("MASK-006")
+@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("axis", AXES)
+def test_choice_is_uniform(name, axis):
+    """Targets are equally many at each position, in each chunk, pass and under each seed."""
+    chosen = np.array(AXES[axis](_hits(name)))
+    assert chosen.shape == (32,)
+    # Against what is not chosen, as in a table of 32 by 2: binomial numbers, not Poisson's.
+    each = 1024
+    expected = np.array([0.25, 0.75]) * each
+    from scipy import stats
+
+    table = np.stack([chosen, each - chosen], axis=1)
+    statistic = ((table - expected) ** 2 / expected).sum()
+    assert stats.chi2.sf(statistic, 32) > SIGNIFICANT
+
+
+NEIGHBOURS = {
+    "position": lambda hits_of: (hits_of(42, 0, 512)[:, 1:], hits_of(42, 0, 512)[:, :-1]),
+    "chunk": lambda hits_of: (hits_of(42, 0, 512), hits_of(42, 0, 512, first=1)),
+    "pass": lambda hits_of: (hits_of(42, 0, 512), hits_of(42, 1, 512)),
+    "evaluation": lambda hits_of: (hits_of(42, 0, 512), hits_of(42, EVALUATION_PASS, 512)),
+    "seed": lambda hits_of: (hits_of(42, 0, 512), hits_of(43, 0, 512)),
+}
+
+
+@pytest.mark.clause("MASK-006")
+@pytest.mark.clause("MASK-019")
+@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("key", NEIGHBOURS)
+def test_neighbouring_choices_are_independent(name, key):
+    """What is chosen tells nothing of the next position, chunk, pass or seed."""
+    one, other = (hits.ravel() for hits in NEIGHBOURS[key](_hits(name)))
+    pairs = np.bincount(one * 2 + other, minlength=4)
+    assert _p_of_shares(pairs, np.outer([0.75, 0.25], [0.75, 0.25]).ravel()) > SIGNIFICANT
 
 
 @pytest.mark.clause("MASK-006")
