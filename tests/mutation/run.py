@@ -67,7 +67,8 @@ def main(folder, *names):
     os.chdir(folder)
     # Processes, not threads, share the cores; the plugin is found before pytest's own path is set.
     environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder / "tests")}
-    subprocess.run(["mutmut", "run", *names], check=True, env=os.environ | environment)
+    mutmut = Path(sys.executable).with_name("mutmut")  # as a module it would be imported twice
+    subprocess.run([mutmut, "run", *names], check=True, env=os.environ | environment)
     known = tomllib.loads((ROOT / "tests/mutation/equivalent.toml").read_text("utf-8"))
     verdict = judge(mutants(names), known["equivalent"], whole=not names)
     sys.stdout.writelines(f"{line}\n" for line in lines(verdict))
