@@ -138,11 +138,15 @@ def chunk(
     return chunks
 
 
+def documents_joined(rule: ChunkConfig, documents: int) -> int:
+    """Return how many of so many documents are joined before they are cut."""
+    return TUTORIAL_GROUP if rule.scope == "tutorial" else max(1, documents)
+
+
 def cut(tokens: Tokens, rule: ChunkConfig, documents: Int64Array) -> Chunks:
     """Join documents and cut them as :func:`chunk` does, were it to no chunk at all."""
     offsets = np.append(0, np.cumsum(np.diff(tokens.offsets)[documents]))
-    group = TUTORIAL_GROUP if rule.scope == "tutorial" else max(1, len(documents))
-    edges = np.append(offsets[::group], offsets[-1])
+    edges = np.append(offsets[:: documents_joined(rule, len(documents))], offsets[-1])
     whole, rest = np.divmod(np.diff(edges), rule.size)
     counts = whole + ((rest > 0) & (rule.remainder == "pad"))
     ends = np.cumsum(counts)

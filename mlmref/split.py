@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlmref.chunks import Chunks, cut
+from mlmref.chunks import Chunks, cut, documents_joined
 from mlmref.config import SplitConfig
 from mlmref.contracts import Int64Array
 from mlmref.errors import ConfigError
@@ -55,7 +55,7 @@ def _by_document(
     elif isinstance(rule.train_size, float):
         # The ends of documents may cost a share's last chunks: it is of what there is.
         train_size = min(train_size, len(train))
-    if not 0 < train_size <= len(train):  # if test fell short, it took all documents
+    if not 0 < train_size <= len(train):
         asked = f", not {train_size:,}" if train_size else ""
         raise ConfigError(
             f"holding out {test_size:,} chunks by document leaves {len(train):,} to "
@@ -75,16 +75,16 @@ def _side(chunks: Chunks, nth: Int64Array) -> Chunks:
 
 
 def _until(chunks: Chunks, order: Int64Array, size: int) -> int:
-    """Return how many documents it takes, in this order, to get so many chunks."""
+    """Return how few documents, in this order, give so many chunks; all of them always do."""
+    rule = chunks.rule
     tokens = np.cumsum(np.diff(chunks.offsets)[order])
-    held, missing, so_far = 0, size, 0
-    while missing > 0 and held < len(order):
-        # One token may make the last chunk that is missing; every other one takes a whole size.
-        least = so_far + (missing - 1) * chunks.rule.size
-        held = min(len(order), int(np.searchsorted(tokens, least, side="right")) + 1)
-        so_far = tokens[held - 1]
-        missing = size - len(_side(chunks, order[:held]))
-    return held
+    most = tokens
+    if rule.remainder == "pad":
+        # Each group that is joined ends in a chunk for which one token is enough.
+        groups = -(-np.arange(1, len(order) + 1) // documents_joined(rule, len(order)))
+        most = tokens + groups * (rule.size - 1)
+    enough = np.flatnonzero(most >= size * rule.size) + 1
+    return next(int(held) for held in enough if len(_side(chunks, order[:held])) >= size)
 
 
 def _sizes(there_are: int, rule: SplitConfig) -> tuple[int, int]:

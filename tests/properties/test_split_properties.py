@@ -8,10 +8,18 @@ from strategies.text import chunk_rules, ragged, split_rules
 from support.oracles import documents_in, range_of
 from support.tokens import numbered, tokens_of
 
+from mlmref import chunks as station
 from mlmref.chunks import cut
-from mlmref.config import ChunkConfig
 from mlmref.errors import ConfigError
 from mlmref.split import split
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_groups():
+    """Take the tutorial's groups this small, so that small corpora have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(station, "TUTORIAL_GROUP", 3)
+        yield
 
 
 def chunks_of(lengths, rule):
@@ -105,7 +113,6 @@ def test_by_document_shares_no_document(lengths, cutting, rule):
 @given(lengths=ragged, cutting=chunk_rules, rule=split_rules(by="document", train_size="rest"))
 def test_by_document_deals_out_whole_documents(lengths, cutting, rule):
     """As few shuffled documents as give the test size are held out; a refusal has its reason."""
-    cutting = ChunkConfig(size=cutting.size, remainder=cutting.remainder)
     chunks = chunks_of(lengths, cutting)
     wanted = rule.test_size
     if isinstance(wanted, float):

@@ -6,6 +6,7 @@ from datasets import Dataset
 from support.oracles import leaking_share, range_of
 from support.tokens import numbered, tokens_of
 
+from mlmref import chunks as chunks_station
 from mlmref import split as station
 from mlmref.chunks import chunk, cut
 from mlmref.config import ChunkConfig, SplitConfig
@@ -72,6 +73,16 @@ def test_by_document_holds_out_no_more_documents_than_it_needs():
     """Ten chunks are held out of two documents of seven chunks each, and five are trained on."""
     sides = split(chunks_of([28] * 7), SplitConfig(by="document", train_size="rest", test_size=10))
     assert (len(sides.test), len(sides.train)) == (10, 35)
+
+
+@pytest.mark.clause("SPLIT-006")
+def test_a_padded_remainder_of_each_group_counts(monkeypatch):
+    """In groups of three one-token documents, four documents are three padded chunks of two."""
+    monkeypatch.setattr(chunks_station, "TUTORIAL_GROUP", 3)
+    rule = ChunkConfig(size=2, scope="tutorial", remainder="pad")
+    chunks = chunks_of([1] * 9, rule)
+    sides = split(chunks, SplitConfig(by="document", train_size="rest", test_size=3))
+    assert len(sides.test.documents) == 4
 
 
 @pytest.mark.clause("SPLIT-006")
