@@ -6,18 +6,14 @@ Heavy libraries are imported inside the commands, so that ``mlmref --help`` answ
 from __future__ import annotations
 
 import shlex
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Never
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from mlmref import flags
-from mlmref.errors import MlmrefError
+from mlmref.exits import err, told
 
 app = typer.Typer(
     name="mlmref",
@@ -29,7 +25,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 
 @app.command()
@@ -83,7 +78,7 @@ def run(
     Example: mlmref run --corpus reviews.csv --text-column body --masking whole-word
     """
     given = locals()
-    with _told(debug):
+    with told(debug):
         from mlmref.plugins import discover
         from mlmref.resolve import resolve, to_toml
 
@@ -141,7 +136,7 @@ def evaluate(
     Example: mlmref evaluate runs/001-token-trainer --split document
     """
     given = locals()
-    with _told(debug):
+    with told(debug):
         from mlmref.plugins import discover
         from mlmref.resolve import resolve
         from mlmref.runner import evaluate as evaluate_
@@ -173,7 +168,7 @@ def fill(
 
     Example: mlmref fill embedded "This is a great [MASK]."
     """
-    with _told(debug):
+    with told(debug):
         from mlmref.config import ModelConfig
         from mlmref.fill import fill as fill_
         from mlmref.model import load_model
@@ -199,10 +194,76 @@ def plugins(
 
     Example: mlmref plugins --json
     """
-    with _told(debug):
+    with told(debug):
         from mlmref.plugins import discover
 
         _print(discover(disable=no_plugin or ()), as_json, "show_plugins")
+
+
+@app.command()
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="strategies, backends or segmenters; see mlmref plugins"),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="whatever is installed")] = False,
+    option: flags.PluginOption = None,
+    collator: flags.Collator = None,
+    collator_arg: flags.CollatorArgument = None,
+    column: flags.Column = None,
+    rate: flags.Rate = None,
+    whole_words: flags.WholeWords = False,
+    corruption: flags.Corruption = None,
+    no_plugin: flags.NoPlugin = None,
+    as_json: flags.AsJson = False,
+    debug: flags.Debug = False,
+) -> None:
+    """Tell clause by clause whether a plugin, or a data collator, keeps the specification.
+
+    Example: mlmref check whole-word
+    """
+    with told(debug):
+        from mlmref import checking
+        from mlmref.plugins import discover
+
+        if collator:
+            reports = [
+                checking.check_collator(
+                    collator,
+                    arguments=collator_arg or (),
+                    columns=column or (),
+                    rate=rate,
+                    whole_words=whole_words,
+                    corruption=corruption,
+                )
+            ]
+        else:
+            registry = discover(disable=no_plugin or ())
+            reports = checking.check_named(registry, names or (), every=every, options=option or ())
+        _print(reports, as_json, "show_reports")
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command("new-plugin")
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="of the strategy, backend or segmenter")],
+    kind: Annotated[str, typer.Option(help="masking, backend or segmenter")],
+    folder: Annotated[
+        Path | None, typer.Option(help="where to; mlmref-NAME by default", show_default=False)
+    ] = None,
+    debug: flags.Debug = False,
+) -> None:
+    """Write a package with a plugin of your own, which installs and passes its own tests at once.
+
+    Example: mlmref new-plugin mine --kind masking
+    """
+    with told(debug):
+        from mlmref.scaffold import new_plugin as new_plugin_
+
+        place = shlex.quote(str(new_plugin_(name, kind, folder)))
+        again = f"pip install -e {place} && mlmref check {name}"
+        out.print(f"{place}; next: {again}", markup=False, soft_wrap=True)
 
 
 def _print(answer: Any, as_json: bool, shown: str) -> None:
@@ -218,63 +279,6 @@ def _reporter(quiet: bool) -> Any:
     from mlmref.progress import reporter
 
     return reporter(err, quiet=quiet)
-
-
-class _Terminated(BaseException):
-    """SIGTERM; no Exception, nor SystemExit, which a plugin's import may raise as well."""
-
-
-@contextmanager
-def _told(debug: bool) -> Iterator[None]:
-    """Turn what goes wrong into one line and an exit status (RUN-001, CLI-003)."""
-
-    def terminate(*_: object) -> Never:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    except KeyboardInterrupt as interruption:
-        if debug:
-            raise
-        if interruption.args:
-            _say(str(interruption))
-            raise SystemExit(130) from None
-        again = shlex.join(["mlmref", *sys.argv[1:]])
-        _say("interrupted: nothing was left half written; what was read and tokenised is kept, so")
-        _say(f"the same command goes on from there: {again}")
-        raise SystemExit(130) from None
-    except _Terminated:
-        raise SystemExit(143) from None
-    except MlmrefError as error:
-        if debug:
-            raise
-        _say(f"mlmref: {error}")
-        raise SystemExit(2) from None
-    except OSError as error:
-        if debug:
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        _say(f"mlmref: {place}{error.strerror or error}")
-        raise SystemExit(2) from None
-    except Exception as error:
-        if debug:
-            raise
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
-            _say("mlmref: out of memory; lower --batch-size, and raise --accumulation by as much")
-            raise SystemExit(2) from None
-        text = " ".join(str(error).split())
-        _say(
-            f"mlmref: a fault of mlmref or a plugin ({type(error).__name__}: {text[:300]}); "
-            "add --debug for the traceback"
-        )
-        raise SystemExit(1) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _say(text: str) -> None:
-    err.print(text, markup=False, soft_wrap=True)
 
 
 def main() -> None:

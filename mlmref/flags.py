@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 Text = str | None
-WHAT, TRAINING, RUN = "What", "Training", "Run"
+WHAT, TRAINING, RUN, COLLATOR = "What", "Training", "Run", "A data collator"
 
 FLAGS = {
     "model": "model.name",
@@ -103,6 +103,19 @@ Prompt = Annotated[
     list[str] | None, _flag("a text with {mask} to fill before and after; repeatable", RUN)
 ]
 TopK = Annotated[int | None, _flag("answers for each mask", RUN)]
+PluginOption = Annotated[
+    list[str] | None, _flag("an option of the plugin: KEY=VALUE; repeatable", WHAT, "--option")
+]
+Collator = Annotated[Text, _flag("a data collator instead: MODULE:NAME", COLLATOR)]
+CollatorArgument = Annotated[
+    list[str] | None, _flag("an argument of its class: KEY=VALUE; repeatable", COLLATOR)
+]
+Column = Annotated[
+    list[str] | None,
+    _flag("a column it needs: labels, word_ids or offset_mapping; repeatable", COLLATOR),
+]
+Rate = Annotated[Text, _flag("what its mlm_probability promises: token, word or share", COLLATOR)]
+WholeWords = Annotated[bool, _flag("it promises whole words", COLLATOR, "--whole-words")]
 AsJson = Annotated[bool, _flag("print JSON", RUN, "--json")]
 Quiet = Annotated[bool, _flag("no progress", RUN, "--quiet", "-q")]
 Debug = Annotated[bool, _flag("show the traceback of an error", RUN, "--debug")]

@@ -52,7 +52,7 @@ def resolve(
     from_file.pop("preset", None)
     name = DEFAULT_PRESET if named is None else named
     sources: Sources = [(str(file), from_file)] if file else []
-    sources += [(f"--set {text}", _parse_set(text)) for text in sets]
+    sources += [(f"--set {text}", parse_assignment(text)) for text in sets]
     for flag, (key, value) in (flags or {}).items():
         if value is not None:
             sources.append((flag, _nest(key, value)))
@@ -113,10 +113,16 @@ def _read_toml(path: Path) -> Tree:
         raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
 
 
-def _parse_set(text: str) -> Tree:
+def parse_assignment(text: str, where: str = "--set") -> Tree:
+    """Read KEY=VALUE, the key dotted or not; VALUE is TOML, or a plain string where it is none.
+
+    Raises:
+        ConfigError: it is not of this form; names ``where``.
+    """
     key, equals, raw = text.partition("=")
     if not equals or not all(key.strip().split(".")):
-        raise ConfigError(f"{text!r} is not SECTION.KEY=VALUE", where="--set")
+        form = "SECTION.KEY=VALUE" if where == "--set" else "KEY=VALUE"
+        raise ConfigError(f"{text!r} is not {form}", where=where)
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:

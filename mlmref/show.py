@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from mlmref.registry import KINDS, Registry
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mlmref.conformance.core import Report
     from mlmref.contracts import Options
     from mlmref.fill import Filled
     from mlmref.runner import Result
@@ -152,3 +153,32 @@ def _registry(registry: Registry) -> dict[str, Any]:
         "broken": [{**asdict(one.source), "reason": one.reason} for one in registry.broken],
         "disabled": [asdict(one) for one in registry.disabled],
     }
+
+
+_MARKS = {
+    "pass": ("pass", "green"),
+    "fail": ("FAIL", "bold red"),
+    "not applicable": ("-", "dim"),
+    "expected failure": ("expected", "yellow"),
+    "unexpected pass": ("NOT EXPECTED", "bold red"),
+}
+
+
+def show_reports(reports: Sequence[Report], console: Console) -> None:
+    """Print clause by clause what came of the kit's checks, then the failures' examples."""
+    for report in reports:
+        table = _table("clause", "", "fact")
+        for one in report.outcomes:
+            word, style = _MARKS[one.status]
+            fact = Text(one.fact)
+            if one.detail:
+                fact.append(f"\n{one.detail}", style=style)
+            table.add_row(one.clause, Text(word, style=style), fact)
+        console.print(Text(report.subject, style="bold"))
+        console.print(table)
+        for one in report.failures:
+            console.print(Text(f"{one.clause} {one.check}: {one.detail}"))
+            for name, value in one.example.items():
+                console.print(Text(f"  {name} = {value}"), soft_wrap=True)
+        console.print(report.summary)
+        console.print()

@@ -20,8 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from mlmref.conformance.core import Report, run_checks
+from mlmref.conformance.strategies import CHECKS
 from mlmref.conformance.subject import Seen, Subject
-from mlmref.conformance.worlds import World, make_vocabulary
+from mlmref.conformance.worlds import World, large_cases, make_vocabulary
 from mlmref.contracts import (
     IGNORE_INDEX,
     Batch,
@@ -219,13 +221,45 @@ def load_collator(place: str, arguments: Mapping[str, Any]) -> Callable[..., Col
 
     def make(tokenizer: Any, **rates: Any) -> Collator:
         given: dict[str, Any] = {"tokenizer": tokenizer} if "tokenizer" in takes else {}
-        collator: Any = found(**given, **arguments, **rates)
+        made: Any = found(**given, **arguments, **rates)
+        collator: Collator = made
         return collator
 
     return make
 
 
-def takes_probability(place: str) -> bool:
+def check_collator(
+    place: str, *, arguments: Mapping[str, Any] | None = None, **promises: Any
+) -> Report:
+    """Hold a collator against every clause of spec/masking.md that is a strategy's.
+
+    Args:
+        place: MODULE:NAME of a class, or of a function that is a collator itself.
+        arguments: what the class takes beside ``tokenizer`` and ``mlm_probability``.
+        promises: what it says of itself: ``corruption``, ``rate``, ``whole_words`` and
+            ``columns`` of :func:`collator_subject`.
+
+    Raises:
+        ConfigError: there is no such collator, or it cannot be made or called.
+    """
+    given = dict(arguments or {})
+    load_collator(place, given)  # refused before it is looked into
+    probability = given.pop("mlm_probability", 0.15) if _takes_probability(place) else None
+    subject = collator_subject(
+        load_collator(place, given), name=place, probability=probability, **promises
+    )
+    try:
+        subject.see(next(iter(large_cases(1, subject.world))))
+    except Exception as error:
+        raise ConfigError(
+            f"it cannot be called ({type(error).__name__}: {error})",
+            where=place,
+            hint="give what it needs with --collator-arg and --column",
+        ) from error
+    return run_checks(CHECKS, subject, place)
+
+
+def _takes_probability(place: str) -> bool:
     """Tell whether a collator's class has the argument ``mlm_probability``."""
     module, _, name = place.partition(":")
     found = getattr(import_module(module), name)

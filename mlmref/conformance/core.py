@@ -7,6 +7,7 @@ Hypothesis; the checks do.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
@@ -120,6 +121,12 @@ class Report:
     def ok(self) -> bool:
         """Whether nothing failed that was to pass, nor passed that was to fail."""
         return not self.failures
+
+    @property
+    def summary(self) -> str:
+        """How many checks came to what, in a line."""
+        counts = Counter(outcome.status for outcome in self.outcomes)
+        return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
 
     @property
     def failures(self) -> tuple[Outcome, ...]:

@@ -16,7 +16,7 @@ import numpy as np
 from mlmref.conformance.core import Checks, Violation
 from mlmref.conformance.shapes import cells
 from mlmref.conformance.subject import Subject, everywhere
-from mlmref.conformance.worlds import Case, large_cases, make_rows
+from mlmref.conformance.worlds import KEYS, Case, large_cases, make_rows
 from mlmref.contracts import ChunkRows
 from mlmref.masking.draws import EVALUATION_PASS
 
@@ -83,6 +83,7 @@ def units_of(subject: Subject, case: Case) -> Units:
         numbers = np.cumsum(first.reshape(-1)) - 1
         lengths = np.bincount(numbers[(words >= 0).reshape(-1)], minlength=int(first.sum()))
         strata["tokens in the word"] = np.minimum(lengths, 40)
+        strata["tokens in the word, to the next power of two, 2 to the"] = powers(lengths)
         strata["word"] = words[first]
     rows, positions = np.nonzero(first)
     ids, width = case.rows.input_ids, first.shape[1]
@@ -94,11 +95,17 @@ def units_of(subject: Subject, case: Case) -> Units:
             "the token after id": ids[rows, np.maximum(positions - 1, 0)],
             "the token before id": ids[rows, np.minimum(positions + 1, width - 1)],
             "position": positions,
+            "position, to the next power of two, 2 to the": powers(positions + 1),
             "position from the end of the row": case.rows.lengths[rows] - 1 - positions,
             "row": rows,
             "chunk id modulo 64": case.rows.chunk_ids[rows] % 64,
         },
     )
+
+
+def powers(values: Any) -> Any:
+    """Return for each positive number the exponent of the next power of two."""
+    return np.ceil(np.log2(values)).astype(np.int64)
 
 
 def repeated(cases: list[Case], times: int) -> Iterator[Case]:
@@ -137,7 +144,8 @@ def check_rate(subject: Subject) -> None:
     for probability in asked:
         one = subject.changed(mlm_probability=probability)
         chosen = of = 0
-        for case in repeated(cases, max(1, subject.large // 40)):
+        times = max(1, subject.large // (10 if probability == subject.probability else 40))
+        for case in repeated(cases, times):
             units = units_of(one, case).chosen
             chosen, of = chosen + int(units.sum()), of + len(units)
         if surprising(chosen, of, probability) < FALSE_ALARM / len(asked):
@@ -178,22 +186,29 @@ def check_rate_everywhere(subject: Subject) -> None:
         for name in units[0].strata:
             where = np.concatenate([unit.strata[name] for unit in units])
             _check_strata(name, where, chosen)
+        of_key = [
+            np.full(len(unit.chosen), KEYS.index((case.seed, case.pass_)))
+            for unit, case in zip(units, world_cases, strict=True)
+        ]
+        keys = [f"seed {seed}, pass {pass_}" for seed, pass_ in KEYS]
+        _check_strata(keys, np.concatenate(of_key), chosen)
         for number, (unit, case) in enumerate(zip(units, world_cases, strict=True)):
             # One stratum each: a seed, a pass or a shape of its own; and within it its chunks.
             name = f"seed {case.seed}, pass {case.pass_} and shape {case.rows.input_ids.shape}"
             batch = np.zeros(len(unit.chosen), dtype=np.int64)
-            _check_strata(name, batch, unit.chosen, among=len(units))
+            _check_strata([name], batch, unit.chosen, among=len(units))
             _check_strata(f"batch {number}, row", unit.strata["row"], unit.chosen, among=len(units))
 
 
-def _check_strata(name: str, where: Any, chosen: Any, among: int = 1) -> None:
-    of = np.bincount(where)
+def _check_strata(names: str | list[str], where: Any, chosen: Any, among: int = 1) -> None:
+    """Hold the strata of one kind against one half; ``among`` such kinds share the false alarms."""
+    of = np.bincount(where, minlength=1)
     count = np.bincount(where[chosen], minlength=len(of))
     doubt = surprising(count, of, 0.5)
-    worst = int(doubt.argmin()) if len(of) else 0
-    if len(of) and doubt[worst] < FALSE_ALARM / (20 * among * len(of)):
-        what = f"at {name} {worst} {count[worst]:,} of {of[worst]:,} are targets"
-        raise Violation(what, asked=0.5)
+    worst = int(doubt.argmin())
+    if doubt[worst] < FALSE_ALARM / (20 * among * len(of)):
+        name = f"{names} {worst}" if isinstance(names, str) else names[worst]
+        raise Violation(f"at {name}: {count[worst]:,} of {of[worst]:,} are targets", asked=0.5)
 
 
 def _by_vocabulary(subject: Subject) -> Iterator[list[Case]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlmref.conformance.core import Violation
 from mlmref.conformance.search import search
-from mlmref.conformance.worlds import Case, World, large_cases, shrink
+from mlmref.conformance.worlds import Case, World, large_cases, short_rows, shrink
 from mlmref.contracts import (
     IGNORE_INDEX,
     Batch,
@@ -25,6 +25,12 @@ from mlmref.masking.draws import Draws
 
 EXAMPLES = 40
 """Small cases that Hypothesis draws for one property."""
+
+FEW = 16
+"""Tokens that an example may have without a smaller one being looked for."""
+
+ARRAYS = ("input_ids", "special", "words", "chunk_ids")
+"""The arrays of a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +77,10 @@ class Subject:
         given = self.options.model_dump() | options
         return replace(self, options=self.entry.options(**given), _kept={})
 
+    def anew(self) -> Subject:
+        """Return the same strategy, as if it had never been asked."""
+        return replace(self, _kept={})
+
     def make(self) -> MaskingStrategy:
         """Make the strategy anew."""
         strategy: MaskingStrategy = self.entry.build(self.options)
@@ -83,8 +93,9 @@ class Subject:
         return self._kept["strategy"]
 
     def shown(self, case: Case) -> tuple[Batch, Draws]:
-        """Return what the strategy is asked with."""
-        return self._masker(case).shown(case.rows, case.pass_)
+        """Return what the strategy is asked with: copies, to which it can write (MASK-009)."""
+        batch, draws = self._masker(case).shown(case.rows, case.pass_)
+        return replace(batch, **{name: getattr(batch, name).copy() for name in ARRAYS}), draws
 
     def plan(self, case: Case, strategy: MaskingStrategy | None = None) -> Plan:
         """Ask for a plan, which nothing has checked."""
@@ -147,8 +158,19 @@ def everywhere(subject: Subject, holds: Property, *, large: int | None = None) -
     for case in large_cases(subject.large if large is None else large, subject.world):
         found = violation(subject, holds, case)
         if found:
-            least = shrink(case, lambda one: violation(subject, holds, one) is not None)
+            least = _least(case, lambda one: violation(subject, holds, one) is not None)
             raise violation(subject, holds, least) or found
+
+
+def _least(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """Make a failing case small; a rare fault far into a row may also be in one of short rows."""
+    least = shrink(case, fails)
+    if least.rows.input_ids.size > FEW:
+        for short in short_rows(case):
+            if fails(short):
+                found = shrink(short, fails)
+                return min(found, least, key=lambda one: one.rows.input_ids.size)
+    return least
 
 
 def violation(subject: Subject, holds: Property, case: Case) -> Violation | None:

@@ -228,6 +228,20 @@ def widen(rows: ChunkRows, by: int, pad_id: int) -> ChunkRows:
     )
 
 
+def short_rows(case: Case) -> Iterator[Case]:
+    """Yield cases of the same text and key in rows of eight tokens, as ever other chunks."""
+    ids = case.rows.input_ids
+    count = ids.size // 8
+    for turn in range(100 if count else 0):
+        rows = make_rows(
+            case.vocabulary,
+            ids.reshape(-1)[: 8 * count].reshape(count, 8),
+            case.rows.word_start.reshape(-1)[: 8 * count].reshape(count, 8),
+            chunk_ids=np.arange(turn * count, (turn + 1) * count),
+        )
+        yield replace(case, rows=rows)
+
+
 def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
     """Return a smaller case that fails too: fewer rows, then fewer positions."""
 
