@@ -258,7 +258,7 @@ def test_the_tutorials_estimator_weights_batches_by_their_chunks():
 @pytest.mark.clause("EVAL-007")
 def test_the_record_has_every_figure():
     """The summary has the perplexity, its interval, and what they are made of."""
-    measured = replace(made([4.0, 9.0, 6.0], [2, 2, 4]), correct=2)
+    measured = replace(made([4.0, 9.0, 6.0] * 20, [2, 2, 4] * 20), correct=40)
     config = EvaluationConfig()
     low, high = measured.interval(config, 5)
     assert measured.summary(config, 5) == {
@@ -266,7 +266,7 @@ def test_the_record_has_every_figure():
         "low": low,
         "high": high,
         "nll": 19 / 8,
-        "targets": 8,
+        "targets": 160,
         "accuracy": 0.25,
         "tutorial_estimate": pytest.approx(np.exp(19 / 8)),
     }

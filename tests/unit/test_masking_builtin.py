@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from support.maskers import BUILT_IN, MASK, SEP, built_in, chunk_rows, text_rows, vocabulary
+from support.maskers import (
+    BUILT_IN,
+    MASK,
+    SEP,
+    built_in,
+    chunk_rows,
+    entry_of,
+    text_rows,
+    vocabulary,
+)
 
 from mlmref.contracts import IGNORE_INDEX, Corruption
 from mlmref.masking.builtin import mlmref_masking_strategies
@@ -46,7 +55,7 @@ def _p_of_shares(counts, shares):
 @pytest.mark.clause("MASK-021")
 def test_token_defaults():
     """``token`` is 15 % of tokens at 80/10/10, whatever tells words (T12)."""
-    entry = BUILT_IN["token"]
+    entry = entry_of("token")
     assert entry.options().model_dump() == {"mlm_probability": 0.15}
     assert entry.corruption == Corruption(mask=0.8, random=0.1, keep=0.1)
     assert entry.needs_words is False
@@ -58,7 +67,7 @@ def test_token_defaults():
 @pytest.mark.clause("MASK-022")
 def test_whole_word_defaults():
     """``whole-word`` is 20 % of words, every one of their tokens masked (T13)."""
-    entry = BUILT_IN["whole-word"]
+    entry = entry_of("whole-word")
     assert entry.options().model_dump() == {"mlm_probability": 0.2}
     assert entry.corruption == Corruption(mask=1.0, random=0.0, keep=0.0)
     assert entry.needs_words is True
@@ -85,7 +94,7 @@ def test_they_register_through_the_hook():
 def test_a_probability_is_between_0_and_1(name, value):
     """A rate that is no probability is refused, with the option's name."""
     with pytest.raises(ValidationError, match="mlm_probability"):
-        BUILT_IN[name].options(mlm_probability=value)
+        entry_of(name).options(mlm_probability=value)
 
 
 @pytest.mark.clause("MASK-006")
