@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from mlmref.conformance.core import Violation
 
-CaseT = TypeVar("CaseT")
 
-
-def search(cases: Any, violation: Callable[[CaseT], Violation | None], *, examples: int) -> None:
+def search(cases: Any, violation: Callable[[Any], Violation | None], *, examples: int) -> None:
     """Draw cases, the same at each call, and make the first that is wrong as small as can be.
 
     Args:
@@ -36,7 +34,7 @@ def search(cases: Any, violation: Callable[[CaseT], Violation | None], *, exampl
         report_multiple_bugs=False,
     )
     @given(case=cases)
-    def small(case: CaseT) -> None:
+    def small(case: Any) -> None:
         found = violation(case)
         if found:
             last[:] = [found]

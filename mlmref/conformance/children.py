@@ -1,0 +1,89 @@
+"""Other processes that a plugin is asked in: a fork of this one, and a new interpreter."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mlmref.conformance.core import Violation
+
+
+def cannot_fork(_: object) -> str | None:
+    """Tell why forks do not apply."""
+    there_are = multiprocessing.get_all_start_methods()
+    return None if "fork" in there_are else "this system starts no process by forking"
+
+
+def in_a_fork(ask: Callable[[], Any]) -> Any:
+    """Return what a function returns in a fork of this process.
+
+    Raises:
+        Violation: it raised, or ended the process.
+    """
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+
+    def child() -> None:
+        try:
+            there.send((True, ask()))
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+            there.send((False, " ".join(f"{type(error).__name__}: {error}".split())))
+
+    process = context.Process(target=child)
+    process.start()
+    there.close()
+    try:
+        fine, answer = here.recv()
+    except EOFError:
+        fine, answer = False, "no answer"
+    finally:
+        process.join()
+    if not fine:
+        raise Violation(f"in another process it failed: {answer}")
+    return answer
+
+
+_CHILD = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+try:
+    ask, arguments = pickle.load(sys.stdin.buffer)
+except (ImportError, AttributeError):
+    sys.exit(3)  # the plugin's module is found by its name in the parent alone
+pickle.dump(ask(*arguments), sys.stdout.buffer)
+"""
+
+
+def in_another_interpreter(ask: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function returns where texts have other hashes.
+
+    Returns:
+        ``None`` where the function and its arguments do not travel: they cannot be pickled, or
+        their module cannot be imported by its name.
+
+    Raises:
+        Violation: it raised.
+    """
+    try:
+        sent = pickle.dumps(sys.path) + pickle.dumps((ask, arguments))
+    except Exception:  # noqa: BLE001 - whatever pickle says of what cannot travel
+        return None
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    child = subprocess.run(  # noqa: S603 - this interpreter, and a program of our own
+        [sys.executable, "-c", _CHILD],
+        input=sent,
+        capture_output=True,
+        env=os.environ | {"PYTHONHASHSEED": seed},
+        check=False,
+    )
+    if child.returncode == 3:
+        return None
+    if child.returncode:
+        told = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise Violation(f"in another interpreter it failed: {' '.join(told)}")
+    return pickle.loads(child.stdout)  # noqa: S301 - just written

@@ -1,0 +1,187 @@
+"""The kit for word segmenters: all checks together, and the functions that run them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance import segmenters_company as company
+from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
+from mlmref.conformance.options import check_written_and_read
+from mlmref.conformance.search import search
+from mlmref.conformance.segmenters_subject import (
+    EXAMPLES,
+    SegmenterSubject,
+    ask,
+    everywhere,
+    held,
+    leaves_words,
+    violation,
+)
+from mlmref.conformance.texts import (
+    BLANKS,
+    SENTENCES,
+    SHIFTS,
+    Batch,
+    large_batches,
+    small_batches,
+)
+from mlmref.contracts import Int64Array, Options, SegmenterEntry
+
+_SHAPES: Checks[SegmenterSubject] = Checks()
+_LATER: Checks[SegmenterSubject] = Checks()
+
+AGREE = 0.9
+"""Of the words of a sentence, the share that has to be found in a longer text too (SEG-011)."""
+
+
+@_SHAPES("SEG-001", unless=leaves_words)
+def check_answers_are_offsets(subject: SegmenterSubject) -> None:
+    """Answers are ascending numbers of characters of the text, one answer for each text."""
+
+    def holds(subject: SegmenterSubject, texts: Batch) -> None:
+        ask(subject.segmenter(), texts)
+
+    cases = small_batches(blanks=False)  # those without words are another check's
+    search(cases, lambda texts: violation(subject, holds, texts), examples=3 * EXAMPLES)
+    held(subject, holds, large_batches())
+
+
+@_SHAPES("SEG-002", unless=leaves_words)
+def check_text_without_words_is_fine(subject: SegmenterSubject) -> None:
+    """Empty texts and blank ones, alone, among others and no text at all have an answer."""
+
+    def holds(subject: SegmenterSubject, texts: Batch) -> None:
+        ask(subject.segmenter(), texts)
+
+    held(subject, holds, [(), *((blank,) for blank in BLANKS), BLANKS, ("",) * 1_000])
+    among = tuple(text for pair in zip(BLANKS, SENTENCES, strict=False) for text in pair)
+    held(subject, holds, [among, among[::-1]])
+
+
+@_LATER("SEG-006", unless=leaves_words)
+def check_what_is_given_is_left_alone(subject: SegmenterSubject) -> None:
+    """A list of texts has the same texts in it afterwards, and after the next question."""
+    segmenter = subject.segmenter()
+    earlier: list[tuple[list[str], Batch]] = []
+
+    def holds(_: SegmenterSubject, texts: Batch) -> None:
+        given = list(texts)
+        earlier[:] = [*earlier[-1:], (given, texts)]
+        ask(segmenter, given)
+        for now, before in earlier:
+            if now != list(before):
+                raise Violation("the list of texts was changed", now=now)
+
+    everywhere(subject, holds)
+
+
+def no_options(subject: SegmenterSubject) -> str | None:
+    """Tell why options do not apply."""
+    return None if subject.entry.options.model_fields else "it has no options"
+
+
+@_LATER("SEG-008", unless=no_options)
+def check_options_survive_being_written(subject: SegmenterSubject) -> None:
+    """Options written as JSON or TOML and read again are the same options."""
+    check_written_and_read(subject.options)
+
+
+@_LATER("SEG-011", unless=leaves_words)
+def check_a_sentence_has_its_words_anywhere(subject: SegmenterSubject) -> None:
+    """Nine in ten words of a sentence are found where it stands in a longer text, too."""
+    segmenter = subject.segmenter()
+    alone = [_inner(found) for found in ask(segmenter, SENTENCES)]
+    for filler in ("", *SHIFTS, "long"):
+        block = "a film. " * 9_000 if filler == "long" else filler * 40
+        text, places = "", []
+        for number, sentence in enumerate(SENTENCES):
+            text += f"{block if number == 0 or filler != 'long' else ''}\n\n"
+            places.append(len(text))
+            text += sentence
+        (begins,) = ask(segmenter, (text,))
+        for first in range(0, len(SENTENCES), 5):
+            _agree(begins, alone, places, range(first, first + 5), filler)
+
+
+def _inner(begins: Int64Array) -> Int64Array:
+    """Leave out the first character of a sentence, which begins a word if told or not."""
+    return begins[begins > 0]
+
+
+def _agree(
+    begins: Int64Array, alone: list[Int64Array], places: list[int], which: range, filler: str
+) -> None:
+    hits = asked = 0
+    worst: tuple[float, int, Int64Array] = (2.0, 0, begins)
+    for number in which:
+        place, size = places[number], len(SENTENCES[number])
+        here = _inner(begins[(begins >= place) & (begins < place + size)] - place)
+        common = len(np.intersect1d(here, alone[number]))
+        most = max(len(here), len(alone[number]))
+        hits, asked = hits + common, asked + most
+        worst = min(worst, (common / max(most, 1), number, here), key=lambda one: one[:2])
+    if hits < AGREE * asked:
+        _, number, here = worst
+        raise Violation(
+            f"in a longer text {hits} of {asked} words are found again",
+            sentence=SENTENCES[number],
+            before_it=f"{places[number]} characters, many of them {filler!r}",
+            alone=alone[number],
+            there=here,
+        )
+
+
+CHECKS: Checks[SegmenterSubject] = Checks(_SHAPES, company.CHECKS, _LATER)
+
+Entries = Iterable[SegmenterEntry | tuple[SegmenterEntry, Options | Mapping[str, Any]]]
+
+
+def subject_of(
+    entry: SegmenterEntry, options: Options | Mapping[str, Any] | None = None
+) -> SegmenterSubject:
+    """Return an entry on the bench."""
+    if not isinstance(options, Options):
+        options = entry.options(**(options or {}))
+    return SegmenterSubject(entry=entry, options=options)
+
+
+def check_segmenter(
+    entry: SegmenterEntry,
+    options: Options | Mapping[str, Any] | None = None,
+    *,
+    expected_failures: Mapping[str, str] | None = None,
+) -> Report:
+    """Hold a word segmenter against every clause of spec/segmenters.md that is a segmenter's.
+
+    Args:
+        entry: as its plugin registers it.
+        options: as a run would be given; the defaults by default.
+        expected_failures: clauses that are known not to hold, each with the reason; strict.
+
+    Returns:
+        What came of each check; ``report.ok`` tells whether all is well.
+    """
+    return run_checks(CHECKS, subject_of(entry, options), entry.name, expected_failures)
+
+
+def parametrize_segmenter_checks(
+    entries: Entries, *, expected_failures: Mapping[str, str] | None = None
+) -> Any:
+    """Make a pytest decorator that runs ``check`` once for each entry and clause.
+
+    Example::
+
+        @parametrize_segmenter_checks([(entry, {"dictionary": "words.txt"})])
+        def test_it_conforms(check):
+            check()
+
+    Args:
+        entries: segmenters as registered, each alone or with its options.
+        expected_failures: as of :func:`check_segmenter`, for all of them.
+    """
+    pairs: Sequence[Any] = [one if isinstance(one, tuple) else (one, None) for one in entries]
+    subjects = [(entry.name, subject_of(entry, options)) for entry, options in pairs]
+    return parametrize(CHECKS, subjects, expected_failures)

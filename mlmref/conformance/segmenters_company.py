@@ -1,0 +1,188 @@
+"""What an answer depends on: checks that it is the text, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from mlmref.conformance.children import cannot_fork, in_a_fork, in_another_interpreter
+from mlmref.conformance.clocks import another_day
+from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.generators import as_they_were, generators, states
+from mlmref.conformance.segmenters_subject import (
+    Answers,
+    SegmenterSubject,
+    ask,
+    everywhere,
+    leaves_words,
+    read,
+    same,
+)
+from mlmref.conformance.texts import SENTENCES, Batch, large_batches, prose
+from mlmref.contracts import Options
+
+CHECKS: Checks[SegmenterSubject] = Checks()
+
+
+@CHECKS("SEG-004", unless=leaves_words)
+def check_two_of_a_kind_agree(subject: SegmenterSubject) -> None:
+    """Two segmenters of the same options have one fingerprint, and answer alike."""
+    kind, written = type(subject.options), subject.options.model_dump_json()
+    again = SegmenterSubject(
+        entry=subject.entry, options=kind.model_validate_json(written, strict=True)
+    )
+    one, other = subject.make(), again.make()
+    if one.fingerprint != other.fingerprint:
+        raise Violation("the fingerprints differ", first=one.fingerprint, second=other.fingerprint)
+
+    def holds(_: SegmenterSubject, texts: Batch) -> None:
+        same(ask(one, texts), ask(other, texts), "asked of two")
+
+    everywhere(subject, holds)
+
+
+@CHECKS("SEG-003", unless=leaves_words)
+def check_company_does_not_matter(subject: SegmenterSubject) -> None:
+    """A text is answered alike alone, beside itself, and in any order, company and number."""
+
+    def holds(subject: SegmenterSubject, texts: Batch) -> None:
+        segmenter = subject.segmenter()
+        whole = ask(segmenter, texts)
+        same(whole, ask(segmenter, texts[::-1])[::-1], "in another order")
+        same(whole, [ask(segmenter, (text,))[0] for text in texts], "alone")
+        half = len(texts) // 2
+        same(whole[half:], ask(segmenter, texts[half:]), "with fewer texts")
+        for text, answer in list(zip(texts, whole, strict=True))[:2]:
+            same([answer] * 3, ask(segmenter, (text,) * 3), "beside itself")
+
+    everywhere(subject, holds)
+
+
+_ROUND = count(1)
+
+
+def _alike() -> list[str]:
+    """Make texts of which many agree in length, beginning, end, case or hash of either.
+
+    No two calls make the same, so that nothing can have been kept of them.
+    """
+    number = next(_ROUND)
+    texts = []
+    for first, second in zip(SENTENCES, SENTENCES[1:] + SENTENCES[:1], strict=True):
+        head = f"{number}. {first} "
+        texts += [head + second, head + "的" * len(second), head + second[::-1], f"{head}{second} "]
+        texts += [second + head, "a" * len(second) + head, (head + second).upper()]
+        size = len(head) + len(second)
+        texts += [f"{number} {'电影' * size}"[:size], f"{number} {'a b' * size}"[:size]]
+    return [*texts, *(f"{number} {text}" for text in prose(1_000, number))]
+
+
+@CHECKS("SEG-003", unless=leaves_words)
+def check_nothing_is_kept(subject: SegmenterSubject) -> None:
+    """What was asked before, how much and how often does not matter."""
+    texts = _alike()
+    forth, back = subject.make(), subject.make()
+    first = [ask(forth, (text,))[0] for text in texts]
+    second = [ask(back, (text,))[0] for text in reversed(texts)][::-1]
+    _one_by_one(texts, first, second, "asked in the opposite order")
+    _one_by_one(texts, first, [ask(forth, (text,))[0] for text in texts], "asked again")
+    given: Any = list(forth.segment(tuple(texts[:50])))
+    ask(forth, tuple(texts[50:]))
+    _one_by_one(texts[:50], first[:50], read(given, texts[:50]), "once others were asked")
+    few = tuple(texts[:3])
+    for turn in range(4_000):
+        _one_by_one(texts[:3], first[:3], ask(forth, few), f"asked {turn + 1} times")
+
+
+def _one_by_one(texts: list[str], first: Answers, second: Answers, what: str) -> None:
+    """Raise unless two answers agree, with the first text of which they do not."""
+    for text, one, other in zip(texts, first, second, strict=True):
+        try:
+            same([one], [other], what)
+        except Violation as found:
+            raise Violation(f"{what} it has other words", text=text, **found.shown) from None
+
+
+@CHECKS("SEG-003", unless=lambda subject: leaves_words(subject) or cannot_fork(subject))
+def check_nothing_is_kept_for_all(subject: SegmenterSubject) -> None:
+    """What any other segmenter of the process was asked before does not matter."""
+    texts = _alike()
+
+    def reverse() -> Answers:
+        segmenter = subject.make()
+        return [ask(segmenter, (text,))[0] for text in reversed(texts)][::-1]
+
+    second = in_a_fork(reverse)
+    segmenter = subject.make()
+    first = [ask(segmenter, (text,))[0] for text in texts]
+    _one_by_one(texts, first, second, "in another process, asked in the opposite order,")
+
+
+@CHECKS("SEG-004", unless=leaves_words)
+def check_the_hash_of_a_text_does_not_matter(subject: SegmenterSubject) -> None:
+    """In an interpreter with another seed for the hashes of texts answers are the same.
+
+    Left out where the entry cannot be pickled, or its module not be imported by its name.
+    """
+    texts = [*SENTENCES, *prose(300, seed=1)]
+    build: Any = subject.entry.build
+    arguments = build, subject.options, texts
+    told = in_another_interpreter(ask_anew, *arguments)
+    if told is not None:
+        fingerprint, answers = ask_anew(*arguments)
+        if told[0] != fingerprint:
+            what = "in another interpreter the fingerprint differs"
+            raise Violation(what, first=fingerprint, second=told[0])
+        _one_by_one(texts, answers, told[1], "in another interpreter")
+
+
+def ask_anew(
+    build: Callable[[Any], Any], options: Options, texts: list[str]
+) -> tuple[Any, Answers]:
+    """Make a segmenter; return its fingerprint and its answers."""
+    segmenter = build(options)
+    return segmenter.fingerprint, ask(segmenter, tuple(texts))
+
+
+@CHECKS("SEG-005", unless=leaves_words)
+def check_the_fingerprint_stays(subject: SegmenterSubject) -> None:
+    """The fingerprint is a text that neither use nor time changes."""
+    segmenter = subject.make()
+    first = segmenter.fingerprint
+    if type(first) is not str:
+        raise Violation(f"the fingerprint is {type(first).__name__}, not str")
+    for texts in large_batches():
+        ask(segmenter, texts)
+        if segmenter.fingerprint != first:
+            what = f"after {len(texts)} more texts the fingerprint is another"
+            raise Violation(what, first=first, second=segmenter.fingerprint)
+
+
+@CHECKS("SEG-005", unless=leaves_words)
+def check_the_day_does_not_matter(subject: SegmenterSubject) -> None:
+    """At another time of another year the fingerprint is the same."""
+    segmenter = subject.make()
+    first = segmenter.fingerprint
+    with another_day(type(segmenter).__module__.partition(".")[0]):
+        second = subject.make().fingerprint
+    if first != second:
+        raise Violation("on another day the fingerprint differs", first=first, second=second)
+
+
+@CHECKS("SEG-007", unless=leaves_words)
+def check_no_other_generator_is_used(subject: SegmenterSubject) -> None:
+    """The generators that a process shares are neither drawn from nor moved on."""
+    with as_they_were():
+        answers = []
+        for value in (1, 2):
+            for _, seed in generators():
+                seed(value)
+            before = states()
+            segmenter = subject.make()
+            answers.append([ask(segmenter, texts) for texts in large_batches()])
+            for name, state in states().items():
+                if state != before[name]:
+                    raise Violation(f"{name} moved on: something was drawn from it")
+        for texts, one, other in zip(large_batches(), *answers, strict=True):
+            _one_by_one(list(texts), one, other, "with generators seeded otherwise")

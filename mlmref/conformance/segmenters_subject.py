@@ -1,0 +1,119 @@
+"""A word segmenter on the bench: made, asked, and held against a property."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance.core import Violation
+from mlmref.conformance.search import search
+from mlmref.conformance.texts import Batch, large_batches, shrink, small_batches
+from mlmref.contracts import Int64Array, Options, SegmenterEntry, WordSegmenter
+from mlmref.words.segmented import read_answer
+
+EXAMPLES = 60
+"""Small batches that Hypothesis draws for one property."""
+
+Answers = list[Int64Array]
+"""For each text where words begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterSubject:
+    """A word segmenter with its options.
+
+    Attributes:
+        entry: as registered; one that builds something.
+        options: complete.
+    """
+
+    entry: SegmenterEntry
+    options: Options
+    _kept: list[WordSegmenter] = field(default_factory=list)
+
+    def make(self) -> WordSegmenter:
+        """Make the segmenter anew."""
+        assert self.entry.build is not None  # noqa: S101 - no check applies to what builds none
+        return self.entry.build(self.options)
+
+    def segmenter(self) -> WordSegmenter:
+        """Return one segmenter that is asked again and again, as in a run."""
+        if not self._kept:
+            self._kept.append(self.make())
+        return self._kept[0]
+
+
+def leaves_words(subject: SegmenterSubject) -> str | None:
+    """Tell why no check of answers applies."""
+    return None if subject.entry.build else "it leaves the words to the tokenizer"
+
+
+def ask(segmenter: WordSegmenter, texts: Sequence[str]) -> Answers:
+    """Ask as the core does, and read the answers.
+
+    Raises:
+        Violation: they are not what SEG-001 asks for.
+    """
+    given: Any = segmenter.segment(texts)
+    if not isinstance(given, Iterable):
+        raise Violation(f"it gave {type(given).__name__}, not an answer for each text")
+    return read(list(given), texts)
+
+
+def read(given: Sequence[Any], texts: Sequence[str]) -> Answers:
+    """Read what a segmenter gave."""
+    if len(given) != len(texts):
+        raise Violation(f"it gave {len(given)} answers for {len(texts)} texts")
+    answers = []
+    for text, answer in zip(texts, given, strict=True):
+        try:
+            answers.append(read_answer(answer, len(text)))
+        except ValueError as error:
+            what = str(error).rstrip(",")
+            raise Violation(f"it gave {what} for a text of {len(text)} characters") from None
+    return answers
+
+
+def same(first: Answers, second: Answers, what: str) -> None:
+    """Raise unless two answers to the same texts agree."""
+    for number, (one, other) in enumerate(zip(first, second, strict=True)):
+        if not np.array_equal(one, other):
+            raise Violation(f"{what}: text {number} has other words", first=one, second=other)
+
+
+Property = Callable[[SegmenterSubject, Batch], None]
+"""Returns, or raises :class:`Violation`."""
+
+
+def everywhere(subject: SegmenterSubject, holds: Property) -> None:
+    """Hold a property against small batches that Hypothesis draws, then against large ones.
+
+    Raises:
+        Violation: with the smallest batch found.
+    """
+    search(small_batches(), lambda texts: violation(subject, holds, texts), examples=EXAMPLES)
+    held(subject, holds, large_batches())
+
+
+def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Batch]) -> None:
+    """Hold a property against some batches; raises as :func:`everywhere`."""
+    for texts in batches:
+        found = violation(subject, holds, texts)
+        if found:
+            least = shrink(texts, lambda some: violation(subject, holds, some) is not None)
+            raise violation(subject, holds, least) or found
+
+
+def violation(subject: SegmenterSubject, holds: Property, texts: Batch) -> Violation | None:
+    """Return what is wrong with a batch, whatever the plugin raises; ``None`` if nothing is."""
+    try:
+        holds(subject, texts)
+    except Violation as found:
+        return Violation(found.what, **found.shown, texts=list(texts))
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        return Violation(f"it raised {what}", texts=list(texts))
+    return None

@@ -1,0 +1,132 @@
+"""The kit for word segmenters: the right ones pass, and each faulty one is rejected (KIT)."""
+
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+from conformance.mutants.segmenters import MUTANTS, Faulty, words
+
+from mlmref.conformance import check_segmenter, parametrize_segmenter_checks
+from mlmref.conformance.core import run_check
+from mlmref.conformance.segmenters import CHECKS
+from mlmref.conformance.texts import large_batches
+from mlmref.contracts import Options, SegmenterEntry
+
+CHECKED = {check.name: check for check in CHECKS}
+
+
+class Style(Options):
+    """Options of every kind that JSON and TOML have."""
+
+    lower: bool = False
+    limit: int | None = None
+    names: tuple[str, ...] = ("电影", "New York")
+
+
+def as_lists(_, texts):
+    """Tell lists of numbers."""
+    return [words(text) for text in texts]
+
+
+def as_they_come(_, texts):
+    """Tell arrays of unsigned bytes or more, one after the other."""
+    for text in texts:
+        yield np.array(words(text), dtype=np.uint32 if len(text) > 255 else np.uint8)
+
+
+def characters(_, texts):
+    """Take each character for a word."""
+    return (range(len(text)) for text in texts)
+
+
+def nothing(_, texts):
+    """Tell of no word."""
+    return tuple(() for _ in texts)
+
+
+_LONGEST = re.compile("电影院?|演员|南京|长江|大桥|生物|化学|[a-zA-Z]+|.", re.DOTALL)
+
+
+def from_a_list(self, texts):
+    """Take the longest word of a list, keep what was found, and draw from a generator alone."""
+    np.random.default_rng(1).random()
+    for text in texts:
+        if text not in self.kept:
+            self.kept[text] = [match.start() for match in _LONGEST.finditer(text)]
+    return [self.kept[text] for text in texts]
+
+
+def entry_of(function):
+    """Return an entry of a segmenter that does what a function says."""
+    build = partial(Faulty, function, fingerprint="list 2024-01-01")
+    return SegmenterEntry(name=function.__name__, summary="right", build=build, options=Style)
+
+
+RIGHT = [as_lists, as_they_come, characters, nothing, from_a_list]
+
+
+@parametrize_segmenter_checks([entry_of(function) for function in RIGHT])
+def test_right_segmenters_pass(check):
+    """Words, characters, nothing and a list of words; as lists, arrays, ranges and generators."""
+    check()
+
+
+@pytest.mark.clause("KIT-004")
+def test_an_entry_that_leaves_words_to_the_tokenizer_has_nothing_to_check():
+    """Each check says why it does not apply."""
+    none = SegmenterEntry(name="none", summary="-", build=None)
+    report = check_segmenter(none)
+    assert report.ok
+    assert {one.status for one in report.outcomes} == {"not applicable"}
+    assert {one.detail for one in report.outcomes} == {
+        "it leaves the words to the tokenizer",
+        "it has no options",
+    }
+
+
+@pytest.mark.clause("KIT-002")
+@pytest.mark.clause("KIT-006")
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
+def test_a_faulty_segmenter_is_rejected_by_the_check_named_first(mutant):
+    """All checks before it pass, it fails, and it says what is wrong."""
+    for check in CHECKS:
+        outcome = run_check(check, mutant.subject)
+        if outcome.status == "fail":
+            break
+    assert (check.name, outcome.status) == (mutant.rejected_by, "fail"), outcome
+    assert outcome.detail
+
+
+@pytest.mark.clause("KIT-002")
+def test_every_check_rejects_a_mutant_first():
+    """A check that has never rejected anything may be unable to."""
+    assert CHECKED.keys() == {mutant.rejected_by for mutant in MUTANTS}
+
+
+@pytest.mark.clause("KIT-006")
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("lower-case-is-counted", "['İ']"),
+        ("stumbles-over-a-nul", "['\\x00']"),
+        ("twice-the-same", "['ϡ']"),
+        ("the-first-begins-at-nought", "['']"),
+        ("one-answer-for-the-same-text", "['0']"),
+    ],
+)
+def test_the_smallest_text_is_shown(name, texts):
+    """Of thousands of texts the one character that matters is left."""
+    mutant = next(one for one in MUTANTS if one.name == name)
+    outcome = run_check(CHECKED[mutant.rejected_by], mutant.subject)
+    assert outcome.example["texts"] == texts
+
+
+@pytest.mark.clause("KIT-002")
+def test_there_are_thousands_of_texts_with_every_character():
+    """One text in thousands is among them, and each character that has a name."""
+    texts = {text for batch in large_batches() for text in batch}
+    assert len(texts) > 13_000
+    assert set("aİßϡ电影😀𠮷\0\ufeff\u200d\u0301\U000e0001") <= set("".join(texts))
+    assert max(map(len, texts)) == 70_000
+    assert max(map(len, large_batches())) == 5_000
