@@ -19,6 +19,8 @@ from typing import Any
 _PUBLIC = {
     "check_backend": "backends",
     "parametrize_backend_checks": "backends",
+    "check_segmenter": "segmenters",
+    "parametrize_segmenter_checks": "segmenters",
     "check_strategy": "strategies",
     "parametrize_strategy_checks": "strategies",
 }

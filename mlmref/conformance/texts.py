@@ -128,7 +128,7 @@ class _Spent(Exception):  # noqa: N818 - no error: there is no time for still sm
     """All tries are used up."""
 
 
-def shrink(texts: Batch, fails: Callable[[Batch], bool], *, tries: int = 300) -> Batch:
+def shrink(texts: Batch, fails: Callable[[Batch], bool], *, tries: int = 3_000) -> Batch:
     """Return fewer and shorter texts that fail too; larger ones count for more tries."""
     least, left = texts, float(tries)
 
