@@ -86,12 +86,14 @@ def test_a_padded_remainder_of_each_group_counts(monkeypatch):
 
 
 @pytest.mark.clause("SPLIT-006")
-def test_a_few_cuts_tell_how_many_documents_it_takes(monkeypatch):
-    """A hundred chunks of small documents take five tries at most, not one for each document."""
-    chunks, cuts = chunks_of([3] * 2000), []
+@pytest.mark.parametrize("remainder", ["drop", "pad"])
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_single_cut_tells_how_many_documents_it_takes(monkeypatch, remainder, length):
+    """Where all documents are joined, their lengths say when there are enough chunks."""
+    chunks, cuts = chunks_of([length] * 2000, ChunkConfig(size=4, remainder=remainder)), []
     monkeypatch.setattr(station, "cut", lambda *given: cuts.append(given) or cut(*given))
     split(chunks, SplitConfig(by="document", train_size="rest", test_size=100))
-    assert len(cuts) <= 5 + 2, "and one for each side"
+    assert len(cuts) == 1 + 2, "and one for each side"
 
 
 @pytest.mark.clause("SPLIT-007")
