@@ -161,7 +161,7 @@ def test_plugins_lists_everything_there_is():
     for word in ("token", "whole-word", "trainer", "accelerate", "mlm_probability = 0.15"):
         assert word in shown
     assert re.search(r"tokenizer +mlmref:builtin-words .*the words that the tokenizer tells", shown)
-    assert [one["name"] for one in told["segmenters"]] == ["tokenizer"]
+    assert "tokenizer" in {one["name"] for one in told["segmenters"]}
 
 
 @pytest.mark.clause("PLUG-002")
