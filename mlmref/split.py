@@ -90,15 +90,14 @@ def _until(chunks: Chunks, order: Int64Array, size: int) -> int:
 def _sizes(there_are: int, rule: SplitConfig) -> tuple[int, int]:
     """Turn sizes into counts: a share of test rounds up, one of train down (SPLIT-004)."""
     train, test = rule.train_size, rule.test_size
-    too_much = False
+    # Two shares that make a whole fit, whatever binary fractions make of them.
+    too_much = isinstance(train, float) and isinstance(test, float) and train + test > 1
     n_test = math.ceil(test * there_are) if isinstance(test, float) else test
     if train == "rest":
         n_train = there_are - n_test
     elif isinstance(train, float):
         n_train = math.floor(train * there_are)
         if isinstance(test, float):
-            # Two shares that make a whole fit, whatever binary fractions make of them.
-            too_much = train + test > 1
             n_train = min(n_train, there_are - n_test)
     else:
         n_train = train

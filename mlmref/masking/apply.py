@@ -45,7 +45,7 @@ def number_words(word_start: BoolArray, special: BoolArray) -> Int32Array:
     """
     begins = word_start.copy()
     # Flat, which is quicker: what spills into the next row is set true anyway.
-    begins.reshape(-1)[1:] |= special.reshape(-1)[:-1]
+    begins.ravel()[1:] |= special.ravel()[:-1]
     begins[:, :1] = True
     begins &= ~special
     words: Int32Array = np.add.accumulate(begins, axis=1, dtype=np.int32)
@@ -82,11 +82,11 @@ def corrupt(
         kept_from = (corruption.mask + corruption.random) / whole
         kept = flat[fate >= kept_from]
         swapped = flat[(fate >= random_from) & (fate < kept_from)]
-        inputs.reshape(-1)[kept] = truth.reshape(-1)[kept]
+        inputs.ravel()[kept] = truth.ravel()[kept]
         if corruption.random:
             ordinary = vocabulary.ordinary_ids
             drawn = draws.integers(REPLACEMENT_STREAM, len(ordinary), at=np.divmod(swapped, width))
-            inputs.reshape(-1)[swapped] = ordinary[drawn]
+            inputs.ravel()[swapped] = ordinary[drawn]
     return inputs
 
 
