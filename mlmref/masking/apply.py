@@ -133,7 +133,7 @@ class Masker:
     def shown(self, rows: ChunkRows, pass_: int) -> tuple[Batch, Draws]:
         """Return what the strategy is asked with; arguments as of a call."""
         truth = rows.input_ids
-        present = np.arange(truth.shape[1], dtype=np.int32) < rows.lengths[:, None]
+        present = np.arange(truth.shape[1]) < rows.lengths[:, None]
         special = self._is_special.take(truth) | ~present
         words = (
             number_words(rows.word_start, special)
@@ -170,5 +170,5 @@ class Masker:
             inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
         labels = np.full(truth.shape, IGNORE_INDEX, dtype=np.int32)
         np.putmask(labels, plan.targets, truth)
-        present = np.arange(truth.shape[1], dtype=np.int32) < rows.lengths[:, None]
+        present = np.arange(truth.shape[1]) < rows.lengths[:, None]
         return MaskedRows(input_ids=inputs, labels=labels, attention_mask=present)

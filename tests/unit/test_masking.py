@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +233,41 @@ def test_fates_fall_into_the_shares_in_order():
     shares = Corruption(mask=0.5, random=0.25, keep=0.25)
     read = corrupt(truth, truth == CLS, shares, vocabulary(), Edges())
     assert read.tolist() == [[MASK, MASK, 5, 6, CLS, CLS]]
+
+
+@pytest.mark.clause("MASK-008")
+@pytest.mark.clause("MASK-030")
+@pytest.mark.parametrize("mask", [0.5, 0.25])
+def test_the_shares_are_of_their_sum(mask):
+    """Where shares add up to a little less than 1, each edge is a little higher for that."""
+    shares = Corruption(mask=mask, random=1 - mask - 9e-10, keep=0.0)
+    whole = shares.mask + shares.random
+    assert whole < 1 - 2.0**-32
+
+    class Edges:
+        def uniform(self, stream, *, at):
+            return np.array([mask, mask / whole, 1 - 2.0**-32])
+
+        def integers(self, stream, high, *, at):
+            return np.zeros(len(at[0]), dtype=np.int64)
+
+    truth = np.full((1, 3), CLS, dtype=np.int32)
+    read = corrupt(truth, truth == CLS, shares, vocabulary(), Edges())
+    assert read.tolist() == [[MASK, 5, 5]]
+
+
+@pytest.mark.clause("MASK-033")
+def test_a_strategy_sees_the_counts():
+    """The counts of the vocabulary are shown, as a copy that cannot be written to."""
+    words = replace(vocabulary(), counts=np.arange(100))
+
+    def look(batch, draws):
+        assert batch.vocabulary.counts.tolist() == list(range(100))
+        assert not batch.vocabulary.counts.flags.writeable
+        assert not np.shares_memory(batch.vocabulary.counts, words.counts)
+        return Plan(targets=np.zeros_like(batch.special))
+
+    proposing(look, words=words)(chunk_rows([[CLS, 10, 11, SEP]]), 0)
 
 
 @pytest.mark.clause("MASK-001")
