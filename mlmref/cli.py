@@ -261,9 +261,9 @@ def new_plugin(
     with told(debug):
         from mlmref.scaffold import new_plugin as new_plugin_
 
-        place = shlex.quote(str(new_plugin_(name, kind, folder)))
-        again = f"pip install -e {place} && mlmref check {name}"
-        out.print(f"{place}; next: {again}", markup=False, soft_wrap=True)
+        place = new_plugin_(name, kind, folder)
+        install = shlex.join(["pip", "install", "-e", f"{place}[test]"])
+        out.print(f"{place}; next: {install} && mlmref check {name}", markup=False, soft_wrap=True)
 
 
 def _print(answer: Any, as_json: bool, shown: str) -> None:

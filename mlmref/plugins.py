@@ -22,7 +22,8 @@ from mlmref.contracts import Options, SegmenterEntry, StrategyEntry
 from mlmref.errors import ConfigError
 from mlmref.registry import KINDS, Broken, Entry, Registered, Registry, Source
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""What the name of an entry looks like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ def _entries(manager: pluggy.PluginManager, plugin: object) -> list[Entry]:
 
 def _validate(entry: Entry) -> None:
     kind = type(entry).__name__
-    if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
+    if not isinstance(entry.name, str) or not NAME.fullmatch(entry.name):
         raise ValueError(
             f"{kind} name {entry.name!r} is not lower-case letters, digits and single hyphens"
         )
