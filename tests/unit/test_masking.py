@@ -107,6 +107,7 @@ def test_words_are_for_those_who_ask(needs_words):
     seen = []
 
     def look(batch, draws):
+        assert batch.words.dtype == np.int32
         seen.append(batch.words.tolist())
         return Plan(targets=np.zeros_like(batch.special))
 
