@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import random
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from mlmref.conformance.backends_toys import shrink, toys
+from mlmref.conformance.backends_watch import undisturbed
 from mlmref.conformance.core import Violation
-from mlmref.conformance.toy import Event, Toy, plain
+from mlmref.conformance.toy import Event, Toy
 from mlmref.conformance.toy_job import PlainLoop, ToyJob
 from mlmref.contracts import BackendEntry, Options, TrainingBackend
 
@@ -53,10 +49,17 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSubject:
-    """A backend with its options; what it did with each job is kept."""
+    """A backend with its options; what it did with each job is kept.
+
+    Attributes:
+        entry: as registered.
+        options: complete.
+        toys: the jobs that it is tried on.
+    """
 
     entry: BackendEntry
     options: Options
+    toys: tuple[Toy, ...] = field(default_factory=toys)
     _runs: dict[Toy, Run] = field(default_factory=dict)
     _found: dict[Toy, Difference | None] = field(default_factory=dict)
 
@@ -94,13 +97,8 @@ def attempt(backend: TrainingBackend, job: ToyJob) -> BaseException | None:
             backend.train(job)
         except (Exception, SystemExit) as raised:  # noqa: BLE001 - a plugin may raise anything
             error = raised
-        job.trace.note("end", weights=job.model.weights(), saved=_comparable(job))
+        job.trace.note("end", weights=job.model.weights())
     return error
-
-
-def _comparable(job: ToyJob) -> dict[str, Any]:
-    saved: dict[str, Any] = plain(job.save())
-    return saved
 
 
 @lru_cache(maxsize=1024)
@@ -116,35 +114,13 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Work on one thread, and put generators back.
-
-    Threads cost small tensors more than they save, on a busy machine fifty times as much. And
-    some libraries collect garbage after each job, which would take longer than the job if they
-    had to go through all that was there before.
-    """
-    held = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - the global one is meant
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        torch.set_num_threads(threads)
-        random.setstate(held[0])
-        np.random.set_state(held[1])  # noqa: NPY002 - as above
-        torch.set_rng_state(held[2])
-
-
 _ASPECTS = {
     "call": {"inputs": "calls", "training": "mode", "precision": "precision", "loss": "loss"},
     "evaluation": dict.fromkeys(("training", "precision", "loss"), "evaluation"),
     "update": {"gradients": "gradient", "groups": "update"},
     "schedule": {"rates": "schedule"},
     "told": {"grad_norm": "norm", "weights": "weights"},
-    "end": {"weights": "weights", "saved": "saved"},
+    "end": {"weights": "weights"},
 }
 """What each fact of an event concerns."""
 
@@ -160,6 +136,9 @@ def first_difference(got: Run, expected: Run) -> Difference | None:
     for want, have in zip(ours, theirs, strict=False):  # both end with "end"
         if want.kind != have.kind:
             blamed = next(kind for kind in _ORDER if kind in (want.kind, have.kind))
+            if {want.kind, have.kind} == {"update", "schedule"}:
+                counts = [len(_of_step(run, "update", want.step)) for run in (expected, got)]
+                blamed = "schedule" if counts[0] == counts[1] else "update"
             what = f"{_SHOWN[have.kind]} came where {_SHOWN[want.kind]} was due"
             if have.kind == "end" and got.error is not None:
                 text = " ".join(f"{type(got.error).__name__}: {got.error}".split())
@@ -177,6 +156,10 @@ def first_difference(got: Run, expected: Run) -> Difference | None:
         text = " ".join(f"{type(got.error).__name__}: {got.error}".split())
         return Difference(aspect="calls", what=f"after the last step it raised {text}", step=0)
     return None
+
+
+def _of_step(run: Run, kind: str, step: int) -> list[Event]:
+    return [event for event in run.only(kind) if event.step == step]
 
 
 _SHOWN = {
@@ -233,8 +216,10 @@ def hold(
         found = subject.difference(toy) if where(toy) else None
         return found if found and found.aspect in aspects else None
 
-    for toy in toys():
-        if differs(toy):
-            least = shrink(toy, lambda one: differs(one) is not None)
+    for toy in subject.toys:
+        found = differs(toy)
+        if found:
+            cut = replace(toy, steps=toy.steps[: found.step or None])
+            least = shrink(cut if differs(cut) else toy, lambda one: differs(one) is not None)
             found = differs(least)
             raise Violation(found.what if found else "", **least.example())

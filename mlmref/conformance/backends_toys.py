@@ -15,8 +15,8 @@ from mlmref.conformance.toy import Rows, Toy
 DRAWN = 60
 """Small jobs that Hypothesis draws."""
 
-TRIES = 200
-"""Smaller jobs that are tried to explain one failure; a job takes some libraries long."""
+WORK = 6_000
+"""Rows trained to explain one failure, which takes a slow library some twenty seconds."""
 
 Parts = tuple[Rows, ...]
 
@@ -116,14 +116,15 @@ def _random_steps(seed: int, count: int) -> tuple[Parts, ...]:
 
 def shrink(toy: Toy, fails: Callable[[Toy], bool]) -> Toy:
     """Return the smallest job found that fails too."""
-    tried = {toy}
+    tried, work = {toy}, 0
     found: Toy | None = toy
     while found is not None:
         toy, found = found, None
         for one in _smaller(toy):
-            if one in tried or len(tried) > TRIES:
+            if one in tried or work > WORK:
                 continue
             tried.add(one)
+            work += size(one)
             if fails(one):
                 found = one
                 break
@@ -138,6 +139,14 @@ def _smaller(toy: Toy) -> Iterator[Toy]:
         if one.name != "steps" and getattr(toy, one.name) != one.default:
             usual: dict[str, Any] = {one.name: one.default}
             yield replace(toy, **usual)
+    *early, last = toy.steps
+    for steps in (
+        (*((((1,),),) * len(early)), last),
+        tuple(tuple((1,) for _ in step) for step in toy.steps),
+        tuple((step[0],) for step in toy.steps),
+    ):
+        if size(replace(toy, steps=steps)) < size(toy):
+            yield replace(toy, steps=steps)
     for number, step in enumerate(toy.steps):
         for parts in _fewer_parts(step):
             yield replace(toy, steps=(*toy.steps[:number], parts, *toy.steps[number + 1 :]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -100,6 +101,45 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> str | None:
         if before.get(name) != after.get(name):
             return name
     return None
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Work on one thread for a while, and put the process back into the state that it was in.
+
+    Threads cost small tensors more than they save, on a busy machine fifty times as much. And
+    some libraries collect garbage after each job, which would take longer than the job if they
+    had to go through all that was there before. What a backend leaves changed is a fault that
+    :func:`process` shows; put back, it does not hide in the next check.
+    """
+    numpys: Any = np.random.get_state()  # noqa: NPY002 - the global generator is meant
+    generators = random.getstate(), numpys, torch.get_rng_state()
+    environment, here, filters = dict(os.environ), Path.cwd(), list(warnings.filters)
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    threads, kind = torch.get_num_threads(), torch.get_default_dtype()
+    matrices = torch.get_float32_matmul_precision()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        torch.set_num_threads(threads)
+        torch.set_default_dtype(kind)
+        torch.set_float32_matmul_precision(matrices)
+        torch.use_deterministic_algorithms(deterministic)
+        for number, handler in handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+        warnings.filters[:] = filters  # type: ignore[index] # a list, whatever its annotation
+        os.chdir(here)
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+        random.setstate(generators[0])
+        np.random.set_state(generators[1])  # noqa: NPY002 - as above
+        torch.set_rng_state(generators[2])
 
 
 class _Written:

@@ -1,0 +1,21 @@
+"""The training backend ``fabric`` for mlmref: a plain loop on Lightning Fabric."""
+
+from __future__ import annotations
+
+from mlmref.contracts import BackendEntry, Options, TrainingBackend
+from mlmref.hookspecs import hookimpl
+
+__all__ = ["mlmref_training_backends"]
+
+
+@hookimpl
+def mlmref_training_backends() -> list[BackendEntry]:
+    """Return ``fabric``."""
+    return [BackendEntry(name="fabric", summary="a plain loop on Lightning Fabric", build=_build)]
+
+
+def _build(options: Options) -> TrainingBackend:
+    # Late, so that listing the plugins imports neither torch nor Fabric (PLUG-011).
+    from mlmref_fabric.backend import FabricBackend
+
+    return FabricBackend(options)
