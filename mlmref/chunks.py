@@ -88,7 +88,7 @@ class Chunks:
 
         input_ids = np.full(real.shape, self.tokens.vocabulary.pad_id, dtype=np.int32)
         word_start = np.zeros(real.shape, dtype=np.bool_)
-        documents = np.full(real.shape, -1, dtype=np.int64)
+        documents = np.full(real.shape, -1)
         input_ids[real], word_start[real] = self.tokens.take(positions)
         documents[real] = numbers
         return ChunkRows(

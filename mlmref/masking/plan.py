@@ -54,7 +54,7 @@ def checked_plan(strategy: MaskingStrategy, batch: Batch, draws: Draws, where: s
             raise _fault(f"propose wrote to batch.{name}", "MASK-009", where)
     if not isinstance(plan, Plan):
         raise _fault(f"propose returned {type(plan).__name__}, not Plan", "MASK-016", where)
-    _check_array("targets", plan.targets, "bool", "b", batch, where)
+    _check_array("targets", plan.targets, "bool", ("b",), batch, where)
     astray = plan.targets & batch.special
     if astray.any():
         row, position = np.argwhere(astray)[0]
@@ -64,7 +64,7 @@ def checked_plan(strategy: MaskingStrategy, batch: Batch, draws: Draws, where: s
         )
         raise _fault(what, "MASK-003", where)
     if plan.replacements is not None:
-        _check_array("replacements", plan.replacements, "integer", "iu", batch, where)
+        _check_array("replacements", plan.replacements, "integer", ("i", "u"), batch, where)
         used = plan.replacements[plan.targets]
         outside = used[(used < 0) | (used >= batch.vocabulary.size)]
         if len(outside):
@@ -73,7 +73,9 @@ def checked_plan(strategy: MaskingStrategy, batch: Batch, draws: Draws, where: s
     return plan
 
 
-def _check_array(name: str, array: Any, wanted: str, kinds: str, batch: Batch, where: str) -> None:
+def _check_array(
+    name: str, array: Any, wanted: str, kinds: tuple[str, ...], batch: Batch, where: str
+) -> None:
     # No subclass: a masked array or a matrix has rules of its own for what follows.
     if type(array) is not np.ndarray:
         raise _fault(f"{name} is {type(array).__name__}, not ndarray", "MASK-016", where)
