@@ -1,0 +1,191 @@
+"""Chinese words for mlmref, by jieba: what whole-word masking for Chinese needs.
+
+BERT's tokenizers make each Chinese character a word. Cui, Che, Liu, Qin and Yang, "Pre-Training
+with Whole Word Masking for Chinese BERT" (IEEE/ACM TASLP 29, 2021; arXiv 1906.08101), mask the
+characters of a word together, and go by a word segmenter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import unicodedata
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.metadata import version
+from itertools import accumulate, chain
+from pathlib import Path
+from typing import Any
+
+from pydantic import FilePath
+
+from mlmref import hookimpl
+from mlmref.contracts import Options, SegmenterEntry
+
+
+class JiebaOptions(Options):
+    """Options of ``jieba``.
+
+    Attributes:
+        hmm: find words that the dictionary does not have, by a hidden Markov model.
+        dictionary: a file in jieba's format (``word frequency tag``) in place of its own.
+        user_dictionary: a file of words to know besides, one a line, each perhaps with its
+            frequency and tag.
+    """
+
+    hmm: bool = True
+    dictionary: FilePath | None = None
+    user_dictionary: FilePath | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """A dictionary file, as it was when the segmenter was made.
+
+    Attributes:
+        path: where it is; ``None`` for jieba's own.
+        digest: of its content, SHA-256 in hexadecimal; empty for jieba's own.
+    """
+
+    path: Path | None
+    digest: str
+
+    @classmethod
+    def at(cls, path: Path | None) -> Dictionary:
+        """Note a file's content."""
+        return cls(path, hashlib.sha256(path.read_bytes()).hexdigest() if path else "")
+
+    def read(self) -> bytes:
+        """Return the content.
+
+        Raises:
+            ValueError: it is another one by now.
+        """
+        assert self.path  # noqa: S101 - jieba's own is read by the loader
+        content = self.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise ValueError(f"{self.path} has changed since the run began")
+        return content
+
+
+class JiebaSegmenter:
+    """Tells words by jieba; words of other scripts are runs of letters, digits and marks.
+
+    It holds nothing but its options, and can be pickled and asked by several threads: the
+    dictionary is read when the first text is asked about, once for all segmenters of a process.
+
+    Raises:
+        OSError: a dictionary cannot be read.
+    """
+
+    def __init__(self, options: JiebaOptions) -> None:
+        self._hmm = options.hmm
+        self._main = Dictionary.at(options.dictionary)
+        self._user = Dictionary.at(options.user_dictionary)
+
+    @property
+    def fingerprint(self) -> str:
+        """The version of jieba, and the content of the dictionaries."""
+        parts = ["jieba", version("jieba"), self._main.digest, self._user.digest]
+        return " ".join(filter(None, parts))
+
+    def segment(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Tell where words begin."""
+        jieba = _load(self._main, self._user)
+        for text in texts:
+            lengths = [len(word) for word in jieba.cut(text, HMM=self._hmm)]
+            begins = accumulate(chain([0], lengths[:-1])) if lengths else ()
+            yield [begin for begin in begins if not _within(text, begin)]
+
+
+_CHINESE = re.compile(
+    "[\u2e80-\u2fdf\u3005\u3007\u3021-\u3029\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff]"
+)
+
+
+def _within(text: str, begin: int) -> bool:
+    """Tell whether a character goes on with a word of another script than Chinese.
+
+    jieba makes each character a word of its own that is neither Chinese nor ASCII.
+    """
+    if not begin or text[begin - 1].isspace():
+        return False
+    if _is_mark(text[begin]):
+        return True
+    if not _is_letter(text[begin]):
+        return False
+    before = begin - 1
+    while before and _is_mark(text[before]):
+        before -= 1
+    return _is_letter(text[before])
+
+
+@lru_cache(maxsize=2**16)
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+@lru_cache(maxsize=2**16)
+def _is_letter(character: str) -> bool:
+    """Tell of a letter or digit, other than a Chinese character, that a word goes on with it."""
+    return unicodedata.category(character)[0] in "LN" and not _CHINESE.match(character)
+
+
+class _File(io.BytesIO):
+    """A dictionary's content, with the name that jieba gives it in an error."""
+
+    def __init__(self, dictionary: Dictionary) -> None:
+        super().__init__(dictionary.read())
+        self.name = str(dictionary.path)
+
+
+_USER_LINE = re.compile(r"(.+?)(?: (\d+))?(?: [a-z]+)?")
+
+
+@cache
+def _load(main: Dictionary, user: Dictionary) -> Any:
+    """Make a tokenizer of jieba's.
+
+    Its own loading writes to the temporary folder and to standard error, so what it reads is
+    handed over instead.
+
+    Raises:
+        OSError, ValueError: a dictionary cannot be read, or is none.
+    """
+    with warnings.catch_warnings():  # of pkg_resources, and of escapes in its regular expressions
+        warnings.simplefilter("ignore")
+        import jieba  # type: ignore[import-untyped]
+
+    tokenizer = jieba.Tokenizer()
+    file = _File(main) if main.path else Path(jieba.__file__).with_name("dict.txt").open("rb")
+    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(file)
+    tokenizer.initialized = True
+    if not tokenizer.total:
+        raise ValueError(f"{main.path} has no words with a frequency")
+    for number, line in enumerate(
+        user.read().decode("utf-8-sig").splitlines() if user.path else ()
+    ):
+        found = _USER_LINE.fullmatch(line.strip())
+        # A frequency of 0 would keep every segmenter of this process from finding the word.
+        if found and found[2] and not int(found[2]):
+            raise ValueError(f"{user.path}, line {number + 1}: a frequency of 0")
+        if found:
+            tokenizer.add_word(found[1], found[2])
+    return tokenizer
+
+
+@hookimpl
+def mlmref_word_segmenters() -> list[SegmenterEntry]:
+    """Return ``jieba``."""
+    return [
+        SegmenterEntry(
+            name="jieba",
+            summary="Chinese words by jieba; runs of letters and digits elsewhere",
+            build=JiebaSegmenter,
+            options=JiebaOptions,
+        )
+    ]
