@@ -70,6 +70,7 @@ def test_chosen_cells_equal_the_grid(chunk_ids, width, high, data):
     cells = np.array(data.draw(st.lists(cell, max_size=30)), dtype=np.int64).reshape(-1, 2).T
     at = cells[0], cells[1]
     assert (draws.bits("s", at=at) == draws.bits("s")[at]).all()
+    assert draws.bits("s", at=at).dtype == np.uint32
     assert (draws.uniform("s", at=at) == draws.uniform("s")[at]).all()
     assert (draws.integers("s", high + 1, at=at) == draws.integers("s", high + 1)[at]).all()
 

@@ -49,6 +49,15 @@ def test_numbers_stay_as_they_were_published():
     ]
 
 
+@pytest.mark.clause("MASK-026")
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64])
+def test_ids_are_numbers_of_any_width(dtype):
+    """A chunk's numbers depend on its id, and not on how many bytes hold the id."""
+    ids = np.array([3, -1, 100, 7], dtype=dtype)
+    draws = Draws(seed=1, pass_=0, chunk_ids=ids, width=4)
+    assert np.array_equal(draws.bits("s"), _grid(chunks=ids.tolist(), width=4))
+
+
 @pytest.mark.clause("MASK-019")
 def test_evaluation_has_a_pass_of_its_own():
     """The pass of evaluation is the last that there is, and draws differ from the first's."""
