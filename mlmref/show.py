@@ -177,7 +177,7 @@ def show_reports(reports: Sequence[Report], console: Console) -> None:
         console.print(Text(report.subject, style="bold"))
         console.print(table)
         for one in report.failures:
-            console.print(Text(f"{one.clause} {one.check}: {one.detail}"))
+            console.print(Text(f"{one.clause} {one.check}: {one.detail}"), soft_wrap=True)
             for name, value in one.example.items():
                 console.print(Text(f"  {name} = {value}"), soft_wrap=True)
         console.print(report.summary)

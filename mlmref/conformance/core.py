@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
+READABLE = 500
+"""Values of an array that an example shows."""
+
 SubjectT = TypeVar("SubjectT")
 Function = Callable[[SubjectT], None]
 Reason = Callable[[SubjectT], str | None]
@@ -38,7 +41,12 @@ class Violation(Exception):  # noqa: N818 - it is what a check finds, not an err
 
 
 def _printable(value: Any) -> str:
-    """Write arrays as lists, which can be pasted back."""
+    """Write arrays as lists, which can be pasted back; those that nobody would read, as shapes.
+
+    What fails by chance cannot be made small: the same rows may pass when asked again.
+    """
+    if getattr(value, "size", 0) > READABLE:
+        return f"<{' x '.join(map(str, value.shape))} values>"
     return repr(value.tolist() if hasattr(value, "tolist") else value)
 
 

@@ -7,7 +7,7 @@ right fails one of these checks with probability :data:`FALSE_ALARM` at most, on
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,9 +16,7 @@ import numpy as np
 from mlmref.conformance.core import Checks, Violation
 from mlmref.conformance.shapes import cells
 from mlmref.conformance.subject import Subject, everywhere
-from mlmref.conformance.worlds import KEYS, Case, large_cases, make_rows
-from mlmref.contracts import ChunkRows
-from mlmref.masking.draws import EVALUATION_PASS
+from mlmref.conformance.worlds import KEYS, Case, large_cases
 
 CHECKS: Checks[Subject] = Checks()
 
@@ -215,60 +213,3 @@ def _by_vocabulary(subject: Subject) -> Iterator[list[Case]]:
     cases = list(large_cases(subject.large, subject.world))
     for size in sorted({case.vocabulary.size for case in cases}):
         yield [case for case in cases if case.vocabulary.size == size]
-
-
-@CHECKS("MASK-006", unless=no_independence)
-def check_units_are_independent(subject: Subject) -> None:
-    """Neighbouring tokens or words, chunks, passes and seeds are chosen independently."""
-    one = subject.changed(mlm_probability=0.3)
-    base = next(iter(large_cases(1, subject.world)))
-    width, height = 128, 2_000 if subject.large > 20 else 64
-    ordinary = np.random.default_rng(1).permutation(base.vocabulary.ordinary_ids)
-    words = np.arange(width) % 4 != 1  # of one token, of two, of one, of two
-    for text, starts in (
-        (np.resize(ordinary, width), np.ones(width, dtype=np.bool_)),
-        (np.resize(ordinary[:1], width), np.ones(width, dtype=np.bool_)),
-        (np.resize(ordinary, width), words),
-    ):
-        alone = starts if one.entry.rate == "word" else np.ones(width, dtype=np.bool_)
-        rows = make_rows(base.vocabulary, np.tile(text, (height, 1)), np.tile(starts, (height, 1)))
-
-        def chosen(seed: int, pass_: int, rows: ChunkRows = rows, alone: Any = alone) -> Any:
-            return one.see(replace(base, rows=rows, seed=seed, pass_=pass_)).targets[:, alone]
-
-        _check_independent(chosen, 0.3)
-
-
-def _check_independent(chosen: Callable[[int, int], Any], probability: float) -> None:
-    first = chosen(42, 0)
-    width = first.shape[1]
-    pairs = {
-        "the next chunk": (first[::2], first[1::2]),
-        "the next pass": (first, chosen(42, 1)),
-        "the next seed": (first, chosen(43, 0)),
-        "evaluation": (first, chosen(42, EVALUATION_PASS)),
-    }
-    for lag in (1, 2, 3, 4, 5, 8, 16, 64):
-        left = np.arange(width - lag)
-        left = left[left // lag % 2 == 0]  # no unit in two pairs, whose counts are then binomial
-        pairs[f"the unit {lag} further on"] = (first[:, left], first[:, left + lag])
-    for name, (here, there) in pairs.items():
-        both = int((here & there).sum())
-        if surprising(both, here.size, probability**2) < FALSE_ALARM / 100:
-            what = f"a unit and {name} are both targets {both:,} of {here.size:,} times"
-            raise Violation(what, expected=probability**2 * here.size)
-    _check_spread(first.sum(axis=1), width, probability)
-
-
-def _check_spread(counts: Any, of: int, probability: float) -> None:
-    """Compare targets a row with the binomial distribution by chi-square."""
-    from scipy.stats import binom, chisquare
-
-    edges = np.unique(binom.ppf(np.linspace(0, 1, 9)[1:-1], of, probability))
-    expected = np.diff(np.concatenate([[0.0], binom.cdf(edges, of, probability), [1.0]]))
-    seen = np.bincount(np.searchsorted(edges, counts), minlength=len(expected))
-    if chisquare(seen, expected * len(counts)).pvalue < FALSE_ALARM / 10:
-        what = "the number of targets in a row does not vary as that of independent draws does"
-        raise Violation(
-            what, variance=float(counts.var()), expected=of * probability * (1 - probability)
-        )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
-from mlmref.conformance import keys, processes, rates, reads, shapes
+from mlmref.conformance import independence, keys, processes, rates, reads, shapes
 from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
 from mlmref.conformance.options import check_written_and_read
 from mlmref.conformance.subject import Subject, at_every_rate
@@ -16,7 +16,12 @@ from mlmref.conformance.worlds import Case, large_cases, make_rows
 from mlmref.contracts import Corruption, Options, StrategyEntry
 
 CHECKS: Checks[Subject] = Checks(
-    shapes.CHECKS, keys.CHECKS, processes.CHECKS, rates.CHECKS, reads.CHECKS
+    shapes.CHECKS,
+    keys.CHECKS,
+    processes.CHECKS,
+    rates.CHECKS,
+    independence.CHECKS,
+    reads.CHECKS,
 )
 
 SLOWEST = 10.0

@@ -608,7 +608,7 @@ def lengths_of(words):
     return np.bincount(numbers, minlength=1)[numbers].reshape(words.shape)
 
 
-@fault("check_units_are_independent")
+@fault("check_rate")
 def by_the_token(self, batch, draws):
     """Tokens of the same id, or of ids 64 apart, are chosen together in a row."""
     few = type(draws)(
@@ -651,6 +651,20 @@ def the_next_epoch_is_alike(self, batch, draws):
     old = half.uniform("mine")
     some = half.bernoulli("some", 0.1)
     return (np.where(some, old, draws.uniform("new")) < self.p) & ~batch.special
+
+
+@fault("check_a_special_token_ends_a_word", **WORDS)
+def words_join_over_a_seam(self, batch, draws):
+    """The first word of a document is drawn with the last of the one before it (E02)."""
+    seam = np.zeros(batch.words.shape, dtype=np.int64)
+    seam[:, 1:] = batch.special[:, 1:] & batch.special[:, :-1]
+    joined = np.maximum(batch.words - np.cumsum(seam, axis=1), 0)
+    chosen = draws.bernoulli("mine", self.p)
+    return (
+        whole(self, batch, draws, chosen)
+        if not chosen.size
+        else (chosen[np.arange(len(chosen))[:, None], joined] & (batch.words >= 0))
+    )
 
 
 # --- what is read (MASK-007) -----------------------------------------------------------------

@@ -1,0 +1,207 @@
+"""How the collators that people use fare: writes spec/collators.md.
+
+Run ``python tests/conformance/published.py`` where the extra ``test`` is installed.
+"""
+
+import io
+import os
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+if __name__ == "__main__":
+    # Under the name that tests import it by, so that other processes find it too.
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from conformance import published
+
+    published.FILE.write_text(published.page(published.results()), "utf-8")
+    sys.exit()
+
+import numpy as np
+from support.naive_masking import tutorial_whole_word_collator
+
+from mlmref.conformance.collators import collator_subject, load_collator
+from mlmref.conformance.core import run_checks
+from mlmref.conformance.strategies import CHECKS
+from mlmref.contracts import Corruption
+
+FILE = Path(__file__).parents[2] / "spec" / "collators.md"
+TRANSFORMERS = "transformers:DataCollatorForLanguageModeling"
+ALL_MASK = Corruption(mask=1.0, random=0.0, keep=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A collator, and the clauses that it never promised, each with the reason."""
+
+    title: str
+    about: str
+    subject: object
+    never_promised: dict = field(default_factory=dict)
+
+
+@dataclass
+class Tutorials:
+    """The tutorial's whole-word collator in our own words; draws from NumPy's shared generator."""
+
+    tokenizer: object
+    mlm_probability: float
+
+    def __call__(self, features):
+        """Mask words in the features."""
+        shared, mask = np.random.mtrand._rand, self.tokenizer.mask_token_id
+        made = tutorial_whole_word_collator(features, self.mlm_probability, mask, shared)
+        return dict(zip(("input_ids", "labels"), made, strict=True))
+
+
+@dataclass
+class Seqmasks:
+    """The BERT-style masking of seqmask, which takes an array and a seed."""
+
+    tokenizer: object
+    mlm_probability: float
+
+    def __call__(self, features, seed):
+        """Mask the features' tokens."""
+        os.environ["SEQMASK_BACKEND"] = "torch"
+        with redirect_stdout(io.StringIO()):  # it says which backend it uses
+            import seqmask
+
+        special = self.tokenizer.all_special_ids
+        masking = seqmask.CategoricalMasking(
+            seqmask.MLMProbabilitySampler([self.mlm_probability], [0.8], [0.1]),
+            mask_token_id=self.tokenizer.mask_token_id,
+            valid_token_ids=sorted(set(range(len(self.tokenizer))) - set(special)),
+            special_token_ids=special,
+        )
+        ids = np.array([feature["input_ids"] for feature in features])
+        read, labels = masking(ids, seed=seed)
+        return {"input_ids": read, "labels": labels}
+
+
+UNSEEDED = {
+    "MASK-001": "it draws from a shared generator unless it is given a seed of its own",
+    "MASK-002": "it says nothing of the rows beside a row",
+    "MASK-010": "its generator moves on from call to call",
+    "MASK-019": "it has no notion of a pass or of a chunk",
+    "MASK-035": "a copy goes on with the shared generator",
+    "MASK-032": "it says nothing of speed",
+}
+WRITES = {"MASK-009": "it says nothing of its caller's features"}
+
+COLLATORS = [
+    Published(
+        title="Transformers, tokens",
+        about="`DataCollatorForLanguageModeling(tokenizer)`",
+        subject=collator_subject(
+            load_collator(TRANSFORMERS, {}), name="transformers", probability=0.15, rate="token"
+        ),
+        never_promised=UNSEEDED
+        | WRITES
+        | {"MASK-007": "it says that random tokens are of the vocabulary, which has special ones"},
+    ),
+    Published(
+        title="Transformers, whole words",
+        about="`DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True)`, which wants "
+        "`offset_mapping`",
+        subject=collator_subject(
+            load_collator(TRANSFORMERS, {"whole_word_mask": True}),
+            name="transformers-whole-word",
+            probability=0.15,
+            rate="word",
+            whole_words=True,
+            corruption=ALL_MASK,
+            columns=["offset_mapping"],
+        ),
+        never_promised=UNSEEDED | WRITES,
+    ),
+    Published(
+        title="The tutorial, whole words",
+        about="the tutorial's `whole_word_masking_data_collator`, written anew in "
+        "`tests/support/naive_masking.py`",
+        subject=collator_subject(
+            Tutorials,
+            name="tutorial-whole-word",
+            probability=0.2,
+            rate="word",
+            whole_words=True,
+            corruption=ALL_MASK,
+            columns=["labels", "word_ids"],
+        ),
+        never_promised=UNSEEDED | WRITES,
+    ),
+    Published(
+        title="seqmask",
+        about="`seqmask.CategoricalMasking`, given a seed that depends on the whole batch's key",
+        subject=collator_subject(Seqmasks, name="seqmask", probability=0.15, rate="token"),
+        never_promised={
+            "MASK-002": "its seed is of a batch, and it says nothing of the rows in it",
+            "MASK-032": "it says nothing of speed",
+        },
+    ),
+]
+
+
+def results():
+    """Hold each collator to the specification, in the order of the list."""
+    return [run_checks(CHECKS, one.subject.anew(), one.title) for one in COLLATORS]
+
+
+def cell(outcomes, reason):
+    """Return what the table shows of one clause and one collator."""
+    statuses = {one.status for one in outcomes}
+    if statuses == {"not applicable"}:
+        return "-"
+    if "fail" not in statuses:
+        return "holds"
+    return "fails, never promised" if reason else "**fails**"
+
+
+def page(reports):
+    """Write the page."""
+    clauses = list(dict.fromkeys(check.clause for check in CHECKS))
+    lines = [HEAD.format(transformers=version("transformers"), seqmask=version("seqmask"))]
+    lines += [f"- **{one.title}**: {one.about}" for one in COLLATORS]
+    titles = " | ".join(one.title for one in COLLATORS)
+    lines += ["", f"| clause | {titles} |", "|---" * (len(COLLATORS) + 1) + "|"]
+    for clause in clauses:
+        cells = [
+            cell([o for o in report.outcomes if o.clause == clause], one.never_promised.get(clause))
+            for one, report in zip(COLLATORS, reports, strict=True)
+        ]
+        lines.append(f"| [{clause}](masking.md) | {' | '.join(cells)} |")
+    lines += ["", "## What fails, and how it shows", ""]
+    for one, report in zip(COLLATORS, reports, strict=True):
+        lines += [f"### {one.title}", ""]
+        for outcome in report.failures:
+            reason = one.never_promised.get(outcome.clause)
+            promised = f" (never promised: {reason})" if reason else ""
+            lines.append(f"- {outcome.clause}: {told(outcome)}{promised}")
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def told(outcome):
+    """Return the check's fact, whose failure is the same in each run though its figures are not."""
+    fact = outcome.fact[0].lower() + outcome.fact[1:].rstrip(".")
+    return f"not so: {fact}".replace("``", "`")
+
+
+HEAD = """# How the collators that people use fare
+
+Data collators in the style of Transformers, put through the same checks as a masking strategy, with
+transformers {transformers} and seqmask {seqmask}. This page is written by
+
+```
+python tests/conformance/published.py
+```
+
+and `tests/conformance/test_collators.py` holds it against what comes out. Any other collator is
+tried with `mlmref check --collator MODULE:NAME`. A collator is asked in batches that are padded
+already, with the seed of its constructor left out, as a data loader's main process would.
+
+*fails, never promised* marks what its documentation does not claim: these are mlmref's clauses, and
+nobody else signed them. `-` is a clause that does not apply.
+"""
