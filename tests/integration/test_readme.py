@@ -1,18 +1,22 @@
 """What the README says works as it stands there."""
 
-import os
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
-from support.runs import mlmref, save_corpus, save_model
+from support.outsider import Outsider
+from support.runs import save_corpus, save_model
 from typer.testing import CliRunner
 
 from mlmref.cli import app
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-COMMANDS = re.findall(r"^mlmref run .*$", README, re.MULTILINE)
+SECTION = README.split("## Write a masking strategy")[1].split("\n## ")[0]
+WALK = re.findall(r"^(?:mlmref|pip) .*$", SECTION, re.MULTILINE)
+"""What a plugin's author types, in this order."""
+COMMANDS = [one for one in re.findall(r"^mlmref run .*$", README, re.MULTILINE) if one not in WALK]
 
 
 def block(language, containing):
@@ -31,39 +35,35 @@ def test_each_run_command_is_understood(command):
     assert got.exit_code == 0, got.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.clause("NEW-008")
 @pytest.mark.clause("PLUG-001")
-def test_the_readmes_plugin_works_as_an_outside_distribution(tmp_path):
-    """From its two code blocks to a finished run, listed with its distribution and option."""
-    site = tmp_path / "site"
-    info = site / "mlmref_every_other-0.3.dist-info"
-    info.mkdir(parents=True)
-    (site / "every_other.py").write_text(block("python", "class EveryOther:"))
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: mlmref-every-other\nVersion: 0.3\n"
-    )
-    (name, value) = re.search(r"^(\S+) = \"(\S+)\"$", block("toml", "entry-points"), re.M).groups()
-    (info / "entry_points.txt").write_text(f"[mlmref]\n{name} = {value}\n")
-    env = os.environ | {"PYTHONPATH": str(site), "COLUMNS": "200"}
+def test_the_way_from_nothing_to_a_run_with_a_strategy_of_ones_own(tmp_path):
+    """Each command and the strategy as they stand there, the run on a small model and corpus."""
+    outsider, here = Outsider(tmp_path), tmp_path / "here"
+    here.mkdir()
+    save_model(here / "model")
+    save_corpus(here / "corpus.txt")
+    new, install, check, listed, run = WALK
+    package = here / "mlmref-mine" / "src" / "mlmref_mine" / "__init__.py"
 
-    listed = mlmref("plugins", env=env).stdout
-    assert re.search(r"every-other\s+mlmref-every-other:every-other 0\.3", listed)
-    save_model(tmp_path / "model")
-    save_corpus(tmp_path / "corpus.txt")
-    run = "run --model ./model --corpus corpus.txt --chunk-size 16 --batch-size 8 --output out"
-    options = [
-        "--masking",
-        "every-other",
-        "--mlm-probability",
-        "0.4",
-        "--max-steps",
-        "2",
-        "--quiet",
-    ]
-    done = mlmref(*run.split(), *options, cwd=tmp_path, env=env)
-    assert done.returncode == 0, done.stderr
-    record = (tmp_path / "out" / "record.json").read_text()
-    assert '"distribution": "mlmref-every-other"' in record
-    assert '"mlm_probability": 0.4' in record
+    def typed(command):
+        done = outsider(command, here)
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        return done.stdout
+
+    typed(new)
+    assert str(package.relative_to(here)) in README
+    package.write_text(block("python", "class EveryOther:"), "utf-8")
+    typed(install)
+    assert "MASK-003" in typed(check)
+    assert re.search(r"mine\s+mlmref-mine:mine 0\.1\.0", typed(listed))
+    small = "--model ./model --corpus corpus.txt --chunk-size 16 --batch-size 8 --max-steps 2"
+    typed(f"{run} {small} --output out --quiet")
+    record = json.loads((here / "out" / "record.json").read_text("utf-8"))
+    assert record["config"]["masking"]["strategy"] == "mine"
+    assert record["config"]["masking"]["options"] == {"mlm_probability": 0.4}
+    assert '"distribution": "mlmref-mine"' in json.dumps(record)
 
 
 @pytest.mark.clause("RUN-008")

@@ -64,6 +64,15 @@ def test_probabilities_are_in_proportion_to_weights():
     assert chances(words, weights, 0.7)[0].tolist() == pytest.approx([0.6, 1.0, 0.6, 0.6])
 
 
+def test_a_row_has_no_chances_of_words_that_it_does_not_have():
+    """A row of one word beside one of three: two zeros, at 1 too."""
+    words = np.array([[0, 0, -1], [0, 1, 2]], dtype=np.int32)
+    weights = np.full(words.shape, UNIT)
+    for probability in (0.0, 0.5, 1.0):
+        got = chances(words, weights, probability)
+        assert got.tolist() == [[probability, 0.0, 0.0], [probability] * 3]
+
+
 def test_a_word_weighs_what_its_tokens_weigh_on_average():
     """A word of a heavy and a light token stands between those of one token each."""
     words = np.array([[0, 0, 1, 2]], dtype=np.int32)
@@ -78,7 +87,7 @@ def test_weights_are_ratios_of_smoothed_frequencies():
     counts[4:8], usual[4:8] = [200, 300, 500, 0], [50, 450, 400, 100]
     weights = weigh(vocabulary(counts), background(usual), 1_000.0, 10.0) / UNIT
     expected = [201 / 51, 301 / 451, 501 / 401, 1 / 10]
-    assert weights[4:8].tolist() == pytest.approx(expected, abs=1 / UNIT)
+    assert weights[4:8].tolist() == pytest.approx(expected, abs=0.5 / UNIT)
     assert (weights[8:] == 1.0).all()  # smoothing against smoothing
 
 
