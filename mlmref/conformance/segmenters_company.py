@@ -161,13 +161,16 @@ def check_the_fingerprint_stays(subject: SegmenterSubject) -> None:
 
 @CHECKS("SEG-005", unless=leaves_words)
 def check_the_day_does_not_matter(subject: SegmenterSubject) -> None:
-    """At another time of another year the fingerprint is the same."""
+    """At another time of another year the fingerprint is the same, and so are the answers."""
+    texts = (*SENTENCES, *prose(300, seed=2))
     segmenter = subject.make()
-    first = segmenter.fingerprint
+    first, answers = segmenter.fingerprint, ask(segmenter, texts)
     with another_day(type(segmenter).__module__.partition(".")[0]):
-        second = subject.make().fingerprint
+        later = subject.make()
+        second, others = later.fingerprint, ask(later, texts)
     if first != second:
         raise Violation("on another day the fingerprint differs", first=first, second=second)
+    _one_by_one(list(texts), answers, others, "on another day, under the same fingerprint,")
 
 
 @CHECKS("SEG-007", unless=leaves_words)

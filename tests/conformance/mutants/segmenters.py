@@ -21,6 +21,7 @@ from mlmref.contracts import Options, SegmenterEntry
 
 MUTANTS = []
 _WORD = re.compile(r"\w+|\W", re.DOTALL)
+_THIS_YEAR = strftime("%Y")
 
 
 def words(text):
@@ -362,6 +363,12 @@ class OfTheYear(Faulty):
 def the_year(self, texts):
     """Have the year in the fingerprint."""
     return [words(text) for text in texts]
+
+
+@fault("check_the_day_does_not_matter")
+def words_of_the_year(self, texts):
+    """Join all words of a text in any other year than this one."""
+    return [words(text)[: None if strftime("%Y") == _THIS_YEAR else 1] for text in texts]
 
 
 # --- global randomness is left alone (SEG-007) ------------------------------------------------
