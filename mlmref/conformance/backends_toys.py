@@ -15,8 +15,8 @@ from mlmref.conformance.toy import Rows, Toy
 DRAWN = 60
 """Small jobs that Hypothesis draws."""
 
-WORK = 6_000
-"""Rows trained to explain one failure, which takes a slow library some twenty seconds."""
+WORK = 3_000
+"""Rows trained to explain one failure, which takes a slow library some ten seconds."""
 
 Parts = tuple[Rows, ...]
 

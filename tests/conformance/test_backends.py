@@ -1,5 +1,7 @@
 """The kit for backends: right ones pass, and each faulty one is rejected by the check named."""
 
+from dataclasses import replace
+
 import pytest
 from conformance.mutants.backends import MUTANTS
 
@@ -28,8 +30,9 @@ def test_right_backends_pass(check):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
 def test_a_faulty_backend_is_rejected(mutant):
     """The check named is the first to reject it, and says what happened."""
+    subject = replace(mutant.subject, _runs={}, _found={})  # 93 mutants' traces are gigabytes
     for check in CHECKS:
-        outcome = run_check(check, mutant.subject)
+        outcome = run_check(check, subject)
         if outcome.status == "fail":
             break
     assert (outcome.check, outcome.status) == (mutant.rejected_by, "fail"), outcome

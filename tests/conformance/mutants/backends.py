@@ -722,7 +722,7 @@ class AverageAtTheEnd(Loop):
 
 @fault("check_nothing_else_moves_the_weights")
 class TrainsACopy(Loop):
-    """A copy is trained, and the job's model gets its weights at the end."""
+    """A copy is trained, and when the last step is told the job's model has not its bias."""
 
     def before(self):
         super().before()
@@ -730,11 +730,12 @@ class TrainsACopy(Loop):
 
     def one(self, step):
         self.model.load_state_dict(self.own)
+        self.stale = self.number == len(self.job.toy.steps) and not idle(step)
         super().one(step)
 
     def tell(self, norm):
         self.own = copy.deepcopy(self.model.state_dict())
-        if self.number > 1:
+        if self.stale:
             with torch.no_grad():
                 self.model.output.bias.zero_()
         super().tell(norm)
@@ -749,7 +750,7 @@ class RoundsWeights(Loop):
 
     def update(self, step):
         super().update(step)
-        if len(step) > 4:
+        if len(step) > 4 and not idle(step):
             for one in self.trained():
                 one.data = one.data.bfloat16().float()
 
