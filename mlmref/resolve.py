@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 
@@ -51,15 +52,15 @@ def resolve(
     named = preset or from_file.get("preset")
     from_file.pop("preset", None)
     name = DEFAULT_PRESET if named is None else named
-    sources: Sources = [(str(file), from_file)] if file else []
-    sources += [(f"--set {text}", parse_assignment(text)) for text in sets]
+    files: Sources = [(str(file), from_file)] if file else []
+    given: Sources = [(f"--set {text}", parse_assignment(text)) for text in sets]
     for flag, (key, value) in (flags or {}).items():
         if value is not None:
-            sources.append((flag, _nest(key, value)))
+            given.append((flag, _nest(key, value)))
     settings = _read_preset(name)
     if named is None:
-        settings = _what_still_fits(settings, sources)
-    return _validate([(f"preset {name}", settings), *sources])
+        settings = _what_still_fits(settings, [*files, *given])
+    return _validate([(f"preset {name}", settings), *files], given)
 
 
 def _what_still_fits(preset: Tree, given: Sources) -> Tree:
@@ -160,15 +161,19 @@ def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
     return kept
 
 
-def _validate(sources: Sources) -> Config:
-    merged: Tree = {}
+def _validate(weaker: Sources, command_line: Sources) -> Config:
+    sources = [*weaker, *command_line]
     for name, tree in sources:
         stray = sorted(set(tree) - set(Config.model_fields))
         if stray:
             raise ConfigError(
                 f"unknown key {stray[0]!r}", where=name, hint=suggest(stray[0], all_keys(Config))
             )
-        merged = _merge(_without_options_of_another_plugin(merged, tree), tree)
+    merged: Tree = {}
+    # What is given on one command line is one choice, in whatever order it stands there.
+    for layer in (*([one] for one in weaker), command_line):
+        whole = reduce(_merge, (tree for _, tree in layer), Tree())
+        merged = _merge(_without_options_of_another_plugin(merged, whole), whole)
     try:
         # Through JSON, where strict typing still takes a list for a tuple.
         return Config.model_validate_json(json.dumps(merged, default=str), strict=True)

@@ -14,7 +14,12 @@ It needs the extra ``conformance`` (Hypothesis and pytest).
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # so that the tests of a plugin can be typed strictly
+    from mlmref.conformance.backends import check_backend, parametrize_backend_checks
+    from mlmref.conformance.segmenters import check_segmenter, parametrize_segmenter_checks
+    from mlmref.conformance.strategies import check_strategy, parametrize_strategy_checks
 
 _PUBLIC = {
     "check_backend": "backends",
@@ -25,7 +30,14 @@ _PUBLIC = {
     "parametrize_strategy_checks": "strategies",
 }
 
-__all__ = list(_PUBLIC)
+__all__ = [
+    "check_backend",
+    "check_segmenter",
+    "check_strategy",
+    "parametrize_backend_checks",
+    "parametrize_segmenter_checks",
+    "parametrize_strategy_checks",
+]
 
 
 def __getattr__(name: str) -> Any:

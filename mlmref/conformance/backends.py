@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlmref.conformance import backends_around, backends_resume, backends_steps
 from mlmref.conformance.backends_subject import BackendSubject
 from mlmref.conformance.core import Checks, Report, parametrize, run_checks
 from mlmref.contracts import BackendEntry, Options
+
+if TYPE_CHECKING:
+    import pytest
 
 CHECKS: Checks[BackendSubject] = Checks(
     backends_steps.CHECKS, backends_around.CHECKS, backends_resume.CHECKS
@@ -47,7 +50,7 @@ def check_backend(
 
 def parametrize_backend_checks(
     entries: Entries, *, expected_failures: Mapping[str, str] | None = None
-) -> Any:
+) -> pytest.MarkDecorator:
     """Make a pytest decorator that runs ``check`` once for each entry and clause.
 
     Example::

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import pytest
 
 READABLE = 500
 """Values of an array that an example shows."""
@@ -222,7 +225,7 @@ def parametrize(
     checks: Checks[SubjectT],
     subjects: Sequence[tuple[str, SubjectT]],
     expected_failures: Mapping[str, str] | None = None,
-) -> Any:
+) -> pytest.MarkDecorator:
     """Make a ``pytest.mark.parametrize`` of ``check``: one test for each subject and clause."""
     import pytest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from mlmref.conformance.texts import (
     small_batches,
 )
 from mlmref.contracts import Int64Array, Options, SegmenterEntry
+
+if TYPE_CHECKING:
+    import pytest
 
 _SHAPES: Checks[SegmenterSubject] = Checks()
 _LATER: Checks[SegmenterSubject] = Checks()
@@ -169,7 +172,7 @@ def check_segmenter(
 
 def parametrize_segmenter_checks(
     entries: Entries, *, expected_failures: Mapping[str, str] | None = None
-) -> Any:
+) -> pytest.MarkDecorator:
     """Make a pytest decorator that runs ``check`` once for each entry and clause.
 
     Example::

@@ -143,6 +143,9 @@ def test_another_plugin_does_not_inherit_options(tmp_path):
     assert (other.words.segmenter, other.words.options) == ("his", {})
     both = resolve(file=file, sets=["masking.strategy=whole-word", "masking.options.a=2"])
     assert both.masking.options == {"a": 2}
+    flag = {"--masking": ("masking.strategy", "whole-word")}
+    flagged = resolve(file=file, sets=["masking.options.a=2"], flags=flag)
+    assert flagged.masking.options == {"a": 2}, "--set and a flag are of one command line"
 
 
 @pytest.mark.clause("CONF-007")
