@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -133,7 +134,10 @@ class _Schedule(torch.optim.lr_scheduler.LambdaLR):
         self._trace = trace
 
     def step(self, epoch: int | None = None) -> None:
-        super().step(epoch)
+        with warnings.catch_warnings():
+            # torch warns of a schedule that comes first; the trace tells, to a check (BACK-018).
+            warnings.simplefilter("ignore")
+            super().step(epoch)
         if hasattr(self, "_trace"):  # the first call is the constructor's
             self._trace.note("schedule", rates=self.get_last_lr())
 

@@ -53,4 +53,4 @@ def test_a_failure_comes_with_the_smallest_job():
     found = {outcome.check: outcome for outcome in report.failures}
     assert found["check_cuts_do_not_matter"].clause == "BACK-003"
     example = found["check_gradients_are_added_up_and_cleared"].example
-    assert example == {"steps": "(((0,), (0,), (0,), (1,)),)"}
+    assert example == {"steps": "(((1,), (1,), (1,), (1,)),)"}
