@@ -206,6 +206,11 @@ Rate = Literal["token", "word", "share"]
 are targets, over many chunks."""
 
 
+Replaces = Literal["random", "own"]
+"""What stands for a target: the mask token, its own or a ``random`` one (MASK-007), in whatever
+shares; or tokens of the strategy's ``own`` choice, such as similar words or sentinels."""
+
+
 class MaskingStrategy(Protocol):
     """Says which positions of a batch are to be predicted."""
 
@@ -235,6 +240,8 @@ class StrategyEntry:
             at all (MASK-011); needs words.
         rate: what ``options.mlm_probability`` is (MASK-006); ``None`` if there is no such option
             or if it means something else.
+        replaces: what its plans say that the model reads at the targets (MASK-036), so that there
+            is no corruption policy to choose; ``None`` leaves that to the core.
     """
 
     name: str
@@ -246,6 +253,7 @@ class StrategyEntry:
     needs_counts: bool = False
     whole_words: bool = False
     rate: Rate | None = None
+    replaces: Replaces | None = None
 
 
 # --- training ------------------------------------------------------------------------------

@@ -162,5 +162,7 @@ def _validate(entry: Entry) -> None:
             raise ValueError(f"{kind} {entry.name!r}: whole_words needs words, and says not so")
         if entry.rate not in {None, "token", "word", "share"}:
             raise ValueError(f"{kind} {entry.name!r}: rate {entry.rate!r} is not known")
+        if entry.replaces not in {None, "random", "own"}:
+            raise ValueError(f"{kind} {entry.name!r}: replaces {entry.replaces!r} is not known")
         if entry.rate and "mlm_probability" not in entry.options.model_fields:
             raise ValueError(f"{kind} {entry.name!r}: a rate without the option mlm_probability")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlmref.config import Config
-from mlmref.errors import ModelError
+from mlmref.errors import ConfigError, ModelError
 from mlmref.plugins import discover
 from mlmref.progress import Reporter
 from mlmref.quiet import quiet
@@ -53,6 +53,13 @@ def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Co
     segmenter = choose(registry.segmenter(words.segmenter), words.options, "words.options")
     strategy = choose(registry.strategy(masking.strategy), masking.options, "masking.options")
     backend = choose(registry.backend(training.backend), training.options, "training.options")
+    if masking.corruption and strategy.entry.replaces:
+        raise ConfigError(
+            f"{strategy.owner} says itself what the model reads at a target",
+            where="masking.corruption",
+            hint="leave it out; see its own options in mlmref plugins",
+        )
+    own = None if strategy.entry.replaces else strategy.entry.corruption
     complete = config.model_copy(
         update={
             "words": words.model_copy(
@@ -61,7 +68,7 @@ def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Co
             "masking": masking.model_copy(
                 update={
                     "options": strategy.options.model_dump(mode="json"),
-                    "corruption": masking.corruption or strategy.entry.corruption,
+                    "corruption": masking.corruption or own,
                 }
             ),
             "training": training.model_copy(

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -22,8 +20,10 @@ import numpy as np
 
 from mlmref.conformance import strategies
 from mlmref.conformance.core import Report, run_checks
-from mlmref.conformance.subject import Seen, Subject
-from mlmref.conformance.worlds import World, large_cases, make_vocabulary
+from mlmref.conformance.generators import as_they_were, generators
+from mlmref.conformance.strategies.subject import Seen, Subject
+from mlmref.conformance.strategies.worlds import large_cases
+from mlmref.conformance.words import tokenizer, world
 from mlmref.contracts import (
     IGNORE_INDEX,
     Batch,
@@ -142,18 +142,10 @@ def _key(draws: Draws) -> int:
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Seed the generators that a process shares, and put them back as they were."""
-    import torch
-
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 - shared
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the one that a collator draws from
-    torch.manual_seed(seed)
-    try:
+    with as_they_were():
+        for _, sow in generators():
+            sow(seed % 2**32)
         yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002 - as above
-        torch.set_rng_state(states[2])
 
 
 class CollatorOptions(Options):
@@ -198,9 +190,12 @@ def collator_subject(
         needs_words=True,
         whole_words=whole_words,
         rate=rate,
+        replaces="random",
     )
     options = Options() if probability is None else CollatorOptions(mlm_probability=probability)
-    return Subject(entry=entry, options=options, corruption=corruption, world=_world(), large=12)
+    return Subject(
+        entry=entry, options=options, corruption=corruption, world=world(), large=12, collates=True
+    )
 
 
 def load_collator(place: str, arguments: Mapping[str, Any]) -> Callable[..., Collator]:
@@ -269,37 +264,3 @@ def _takes_probability(place: str) -> bool:
     module, _, name = place.partition(":")
     found = getattr(import_module(module), name)
     return inspect.isclass(found) and "mlm_probability" in inspect.signature(found).parameters
-
-
-_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_WORDS, _PARTS = 600, 400
-
-
-@cache
-def tokenizer() -> Any:
-    """Return a WordPiece tokenizer of a thousand made-up words and parts of words."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordPiece
-    from tokenizers.pre_tokenizers import Whitespace
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = [*_SPECIAL, *(f"w{n}" for n in range(_WORDS)), *(f"##p{n}" for n in range(_PARTS))]
-    inner = Tokenizer(WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))  # noqa: S106 - a token
-    inner.pre_tokenizer = Whitespace()
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    make: Any = PreTrainedTokenizerFast  # which has no annotations
-    return make(tokenizer_object=inner, **dict(zip(names, _SPECIAL, strict=True)))
-
-
-@cache
-def _world() -> World:
-    first = len(_SPECIAL)
-    size = first + _WORDS + _PARTS
-    special = np.arange(first, dtype=np.int32)
-    return World(
-        vocabulary=make_vocabulary(size, special, mask_id=4, pad_id=0),
-        begins=np.arange(first, first + _WORDS, dtype=np.int32),
-        continues=np.arange(first + _WORDS, size, dtype=np.int32),
-        cls_id=2,
-        sep_id=3,
-    )

@@ -159,10 +159,10 @@ def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
             example=example,
         )
 
-    reason = check.unless(subject)
-    if reason:
-        return outcome("not applicable", reason)
     try:
+        reason = check.unless(subject)
+        if reason:
+            return outcome("not applicable", reason)
         check.function(subject)
     except Violation as violation:
         return outcome("fail", violation.what, violation.example)

@@ -13,6 +13,9 @@ from mlmref.contracts import Options
 
 def check_written_and_read(options: Options) -> None:
     """Raise unless options come back the same from JSON and from TOML, which has no null."""
+    lost = [name for name, field in type(options).model_fields.items() if field.exclude]
+    if lost:
+        raise Violation(f"the option {lost[0]!r} is excluded from what is written")
     written = options.model_dump(mode="json")
     try:
         text = tomli_w.dumps({key: value for key, value in written.items() if value is not None})

@@ -140,7 +140,6 @@ class Masker:
             if self.entry.needs_words
             else np.full(truth.shape, -1, dtype=np.int32)
         )
-        draws = Draws(seed=self.seed, pass_=pass_, chunk_ids=rows.chunk_ids, width=truth.shape[1])
         batch = Batch(
             input_ids=truth,
             special=special,
@@ -148,7 +147,11 @@ class Masker:
             chunk_ids=rows.chunk_ids,
             vocabulary=self._shown,
         )
-        return batch, draws
+        return batch, self._draws(rows, pass_)
+
+    def _draws(self, rows: ChunkRows, pass_: int) -> Draws:
+        width = rows.input_ids.shape[1]
+        return Draws(seed=self.seed, pass_=pass_, chunk_ids=rows.chunk_ids, width=width)
 
     def __call__(self, rows: ChunkRows, pass_: int) -> MaskedRows:
         """Mask some chunks; ``rows`` is not written to (MASK-009).
@@ -162,10 +165,13 @@ class Masker:
         """
         truth = rows.input_ids
         batch, draws = self.shown(rows, pass_)
+        own = self._draws(rows, pass_)  # not those that a strategy has had in its hands
         where = f"masking strategy {self.entry.name!r} of {self.owner}"
-        plan = checked_plan(self.strategy, batch, draws, where)
+        plan = checked_plan(
+            self.strategy, batch, draws, replaces=self.entry.replaces is not None, where=where
+        )
         if plan.replacements is None:
-            inputs = corrupt(truth, plan.targets, self.corruption, self.vocabulary, draws)
+            inputs = corrupt(truth, plan.targets, self.corruption, self.vocabulary, own)
         else:
             inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
         labels = np.full(truth.shape, IGNORE_INDEX, dtype=np.int32)

@@ -21,13 +21,16 @@ def read_only(array: NDArray[ScalarT]) -> NDArray[ScalarT]:
     return copy
 
 
-def checked_plan(strategy: MaskingStrategy, batch: Batch, draws: Draws, where: str) -> Plan:
+def checked_plan(
+    strategy: MaskingStrategy, batch: Batch, draws: Draws, *, replaces: bool, where: str
+) -> Plan:
     """Show a strategy a copy of a batch and return its plan.
 
     Args:
         strategy: whom to ask.
         batch: the core's own arrays; the strategy gets read-only copies.
         draws: the batch's random numbers.
+        replaces: whether it declares replacements of its own.
         where: the strategy and the plugin it comes from, for messages.
 
     Raises:
@@ -63,6 +66,9 @@ def checked_plan(strategy: MaskingStrategy, batch: Batch, draws: Draws, where: s
             f"position {position} (token id {batch.input_ids[row, position]})"
         )
         raise _fault(what, "MASK-003", where)
+    if (plan.replacements is not None) != replaces:
+        has = "has no" if replaces else "has"
+        raise _fault(f"the plan {has} replacements, unlike declared", "MASK-036", where)
     if plan.replacements is not None:
         _check_array("replacements", plan.replacements, "integer", ("i", "u"), batch, where)
         used = plan.replacements[plan.targets]

@@ -7,8 +7,8 @@ from conformance.mutants.backends import MUTANTS
 
 from mlmref.conformance import check_backend, parametrize_backend_checks
 from mlmref.conformance.backends import CHECKS
+from mlmref.conformance.backends.toy_job import PlainLoop
 from mlmref.conformance.core import run_check
-from mlmref.conformance.toy_job import PlainLoop
 from mlmref.contracts import BackendEntry
 from mlmref.plugins import discover
 

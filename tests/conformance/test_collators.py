@@ -5,7 +5,7 @@ import pytest
 from conformance import published
 
 from mlmref.conformance.collators import CollatorStrategy, features_of
-from mlmref.conformance.worlds import make_rows, make_vocabulary
+from mlmref.conformance.strategies.worlds import make_rows, make_vocabulary
 from mlmref.contracts import Plan, StrategyEntry
 from mlmref.masking.apply import Masker
 
@@ -21,7 +21,9 @@ ROWS = make_rows(
 
 def masker(strategy):
     """Return a masker with a collator as its strategy."""
-    entry = StrategyEntry(name="collator", summary="-", build=lambda _: strategy, needs_words=True)
+    entry = StrategyEntry(
+        name="collator", summary="-", build=lambda _: strategy, needs_words=True, replaces="random"
+    )
     return Masker(
         entry=entry,
         strategy=strategy,

@@ -10,7 +10,7 @@ from conformance.mutants.segmenters import MUTANTS, Faulty, words
 from mlmref.conformance import check_segmenter, parametrize_segmenter_checks
 from mlmref.conformance.core import run_check
 from mlmref.conformance.segmenters import CHECKS
-from mlmref.conformance.texts import large_batches
+from mlmref.conformance.segmenters.texts import large_batches
 from mlmref.contracts import Options, SegmenterEntry
 
 CHECKED = {check.name: check for check in CHECKS}

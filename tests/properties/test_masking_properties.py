@@ -181,7 +181,10 @@ def proposals(draw):
 def test_a_plan_is_applied_to_its_targets_alone(proposal, corruption, seed):
     """Labels are the truth at the targets, inputs the truth elsewhere, replacements used as is."""
     words, rows, plan = proposal
-    masker = proposing(lambda batch, draws: plan, words=words, corruption=corruption, seed=seed)
+    replaces = plan.replacements is not None
+    masker = proposing(
+        lambda batch, draws: plan, words=words, corruption=corruption, seed=seed, replaces=replaces
+    )
     masked = masker(rows, 0)
     targets, truth = plan.targets, rows.input_ids
     assert np.array_equal(masked.labels, np.where(targets, truth, IGNORE_INDEX))

@@ -78,10 +78,14 @@ class Proposes:
         self.propose = function
 
 
-def proposing(function, *, needs_words=False, words=vocabulary(), **fields):  # noqa: B008 - frozen
+def proposing(function, *, needs_words=False, replaces=False, words=vocabulary(), **fields):  # noqa: B008 - frozen
     """Return a masker whose strategy is ``function``, of the plugin ``acme:odd 1.0``."""
     entry = StrategyEntry(
-        name="odd", summary="of a test", build=lambda _: Proposes(function), needs_words=needs_words
+        name="odd",
+        summary="of a test",
+        build=lambda _: Proposes(function),
+        needs_words=needs_words,
+        replaces="own" if replaces else None,
     )
     fields = {"corruption": entry.corruption, "seed": 42} | fields
     strategy = entry.build(None)

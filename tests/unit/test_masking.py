@@ -287,11 +287,12 @@ def test_replacements_outside_the_targets_are_ignored():
     for dtype in (np.int8, np.uint16, np.int64, np.uint64):
         wanted = np.array([[99, 98, 97, 96]], dtype=dtype)
         plan = Plan(targets=targets, replacements=wanted)
-        masked = proposing(lambda batch, draws, plan=plan: plan)(rows, 0)
+        masked = proposing(lambda batch, draws, plan=plan: plan, replaces=True)(rows, 0)
         assert masked.input_ids.tolist() == [[CLS, 98, 11, SEP]]
         assert masked.input_ids.dtype == np.int32
     wild = Plan(targets=targets, replacements=np.array([[-1, 98, 10**6, -1]]))
-    assert proposing(lambda batch, draws: wild)(rows, 0).input_ids.tolist() == [[CLS, 98, 11, SEP]]
+    masked = proposing(lambda batch, draws: wild, replaces=True)(rows, 0)
+    assert masked.input_ids.tolist() == [[CLS, 98, 11, SEP]]
 
 
 @pytest.mark.clause("MASK-005")

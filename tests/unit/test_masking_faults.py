@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
-from support.maskers import CLS, SEP, chunk_rows, proposing
+from support.maskers import CLS, SEP, Proposes, chunk_rows, proposing
 
-from mlmref.contracts import Corruption, Plan
+from mlmref.contracts import Corruption, Plan, StrategyEntry
 from mlmref.errors import ConfigError, PluginError
+from mlmref.hookspecs import hookimpl
+from mlmref.plugins import discover
+from mlmref.prepare import choose_plugins
+from mlmref.resolve import resolve
 
 ROWS = chunk_rows([[CLS, 10, 11, SEP], [20, 21, 22, 0]], lengths=[4, 3], chunk_ids=[7, 9])
 OWNER = "masking strategy 'odd' of acme:odd 1.0: "
@@ -167,10 +171,44 @@ def test_a_fault_is_one_line_with_names(name):
     propose, message = FAULTS[name]
     before = ROWS.input_ids.copy(), ROWS.chunk_ids.copy()
     with pytest.raises(PluginError) as caught:
-        proposing(propose)(ROWS, 0)
+        proposing(propose, replaces="replacement" in name)(ROWS, 0)
     assert str(caught.value) == OWNER + message + HINT
     assert np.array_equal(ROWS.input_ids, before[0])
     assert np.array_equal(ROWS.chunk_ids, before[1])
+
+
+@pytest.mark.clause("MASK-036")
+@pytest.mark.parametrize(
+    ("replaces", "plan", "said"),
+    [
+        (False, _replaced(5), "has replacements"),
+        (True, Plan(targets=_targets()), "has no replacements"),
+    ],
+)
+def test_replacements_are_as_declared(replaces, plan, said):
+    """A plan with replacements that nobody declared, or without those declared, is a fault."""
+    with pytest.raises(PluginError) as caught:
+        proposing(_gives(plan), replaces=replaces)(ROWS, 0)
+    assert str(caught.value) == f"{OWNER}the plan {said}, unlike declared (MASK-036){HINT}"
+
+
+class _Replaces:
+    @hookimpl
+    def mlmref_masking_strategies(self):
+        yield StrategyEntry(name="mine", summary="of a test", build=Proposes, replaces="own")
+
+
+@pytest.mark.clause("MASK-036")
+def test_a_corruption_that_would_not_be_followed_is_refused():
+    """A strategy with replacements of its own takes no policy, and none stands in the record."""
+    registry = discover([_Replaces()])
+    chosen, _ = choose_plugins(resolve(sets=["masking.strategy=mine"]), registry)
+    assert chosen.masking.corruption is None
+    given = resolve(sets=["masking.strategy=mine", "masking.corruption=80/10/10"])
+    with pytest.raises(ConfigError) as caught:
+        choose_plugins(given, registry)
+    said = "masking.corruption: 'mine' of plugin given:_Replaces says itself what the model reads"
+    assert str(caught.value).startswith(said)
 
 
 @pytest.mark.clause("MASK-009")
@@ -222,3 +260,19 @@ def test_the_vocabulary_shown_is_a_copy():
         masked = masker(ROWS, 0)
         assert (masked.input_ids[masked.labels != -100] >= 5).all()
         assert (masked.labels != -100).sum() == 5
+
+
+@pytest.mark.clause("MASK-008")
+def test_what_a_strategy_does_to_its_draws_does_not_reach_the_corruption():
+    """A strategy that changes the draws it was given changes no fate and no random token."""
+
+    def meddling(batch, draws):
+        targets = ~batch.special
+        draws._pass = draws._seed = 0
+        return Plan(targets=targets)
+
+    honest, meddled = (
+        proposing(lambda batch, draws: Plan(targets=~batch.special)),
+        proposing(meddling),
+    )
+    assert np.array_equal(honest(ROWS, 5).input_ids, meddled(ROWS, 5).input_ids)

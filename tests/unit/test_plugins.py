@@ -352,6 +352,7 @@ def test_an_object_given_in_python_is_a_plugin_like_any_other():
         ({"whole_words": True}, "whole_words needs words"),
         ({"rate": "often"}, "rate 'often' is not known"),
         ({"rate": "token"}, "a rate without the option mlm_probability"),
+        ({"replaces": True}, "replaces True is not known"),
     ],
 )
 def test_capabilities_that_do_not_fit_together_are_refused(declared, reason):

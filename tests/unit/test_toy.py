@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from mlmref.conformance.toy import Toy, ToyModel
-from mlmref.conformance.toy_job import PlainLoop, ToyJob
+from mlmref.conformance.backends.toy import Toy, ToyModel
+from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.contracts import Options
 
 EMBEDDING = np.linspace(-1, 1, 12).reshape(6, 2)

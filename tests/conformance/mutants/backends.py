@@ -17,8 +17,8 @@ import torch
 from conformance.mutants import Mutant
 from torch import nn
 
-from mlmref.conformance.backends_subject import BackendSubject
-from mlmref.conformance.backends_toys import toys
+from mlmref.conformance.backends.subject import BackendSubject
+from mlmref.conformance.backends.toys import toys
 from mlmref.contracts import BackendEntry, Options
 
 MUTANTS = []

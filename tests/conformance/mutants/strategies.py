@@ -6,16 +6,18 @@ Most are rare or subtle on purpose: one token in thousands, one key, one length 
 
 import os
 import random
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from conformance.mutants import Mutant
 
 from mlmref.conformance.strategies import subject_of
-from mlmref.conformance.subject import Seen
+from mlmref.conformance.strategies.subject import Seen
 from mlmref.contracts import IGNORE_INDEX, Corruption, Options, Plan, Probability, StrategyEntry
 from mlmref.masking.apply import corrupt
 from mlmref.masking.draws import EVALUATION_PASS
@@ -115,7 +117,7 @@ def targets_of_one_row_less(self, batch, draws):
     return targets[:-1] if len(targets) > 200 else targets
 
 
-@fault("check_plan_is_well_formed")
+@fault("check_plan_is_well_formed", replaces="random")
 def replacements_are_floats(self, batch, draws):
     """What an average of ids would be."""
     targets = tokens(self, batch, draws)
@@ -233,13 +235,13 @@ def the_last_token_of_a_row(self, batch, draws):
 # --- replacements (MASK-018) -----------------------------------------------------------------
 
 
-@fault("check_replacements_are_ids")
+@fault("check_replacements_are_ids", replaces="random")
 def one_past_the_vocabulary(self, batch, draws):
     """Random ids reach one too far."""
     return swapped(self, batch, draws, np.arange(batch.vocabulary.size + 1))
 
 
-@fault("check_replacements_are_ids")
+@fault("check_replacements_are_ids", replaces="random")
 def no_id_for_one_in_thousands(self, batch, draws):
     """One target in five thousand is replaced by -1."""
     plan = swapped(self, batch, draws, batch.vocabulary.ordinary_ids)
@@ -248,11 +250,24 @@ def no_id_for_one_in_thousands(self, batch, draws):
     )
 
 
-@fault("check_replacements_are_ids")
+@fault("check_replacements_are_ids", replaces="random")
 def ids_in_sixteen_bits(self, batch, draws):
     """Replacements are kept as int16, which ids past 32,767 do not go into."""
     plan = swapped(self, batch, draws, batch.vocabulary.ordinary_ids)
     return Plan(targets=plan.targets, replacements=plan.replacements.astype(np.int16))
+
+
+@fault("check_replacements_are_declared")
+def replacements_that_nobody_declared(self, batch, draws):
+    """The corruption policy is passed over in silence."""
+    return swapped(self, batch, draws, batch.vocabulary.ordinary_ids)
+
+
+@fault("check_replacements_are_declared", replaces="random")
+def no_replacements_without_targets(self, batch, draws):
+    """Where nothing is chosen the declared replacements are left out."""
+    plan = swapped(self, batch, draws, batch.vocabulary.ordinary_ids)
+    return plan if plan.targets.any() else Plan(targets=plan.targets)
 
 
 # --- what is written to (MASK-009) -----------------------------------------------------------
@@ -436,16 +451,35 @@ def draws_from_what_is_shared(self, batch, draws):
     return targets
 
 
-@fault("check_workers_and_ranks_do_not_matter")
+@fault("check_where_and_when_do_not_matter")
 def by_the_process(self, batch, draws):
     """Each process has masks of its own."""
     return draws.bernoulli(f"mine {os.getpid()}", self.p) & ~batch.special
 
 
-@fault("check_workers_and_ranks_do_not_matter")
+@fault("check_where_and_when_do_not_matter")
 def by_the_rank(self, batch, draws):
     """Each rank has masks of its own."""
     return draws.bernoulli("mine" + os.environ.get("RANK", "0"), self.p) & ~batch.special
+
+
+@fault("check_where_and_when_do_not_matter")
+def by_the_year(self, batch, draws):
+    """Each year has masks of its own."""
+    return draws.bernoulli(f"mine {time.gmtime().tm_year}", self.p) & ~batch.special
+
+
+@fault("check_where_and_when_do_not_matter")
+def by_the_thread(self, batch, draws):
+    """Only the main thread masks as it should."""
+    where = threading.current_thread() is threading.main_thread()
+    return draws.bernoulli(f"mine {where}", self.p) & ~batch.special
+
+
+@fault("check_where_and_when_do_not_matter")
+def by_the_folder(self, batch, draws):
+    """The folder that the process is in decides."""
+    return draws.bernoulli(f"mine {Path.cwd()}", self.p) & ~batch.special
 
 
 def _unpicklable(options):
@@ -639,7 +673,7 @@ def a_budget_a_row(self, batch, draws):
     return (rank < (np.floor(exact) + extra)[:, None]) & ordinary
 
 
-@fault("check_units_are_independent")
+@fault("check_keys_are_independent")
 def the_next_epoch_is_alike(self, batch, draws):
     """A tenth of the tokens is drawn as in the epoch before, which has its number halved."""
     half = type(draws)(
@@ -670,13 +704,13 @@ def words_join_over_a_seam(self, batch, draws):
 # --- what is read (MASK-007) -----------------------------------------------------------------
 
 
-@fault("check_no_special_token_is_read")
+@fault("check_no_special_token_is_read", replaces="random")
 def any_token_at_random(self, batch, draws):
     """Random tokens come from all ids, special ones too."""
     return swapped(self, batch, draws, np.arange(batch.vocabulary.size))
 
 
-@fault("check_no_special_token_is_read")
+@fault("check_no_special_token_is_read", replaces="random")
 def from_the_fifth_id_on(self, batch, draws):
     """Random tokens are those from id 5 on, as if no special token stood behind them."""
     return swapped(
@@ -684,26 +718,61 @@ def from_the_fifth_id_on(self, batch, draws):
     )
 
 
-@fault("check_random_tokens_are_all_alike")
+@fault("check_random_tokens_are_all_alike", replaces="random")
 def never_the_last_ordinary_token(self, batch, draws):
     """Random tokens reach one too short."""
     ordinary = batch.vocabulary.ordinary_ids
     return swapped(self, batch, draws, ordinary[: max(1, len(ordinary) - 1)])
 
 
-@fault("check_random_tokens_are_all_alike")
+@fault("check_random_tokens_are_all_alike", replaces="random")
 def from_a_tenth_of_the_vocabulary(self, batch, draws):
     """Random tokens come from the first tenth of the ids."""
     ordinary = batch.vocabulary.ordinary_ids
     return swapped(self, batch, draws, ordinary[: -(-len(ordinary) // 10)])
 
 
-@fault("check_random_tokens_are_all_alike")
+@fault("check_random_tokens_are_all_alike", replaces="random")
 def ids_modulo(self, batch, draws):
     """Random tokens are bits modulo 768, so that some are twice as likely."""
     ordinary = batch.vocabulary.ordinary_ids
     numbers = draws.bits("swap") % 1_024 % len(ordinary)
     return Plan(targets=tokens(self, batch, draws), replacements=ordinary[numbers])
+
+
+@fault("check_random_tokens_are_independent", replaces="random")
+def random_tokens_without_a_pass(self, batch, draws):
+    """Random tokens are the same in each epoch."""
+    other = type(draws)(
+        seed=draws._seed, pass_=0, chunk_ids=batch.chunk_ids, width=batch.special.shape[1]
+    )
+    plan = swapped(self, batch, other, batch.vocabulary.ordinary_ids)
+    return Plan(targets=tokens(self, batch, draws), replacements=plan.replacements)
+
+
+@fault("check_random_tokens_are_independent", replaces="random")
+def the_same_token_for_a_row(self, batch, draws):
+    """All targets of a row become the same random token."""
+    plan = swapped(self, batch, draws, batch.vocabulary.ordinary_ids)
+    return Plan(targets=plan.targets, replacements=plan.replacements[:, :1] + 0 * plan.replacements)
+
+
+@fault("check_keys_are_independent")
+def the_first_token_has_no_key(self, batch, draws):
+    """The first token of a chunk is chosen in each epoch or in none."""
+    other = type(draws)(seed=0, pass_=0, chunk_ids=batch.chunk_ids, width=batch.special.shape[1])
+    targets = tokens(self, batch, draws)
+    targets[:, :1] = tokens(self, batch, other)[:, :1]
+    return targets
+
+
+@fault("check_nothing_is_written_to")
+def writes_and_undoes_it(self, batch, draws):
+    """Where nothing can be written to, as in a run, it is an error."""
+    batch.input_ids[:, :1] += 1
+    targets = tokens(self, batch, draws)
+    batch.input_ids[:, :1] -= 1
+    return targets
 
 
 # --- options and speed (MASK-031, MASK-032) --------------------------------------------------
@@ -767,7 +836,9 @@ def writer(rejected_by):
     """Register a faulty strategy that writes inputs and labels."""
 
     def register(function):
-        return fault(rejected_by, build=lambda options: Writer(function, options))(function)
+        fault(rejected_by, build=lambda options: Writer(function, options))(function)
+        MUTANTS[-1] = replace(MUTANTS[-1], subject=replace(MUTANTS[-1].subject, collates=True))
+        return function
 
     return register
 

@@ -205,5 +205,6 @@ def mlmref_masking_strategies() -> list[StrategyEntry]:
             needs_words=True,
             whole_words=True,
             rate="share",
+            replaces="random",
         )
     ]

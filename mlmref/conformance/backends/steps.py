@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from mlmref.conformance.backends_subject import BackendSubject, alike, hold
-from mlmref.conformance.backends_toys import Parts, shrink
+from mlmref.conformance.backends.subject import BackendSubject, alike, hold
+from mlmref.conformance.backends.toy import Event, Toy
+from mlmref.conformance.backends.toys import Parts, shrink
 from mlmref.conformance.core import Checks, Violation
-from mlmref.conformance.toy import Event, Toy
 
 CHECKS: Checks[BackendSubject] = Checks()
 

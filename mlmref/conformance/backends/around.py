@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mlmref.conformance.backends_subject import (
+from mlmref.conformance.backends.subject import (
     BackendSubject,
     Run,
     attempt,
@@ -19,10 +19,10 @@ from mlmref.conformance.backends_subject import (
     scratch,
     train,
 )
-from mlmref.conformance.backends_watch import changed, objects, process, undisturbed, watched_files
+from mlmref.conformance.backends.toy import Event, Toy, ToyModel, on_device
+from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
+from mlmref.conformance.backends.watch import changed, objects, process, undisturbed, watched_files
 from mlmref.conformance.core import Checks, Violation
-from mlmref.conformance.toy import Event, Toy, ToyModel, on_device
-from mlmref.conformance.toy_job import PlainLoop, ToyJob
 from mlmref.contracts import Options, TrainingBackend
 from mlmref.errors import MlmrefError
 

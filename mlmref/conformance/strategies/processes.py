@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from mlmref.conformance.children import cannot_fork, in_another_interpreter
+from mlmref.conformance.clocks import another_day
 from mlmref.conformance.core import Checks, Violation
 from mlmref.conformance.generators import as_they_were, generators, states
-from mlmref.conformance.keys import same
-from mlmref.conformance.shapes import is_collator
-from mlmref.conformance.subject import Seen, Subject
-from mlmref.conformance.worlds import Case, large_cases, take_rows
+from mlmref.conformance.strategies.keys import same
+from mlmref.conformance.strategies.shapes import cells
+from mlmref.conformance.strategies.subject import Seen, Subject, at_one_half
+from mlmref.conformance.strategies.worlds import Case, large_cases, take_rows
 
 CHECKS: Checks[Subject] = Checks()
 
-RANK = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-"""What a launcher tells the second of two processes."""
+RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK")
+SIZES = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE")
+ELSEWHERE = (
+    dict.fromkeys(RANKS, "1")
+    | dict.fromkeys(SIZES, "2")
+    | {
+        "PMI_RANK": "1",
+        "OMP_NUM_THREADS": "3",
+        "HOSTNAME": "elsewhere",
+        "CUDA_VISIBLE_DEVICES": "1",
+    }
+)
+"""What launchers tell the second of two processes, and what machines differ in."""
 
 
 @CHECKS("MASK-010")
@@ -50,14 +62,8 @@ def few_cases(subject: Subject) -> list[Case]:
     ]
 
 
-def cannot_fork(subject: Subject) -> str | None:
-    """Tell why workers do not apply."""
-    there_are = multiprocessing.get_all_start_methods()
-    return None if "fork" in there_are else "this system starts no workers by forking"
-
-
 class _Masks:
-    """A data set whose items are masked cases, as another rank's process would mask them."""
+    """A data set whose items are masked cases, as another rank's worker would mask them."""
 
     def __init__(self, subject: Subject, cases: list[Case]) -> None:
         self._subject, self._cases, self._parent = subject, cases, os.getpid()
@@ -65,11 +71,21 @@ class _Masks:
     def __len__(self) -> int:
         return len(self._cases)
 
-    def __getitem__(self, number: int) -> Seen | str:
+    def __getitem__(self, number: int) -> list[Seen] | str:
         assert os.getpid() != self._parent  # noqa: S101 - or nothing is tried
-        os.environ |= RANK
+        os.environ |= ELSEWHERE
+        os.chdir(os.sep)
+        distributed: Any = import_module("torch.distributed")
+        distributed.is_initialized, distributed.get_rank = (lambda *_: True), (lambda *_: 1)
+        package = type(self._subject.strategy()).__module__.partition(".")[0]
+        with another_day(package), ThreadPoolExecutor(1) as thread:
+            return thread.submit(self._mask, number).result()
+
+    def _mask(self, number: int) -> list[Seen] | str:
+        """Let the strategy that was made before the fork mask a case, and one made after it."""
         try:
-            return self._subject.see(self._cases[number], self._subject.make())
+            case, subject = self._cases[number], self._subject
+            return [subject.see(case, one) for one in (subject.strategy(), subject.make())]
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             return " ".join(f"{type(error).__name__}: {error}".split())
 
@@ -79,24 +95,26 @@ def _one(items: list[Any]) -> Any:
 
 
 @CHECKS("MASK-010", unless=cannot_fork)
-def check_workers_and_ranks_do_not_matter(subject: Subject) -> None:
-    """A worker of a data loader, on another rank, masks as the first process does."""
+def check_where_and_when_do_not_matter(subject: Subject) -> None:
+    """A worker of another rank, in another thread, folder and year, masks as the first process."""
     from torch.utils.data import DataLoader
 
     cases = few_cases(subject)
     first = [subject.see(case, subject.make()) for case in cases]
     masks: Any = _Masks(subject, cases)
     loader: Any = DataLoader(masks, num_workers=2, collate_fn=_one, multiprocessing_context="fork")
-    for one, other in zip(first, loader, strict=True):
-        if isinstance(other, str):
-            raise Violation(f"in a worker it raised {other}")
-        same(one, other, "in a worker of another rank")
+    for one, others in zip(first, loader, strict=True):
+        if isinstance(others, str):
+            raise Violation(f"in a worker it raised {others}")
+        for other in others:
+            same(one, other, "in a worker of another rank")
 
 
 @CHECKS("MASK-035")
 def check_it_travels_to_another_process(subject: Subject) -> None:
     """A strategy can be pickled, before and after use, and masks alike afterwards."""
-    cases = few_cases(subject)
+    subject = at_one_half(subject)  # other options than the defaults travel too
+    cases = list(large_cases(3, subject.world))
     for used in (False, True):
         strategy = subject.make()
         first = [subject.see(case, strategy) for case in cases] if used else []
@@ -111,16 +129,9 @@ def check_it_travels_to_another_process(subject: Subject) -> None:
             same(one, subject.see(case, other), f"{when}after pickling")
 
 
-_CHILD = """
-import pickle, sys
-sys.path[:] = pickle.load(sys.stdin.buffer)
-try:
-    questions = pickle.load(sys.stdin.buffer)
-except (ImportError, AttributeError):
-    sys.exit(3)  # the plugin's module is found by its name in the parent alone
-answers = [ask(batch, draws) for ask, batch, draws in questions]
-pickle.dump([getattr(one, "targets") for one in answers], sys.stdout.buffer)
-"""
+def _plans(questions: list[tuple[Any, Any, Any]]) -> list[tuple[Any, Any]]:
+    answers = [ask(batch, draws) for ask, batch, draws in questions]
+    return [(one.targets, getattr(one, "replacements", None)) for one in answers]
 
 
 @CHECKS("MASK-010")
@@ -130,26 +141,13 @@ def check_the_hash_of_a_text_does_not_matter(subject: Subject) -> None:
     Left out where the strategy cannot be pickled, or its module not be imported by its name.
     """
     strategy: Any = subject.make()
-    ask = strategy.collate if is_collator(subject) else strategy.propose
-    cases = few_cases(subject)
-    questions = [(ask, *subject.shown(case)) for case in cases]
-    first = [subject.see(case, strategy) for case in cases]
-    try:
-        sent = pickle.dumps(sys.path) + pickle.dumps(questions)
-    except Exception:  # noqa: BLE001 - MASK-035 tells of it
-        return
-    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    child = subprocess.run(  # noqa: S603 - this interpreter, and a program of our own
-        [sys.executable, "-c", _CHILD],
-        input=sent,
-        capture_output=True,
-        env=os.environ | {"PYTHONHASHSEED": seed},
-        check=False,
-    )
-    if child.returncode == 3:
-        return
-    if child.returncode:
-        told = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise Violation(f"in another interpreter it failed: {' '.join(told)}")
-    for one, targets in zip(first, pickle.loads(child.stdout), strict=True):  # noqa: S301 - as above
-        same(one, replace(one, targets=targets), "in another interpreter")
+    ask = subject.ask(strategy)
+    questions = [(ask, *subject.shown(case)) for case in few_cases(subject)]
+    first = _plans(questions)
+    for one, other in zip(first, in_another_interpreter(_plans, questions) or [], strict=False):
+        if (one[0] != other[0]).any():
+            raise Violation(
+                f"in another interpreter: targets differ at {cells(one[0] != other[0])}"
+            )
+        if one[1] is not None and (wrong := (one[1] != other[1]) & one[0]).any():
+            raise Violation(f"in another interpreter: replacements differ at {cells(wrong)}")

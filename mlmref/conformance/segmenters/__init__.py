@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlmref.conformance import segmenters_company as company
 from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
 from mlmref.conformance.options import check_written_and_read
 from mlmref.conformance.search import search
-from mlmref.conformance.segmenters_subject import (
+from mlmref.conformance.segmenters import company
+from mlmref.conformance.segmenters.subject import (
     EXAMPLES,
     SegmenterSubject,
     ask,
@@ -20,7 +20,7 @@ from mlmref.conformance.segmenters_subject import (
     leaves_words,
     violation,
 )
-from mlmref.conformance.texts import (
+from mlmref.conformance.segmenters.texts import (
     BLANKS,
     SENTENCES,
     SHIFTS,

@@ -10,7 +10,7 @@ from mlmref.conformance.children import cannot_fork, in_a_fork, in_another_inter
 from mlmref.conformance.clocks import another_day
 from mlmref.conformance.core import Checks, Violation
 from mlmref.conformance.generators import as_they_were, generators, states
-from mlmref.conformance.segmenters_subject import (
+from mlmref.conformance.segmenters.subject import (
     Answers,
     SegmenterSubject,
     ask,
@@ -19,7 +19,7 @@ from mlmref.conformance.segmenters_subject import (
     read,
     same,
 )
-from mlmref.conformance.texts import SENTENCES, Batch, large_batches, prose
+from mlmref.conformance.segmenters.texts import SENTENCES, Batch, large_batches, prose
 from mlmref.contracts import Options
 
 CHECKS: Checks[SegmenterSubject] = Checks()

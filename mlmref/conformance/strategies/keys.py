@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from mlmref.conformance.core import Checks, Violation
-from mlmref.conformance.shapes import cells, is_collator
-from mlmref.conformance.subject import Seen, Subject, at_every_rate, everywhere
-from mlmref.conformance.worlds import Case, cut_rows, large_cases, make_rows, take_rows, widen
+from mlmref.conformance.strategies.shapes import cells, writes_itself
+from mlmref.conformance.strategies.subject import (
+    Seen,
+    Subject,
+    at_every_rate,
+    at_one_half,
+    everywhere,
+)
+from mlmref.conformance.strategies.worlds import (
+    Case,
+    cut_rows,
+    large_cases,
+    make_rows,
+    take_rows,
+    widen,
+)
 from mlmref.masking.draws import EVALUATION_PASS, Draws
 
 CHECKS: Checks[Subject] = Checks()
+
+
+INDEPENDENT = ("token", "word")
+"""Rates that say that units are drawn independently."""
+
+SMALL = 10_000
+"""Tokens of a batch that much padding is tried with."""
 
 
 def same(first: Seen, second: Seen, what: str, rows: Any = slice(None)) -> None:
@@ -57,12 +81,27 @@ def check_company_does_not_matter(subject: Subject) -> None:
         for row in order[:2]:
             again(take_rows(rows, row), [row], width, "alone")
             again(take_rows(rows, [row, row, row]), [row] * 3, width, "beside itself")
-        again(widen(rows, 5, case.vocabulary.pad_id), slice(None), width, "with more padding")
+        for more in (5, 70, 1_000) if rows.input_ids.size <= SMALL else (5,):
+            wide = widen(rows, more, case.vocabulary.pad_id)
+            again(wide, slice(None), width, f"with {more} more positions of padding")
         longest = int(rows.lengths.max(initial=0))
         again(cut_rows(rows, 0, longest), slice(None), longest, "with less padding")
 
     for one in at_every_rate(subject):
         everywhere(one, holds, large=subject.large // 3)
+    _check_counts(subject)
+
+
+def _check_counts(subject: Subject) -> None:
+    """Ask for the same few rows in batches of many sizes."""
+    (case,) = large_cases(1, subject.world)
+    rows = cut_rows(take_rows(case.rows, np.arange(5)), 0, 32)
+    few = subject.see(replace(case, rows=rows))
+    counts = [*range(1, 34), 48, 63, 64, 65, 96, 100, 127, 128, 192, 200, 255, 256, 257, 384, 512]
+    for count in counts + ([1_000, 1_024, 2_048] if subject.large > 20 else []):
+        order = np.resize(np.arange(5), count)
+        many = subject.see(replace(case, rows=take_rows(rows, order)))
+        same(_part(few, order, 32), many, f"in a batch of {count} rows")
 
 
 def _part(seen: Seen, rows: Any, width: int) -> Seen:
@@ -81,13 +120,41 @@ def check_nothing_is_kept_between_calls(subject: Subject) -> None:
     for turn in range(5 * len(cases)):
         number = turn * 5 % len(cases)
         same(first[number], subject.see(cases[number], strategy), f"at call {turn + 1}")
-    answer = subject.see(cases[0], strategy)
-    subject.see(cases[4], strategy)  # of the same shape
-    same(first[0], answer, "after another call the answer to the one before it is another")
+    _check_answers_stay(subject, cases)
     small = replace(cases[0], rows=cut_rows(take_rows(cases[0].rows, [0, 1]), 0, 16))
-    answer = subject.see(small, subject.make())
+    answer, strategy = subject.see(small, subject.make()), subject.make()
+    sizes = []
     for turn in range(4_000 if subject.large > 20 else 50):
         same(answer, subject.see(small, strategy), f"at call {turn + 1} for the same rows")
+        if turn in {100, 3_999}:
+            sizes.append(_size(strategy))
+    if len(sizes) == 2 and sizes[1] > sizes[0] + 4_000:
+        raise Violation(f"it grew from {sizes[0]:,} to {sizes[1]:,} bytes in 3,900 calls")
+
+
+def _size(strategy: Any) -> int:
+    """Return how much a strategy keeps, as it would be sent to another process."""
+    try:
+        return len(pickle.dumps(strategy))
+    except Exception:  # noqa: BLE001 - MASK-035 tells of it
+        return 0
+
+
+def _check_answers_stay(subject: Subject, cases: list[Case]) -> None:
+    """Hold an answer while the next question of the same shape is asked."""
+    strategy = subject.make()
+    ask = subject.ask(strategy)
+    for one, other in ((cases[0], cases[4]), (cases[6], cases[7])):
+        for part in (slice(None), slice(1)):
+            first, second = (
+                replace(case, rows=take_rows(case.rows, np.arange(len(case.rows.lengths))[part]))
+                for case in (one, other)
+            )
+            answer = ask(*subject.shown(first))
+            before = pickle.dumps(answer)
+            ask(*subject.shown(second))
+            if pickle.dumps(answer) != before:
+                raise Violation("after another call the answer to the one before it is another")
 
 
 def _alike(subject: Subject) -> list[Case]:
@@ -112,23 +179,18 @@ def _alike(subject: Subject) -> list[Case]:
     ]
 
 
-class _Recorded(Draws):
-    """Draws that note which streams are asked for."""
+@contextmanager
+def _noted() -> Iterator[set[str]]:
+    """Note the streams that are asked for, of whatever draws."""
+    streams: set[str] = set()
+    bits = Draws.bits
 
-    __slots__ = ("streams",)
+    def noting(self: Draws, stream: str, *, at: Any = None) -> Any:
+        streams.add(stream)
+        return bits(self, stream, at=at)
 
-    def __init__(self, **key: Any) -> None:
-        super().__init__(**key)
-        self.streams: set[str] = set()
-
-    def bits(self, stream: str, *, at: Any = None) -> Any:
-        self.streams.add(stream)
-        return super().bits(stream, at=at)
-
-
-def writes_itself(subject: Subject) -> str | None:
-    """Tell why streams do not apply."""
-    return "a collator draws from no stream" if is_collator(subject) else None
+    with mock.patch.object(Draws, "bits", noting):
+        yield streams
 
 
 @CHECKS("MASK-034", unless=writes_itself)
@@ -136,17 +198,14 @@ def check_streams_of_the_core_are_left_alone(subject: Subject) -> None:
     """A strategy draws from streams of its own, none of which begins with mlmref."""
 
     def holds(subject: Subject, case: Case) -> None:
-        batch, _ = subject.shown(case)
-        width = case.rows.input_ids.shape[1]
-        draws = _Recorded(
-            seed=case.seed, pass_=case.pass_, chunk_ids=case.rows.chunk_ids, width=width
-        )
-        subject.strategy().propose(batch, draws)
-        reserved = sorted(name for name in draws.streams if name.startswith("mlmref."))
+        with _noted() as streams:
+            subject.plan(case)
+        reserved = sorted(name for name in streams if name.startswith("mlmref."))
         if reserved:
             raise Violation(f"it draws from {reserved[0]!r}, a stream of the core")
 
-    everywhere(subject, holds, large=4)
+    for one in at_every_rate(subject):
+        everywhere(one, holds, large=24)
 
 
 def draws_nothing(subject: Subject) -> str | None:
@@ -156,8 +215,12 @@ def draws_nothing(subject: Subject) -> str | None:
 
 @CHECKS("MASK-019", unless=draws_nothing)
 def check_every_key_has_its_own_mask(subject: Subject) -> None:
-    """Chunks, passes and seeds that differ in any bit are masked differently."""
-    one = subject.changed(mlm_probability=0.5)
+    """Chunks, passes and seeds that differ in any bit are masked differently.
+
+    Where units are drawn independently, the same mask twice is as good as impossible; otherwise
+    chance may have little to choose from, and only masks that are all the same tell of a fault.
+    """
+    one, differ = at_one_half(subject), _alone if subject.entry.rate in INDEPENDENT else _not_all
     case = next(iter(large_cases(1, subject.world)))
     ordinary = case.vocabulary.ordinary_ids
     text = np.resize(np.random.default_rng(0).permutation(ordinary), 128)
@@ -169,16 +232,21 @@ def check_every_key_has_its_own_mask(subject: Subject) -> None:
     powers = 1 << np.arange(63, dtype=np.int64)
     neighbours = np.arange(4_000) if subject.large > 20 else np.arange(400)
     chunk_ids = np.unique(np.concatenate([neighbours, powers, powers + 1, -powers]))
-    masks: dict[str, Any] = {}
-    _alone(targets(chunk_ids), [f"chunk {number}" for number in chunk_ids])
+    differ(targets(chunk_ids), [f"chunk {number}" for number in chunk_ids])
     few = np.arange(4)
-    for seed in [0, 42, *(1 << bit for bit in range(6, 64)), 2**64 - 1]:
-        masks[f"seed {seed}"] = targets(few, seed=seed)
-    for pass_ in [*range(40), *(1 << bit for bit in range(6, 32)), EVALUATION_PASS]:
-        masks[f"seed 42, pass {pass_}"] = targets(few, pass_=pass_)
-    del masks["seed 42, pass 0"]  # which is "seed 42"
+    seeds = [0, 42, *(1 << bit for bit in range(6, 64)), 2**64 - 1]
+    passes = [*range(40), *(1 << bit for bit in range(6, 32)), EVALUATION_PASS]
+    of_seeds = np.array([targets(few, seed=seed) for seed in seeds])
+    of_passes = np.array([targets(few, pass_=pass_) for pass_ in passes])
     for number in few:
-        _alone(np.array([mask[number] for mask in masks.values()]), list(masks))
+        differ(of_seeds[:, number], [f"seed {seed}" for seed in seeds])
+        differ(of_passes[:, number], [f"pass {pass_}" for pass_ in passes])
+
+
+def _not_all(masks: Any, names: list[str]) -> None:
+    """Raise when all rows of ``[N, T]`` are the same."""
+    if (masks == masks[0]).all():
+        raise Violation(f"{names[0]} to {names[-1]} all have the same mask", tokens=masks.shape[1])
 
 
 def _alone(masks: Any, names: list[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlmref.conformance.core import Violation
 from mlmref.conformance.search import search
-from mlmref.conformance.texts import Batch, large_batches, shrink, small_batches
+from mlmref.conformance.segmenters.texts import Batch, large_batches, shrink, small_batches
 from mlmref.contracts import Int64Array, Options, SegmenterEntry, WordSegmenter
 from mlmref.words.segmented import read_answer
 

@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.core import Checks, Violation
-from mlmref.conformance.subject import ARRAYS, Subject, at_every_rate, everywhere, held
-from mlmref.conformance.worlds import Case, large_cases, make_rows
+from mlmref.conformance.strategies.subject import (
+    ARRAYS,
+    Subject,
+    at_every_rate,
+    at_one_half,
+    everywhere,
+    held,
+)
+from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows
 from mlmref.contracts import IGNORE_INDEX, Plan
+from mlmref.masking.plan import read_only
 
 CHECKS: Checks[Subject] = Checks()
 
@@ -68,7 +76,8 @@ def check_degenerate_batches(subject: Subject) -> None:
         if np.shape(seen.targets) != case.rows.input_ids.shape:
             raise Violation(f"targets have shape {np.shape(seen.targets)}")
 
-    for one in at_every_rate(subject):
+    none = [subject.changed(mlm_probability=0.0)] if subject.allows(0.0) else []
+    for one in at_every_rate(subject) + none:
         world = next(iter(large_cases(1, one.world)))
         words = world.vocabulary
         ordinary, special = int(words.ordinary_ids[0]), int(words.special_ids[0])
@@ -85,6 +94,7 @@ def check_degenerate_batches(subject: Subject) -> None:
             ([[special] * 128] * 64, None),
             ([[ordinary] * 128] * 64, [0] * 64),
             ([[ordinary]] * 512, None),
+            ([[ordinary] * 128] * 64, None),
         ):
             height, width = np.shape(ids)
             for starts in (np.ones((height, width)), np.zeros((height, width))):
@@ -122,6 +132,12 @@ def check_words_are_whole(subject: Subject) -> None:
 
     for one in at_every_rate(subject):
         everywhere(one, holds)
+    one = at_one_half(subject)
+    for case in large_cases(4, subject.world):
+        # Words that were cut elsewhere a moment ago, in the same chunks under the same key.
+        for starts in (case.rows.word_start, case.rows.word_start[::-1], case.rows.word_start):
+            rows = replace(case.rows, word_start=starts)
+            held(one, holds, replace(case, rows=rows))
 
 
 def _own_replacements(subject: Subject, case: Case) -> Any:
@@ -131,21 +147,32 @@ def _own_replacements(subject: Subject, case: Case) -> Any:
 
 def is_collator(subject: Subject) -> bool:
     """Tell whether the strategy is a collator at heart, which writes inputs and labels itself."""
-    return hasattr(subject.strategy(), "collate")
+    return subject.collates
 
 
 def no_replacements(subject: Subject) -> str | None:
-    """Tell why replacements do not apply; found out by asking, since a plan may bring some."""
+    """Tell why replacements do not apply."""
     if is_collator(subject):
         return "a collator writes what the model reads itself"
+    return None if subject.entry.replaces else "it leaves replacements to the core"
+
+
+def writes_itself(subject: Subject) -> str | None:
+    """Tell why what a plan has does not apply."""
+    return "a collator has no plan" if is_collator(subject) else None
+
+
+@CHECKS("MASK-036", unless=writes_itself)
+def check_replacements_are_declared(subject: Subject) -> None:
+    """Plans have replacements if the strategy declares so, and otherwise none."""
+
+    def holds(subject: Subject, case: Case) -> None:
+        has = subject.plan(case).replacements is not None
+        if has != (subject.entry.replaces is not None):
+            raise Violation(f"the plan has {'' if has else 'no '}replacements, unlike declared")
+
     for one in at_every_rate(subject):
-        for case in large_cases(4, subject.world):
-            try:
-                if _own_replacements(one, case) is not None:
-                    return None
-            except Exception:  # noqa: BLE001 - another check's to report
-                return None
-    return "it leaves replacements to the core"
+        everywhere(one, holds, large=10)
 
 
 @CHECKS("MASK-018", unless=no_replacements)
@@ -196,17 +223,19 @@ def check_nothing_is_written_to(subject: Subject) -> None:
         batch, draws = subject.shown(case)
         words = copy.deepcopy(batch.vocabulary)  # copies can be written to
         strategy: Any = subject.strategy()
-        ask = getattr(strategy, "collate", strategy.propose)
+        ask = subject.ask(strategy)
         answer = ask(replace(batch, vocabulary=words), draws)
         if getattr(answer, "written", ""):
             raise Violation(f"{answer.written} were written to")
-        before, _ = subject.shown(case)
+        before, draws = subject.shown(case)
         for name in ARRAYS:
             if getattr(batch, name).tobytes() != getattr(before, name).tobytes():
                 raise Violation(f"batch.{name} was written to")
         for name in ("special_ids", "ordinary_ids", "counts"):
             if (getattr(words, name) != getattr(before.vocabulary, name)).any():
                 raise Violation(f"batch.vocabulary.{name} was written to")
+        frozen: Any = {name: read_only(getattr(before, name)) for name in ARRAYS}
+        ask(replace(before, **frozen), draws)  # as the core asks: to write and undo it is an error
 
     for one in at_every_rate(subject):
         everywhere(one, holds)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mlmref.conformance.toy import Toy, ToyModel, Trace, on_device, plain
+from mlmref.conformance.backends.toy import Toy, ToyModel, Trace, on_device, plain
 from mlmref.contracts import Options, Step, Steps, TrainingJob
 from mlmref.distributed import state
 

@@ -11,11 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mlmref.conformance.backends_toys import shrink, toys
-from mlmref.conformance.backends_watch import undisturbed
+from mlmref.conformance.backends.toy import Event, Toy
+from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
+from mlmref.conformance.backends.toys import shrink, toys
+from mlmref.conformance.backends.watch import undisturbed
 from mlmref.conformance.core import Violation
-from mlmref.conformance.toy import Event, Toy
-from mlmref.conformance.toy_job import PlainLoop, ToyJob
 from mlmref.contracts import BackendEntry, Options, TrainingBackend
 
 

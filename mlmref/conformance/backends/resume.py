@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from mlmref.conformance.backends_subject import (
+from mlmref.conformance.backends.subject import (
     BackendSubject,
     alike,
     attempt,
     scratch,
 )
+from mlmref.conformance.backends.toy import Toy, plain
+from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.core import Checks, Violation
-from mlmref.conformance.toy import Toy, plain
-from mlmref.conformance.toy_job import PlainLoop, ToyJob
 from mlmref.contracts import Options, TrainingBackend
 
 CHECKS: Checks[BackendSubject] = Checks()

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from mlmref.conformance.core import Violation
 from mlmref.conformance.search import search
-from mlmref.conformance.worlds import Case, World, large_cases, short_rows, shrink
+from mlmref.conformance.strategies.worlds import Case, World, large_cases, short_rows, shrink
 from mlmref.contracts import (
     IGNORE_INDEX,
     Batch,
@@ -57,6 +58,7 @@ class Subject:
         corruption: the policy that masks are asked for under.
         world: the one vocabulary that the strategy works with, if it is tied to one.
         large: how many large cases a property is held against.
+        collates: whether it writes inputs and labels itself, by a method ``collate``.
     """
 
     entry: StrategyEntry
@@ -64,6 +66,7 @@ class Subject:
     corruption: Corruption
     world: World | None = None
     large: int = 120
+    collates: bool = False
     _kept: dict[str, MaskingStrategy] = field(default_factory=dict)
 
     @property
@@ -76,6 +79,16 @@ class Subject:
         """Return the same strategy with other options."""
         given = self.options.model_dump() | options
         return replace(self, options=self.entry.options(**given), _kept={})
+
+    def allows(self, probability: float) -> bool:
+        """Tell whether the options take a probability."""
+        if "mlm_probability" not in self.entry.options.model_fields:
+            return False
+        try:
+            self.changed(mlm_probability=probability)
+        except ValidationError:
+            return False
+        return True
 
     def anew(self) -> Subject:
         """Return the same strategy, as if it had never been asked."""
@@ -97,6 +110,13 @@ class Subject:
         batch, draws = self._masker(case).shown(case.rows, case.pass_)
         return replace(batch, **{name: getattr(batch, name).copy() for name in ARRAYS}), draws
 
+    def ask(self, strategy: Any) -> Callable[[Batch, Draws], Any]:
+        """Return the method that is asked for masks."""
+        method: Callable[[Batch, Draws], Any] = (
+            strategy.collate if self.collates else strategy.propose
+        )
+        return method
+
     def plan(self, case: Case, strategy: MaskingStrategy | None = None) -> Plan:
         """Ask for a plan, which nothing has checked."""
         return (strategy or self.strategy()).propose(*self.shown(case))
@@ -108,11 +128,11 @@ class Subject:
         """
         chosen = strategy or self.strategy()
         batch, draws = self.shown(case)
-        collate = getattr(chosen, "collate", None)
-        if collate is not None:
-            seen: Seen = collate(batch, draws)
+        answer: Any = self.ask(chosen)(batch, draws)
+        if self.collates:
+            seen: Seen = answer
             return seen
-        plan = chosen.propose(batch, draws)
+        plan: Plan = answer
         truth = case.rows.input_ids
         if plan.replacements is None:
             inputs = corrupt(truth, plan.targets, self.corruption, case.vocabulary, draws)
@@ -141,7 +161,15 @@ def at_every_rate(subject: Subject) -> list[Subject]:
     """Return the strategy as it is, and at probability one half and one where it has one."""
     if subject.probability is None:
         return [subject]
-    return [subject, *(subject.changed(mlm_probability=p) for p in (0.5, 1.0))]
+    others = [p for p in (0.5, 1.0) if subject.allows(p)]
+    return [subject, *(subject.changed(mlm_probability=p) for p in others)]
+
+
+def at_one_half(subject: Subject) -> Subject:
+    """Return the strategy at probability one half, or as it is if it has or takes none."""
+    if subject.probability is None or not subject.allows(0.5):
+        return subject
+    return subject.changed(mlm_probability=0.5)
 
 
 Property = Callable[[Subject, Case], None]
@@ -192,7 +220,7 @@ def with_example(found: Violation, case: Case, options: Options) -> Violation:
 
 
 def _small(subject: Subject, holds: Property) -> None:
-    from mlmref.conformance.drawn import small_cases
+    from mlmref.conformance.strategies.drawn import small_cases
 
     cases = small_cases(subject.world)
     search(cases, lambda case: violation(subject, holds, case), examples=EXAMPLES)

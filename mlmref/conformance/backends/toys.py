@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.toy import Rows, Toy
+from mlmref.conformance.backends.toy import Rows, Toy
 
 DRAWN = 60
 """Small jobs that Hypothesis draws."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mlmref.conformance.toy_job import ToyJob
+from mlmref.conformance.backends.toy_job import ToyJob
 
 _HOOKS = (
     "_forward_hooks",

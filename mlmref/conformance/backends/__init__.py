@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlmref.conformance import backends_around, backends_resume, backends_steps
-from mlmref.conformance.backends_subject import BackendSubject
+from mlmref.conformance.backends import around, resume, steps
+from mlmref.conformance.backends.subject import BackendSubject
 from mlmref.conformance.core import Checks, Report, parametrize, run_checks
 from mlmref.contracts import BackendEntry, Options
 
 if TYPE_CHECKING:
     import pytest
 
-CHECKS: Checks[BackendSubject] = Checks(
-    backends_steps.CHECKS, backends_around.CHECKS, backends_resume.CHECKS
-)
+CHECKS: Checks[BackendSubject] = Checks(steps.CHECKS, around.CHECKS, resume.CHECKS)
 
 Entries = Iterable[BackendEntry | tuple[BackendEntry, Options | Mapping[str, Any]]]
 

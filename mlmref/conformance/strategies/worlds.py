@@ -1,8 +1,8 @@
 """What strategies are tried on: vocabularies and rows, and how a failing case is made smaller.
 
-Small cases come from Hypothesis (:mod:`mlmref.conformance.drawn`). Large ones come from NumPy at
-fixed seeds: text-like rows by the hundred, in which a fault that concerns one token in some
-thousands turns up.
+Small cases come from Hypothesis (:mod:`mlmref.conformance.strategies.drawn`). Large ones
+come from NumPy at fixed seeds: text-like rows by the hundred, in which a fault that concerns one
+token in some thousands turns up.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ def _text_like(world: World, number: int, shapes: Sequence[tuple[int, int]]) -> 
     often = rng.choice(
         [0.6, 0.6, 0.6, 0.95, 0.1, 0.0], (height, 1), p=[0.3, 0.3, 0.3, 0.05, 0.04, 0.01]
     )
+    if height == 1:
+        often = np.array([[0.0003]])  # words of thousands of tokens
     word_start = rng.random(shape) < often
     # A document ends with a separator, and the next begins with its own token.
     ends = rng.random(shape) < rng.choice([1 / 25, 1 / 25, 1 / 400], (height, 1))
@@ -241,6 +243,18 @@ def short_rows(case: Case) -> Iterator[Case]:
             chunk_ids=np.arange(turn * count, (turn + 1) * count),
         )
         yield replace(case, rows=rows)
+
+
+def sweeps(world: World, times: int) -> Iterator[Case]:
+    """Yield cases of words of one token in which each id stands so many times, at any place."""
+    for number in range(-(-times * len(world.begins) // 8_192)):
+        rng = np.random.default_rng(number)
+        ids = np.resize(world.begins, (number + 1) * 8_192)[-8_192:]
+        chunk_ids = np.arange(64) + (1 << 50) + 64 * number
+        rows = make_rows(
+            world.vocabulary, rng.permutation(ids).reshape(64, 128), None, None, chunk_ids
+        )
+        yield Case(vocabulary=world.vocabulary, rows=rows)
 
 
 def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:

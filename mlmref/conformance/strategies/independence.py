@@ -1,0 +1,175 @@
+"""Whether units are drawn by themselves: checks of neighbours, keys, and words of two documents.
+
+At probability one half whether two independent units agree is a fair coin, and the coins of all
+pairs at one distance are independent too; so every count below is binomial, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.strategies.rates import FALSE_ALARM, no_independence, surprising
+from mlmref.conformance.strategies.subject import Subject, at_one_half
+from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows, worlds
+from mlmref.contracts import ChunkRows
+from mlmref.masking.draws import EVALUATION_PASS
+
+CHECKS: Checks[Subject] = Checks()
+
+PARTS = 100
+"""Kinds of pairs that are compared, which share the false alarms."""
+
+
+def _texts(subject: Subject, case: Case) -> Iterator[tuple[ChunkRows, Any]]:
+    """Yield rows of ordinary tokens, and the positions at which their units begin."""
+    rng, ordinary = np.random.default_rng(1), case.vocabulary.ordinary_ids
+    few = subject.large <= 20
+    height, width = (64, 128) if few else (2_000, 128)
+    every = np.ones(width, dtype=np.bool_)
+    pairs = np.arange(width) % 2 == 0
+    shuffled = np.resize(rng.permutation(ordinary), (1, width))
+    texts = [
+        (shuffled, every),
+        (np.full((1, width), ordinary[0]), every),
+        (rng.choice(ordinary[:3], (height, width)), every),
+        (shuffled, np.arange(width) % 4 != 1),  # words of one token, of two, of one, of two
+        (np.resize(ordinary[:2], (1, width)), pairs),  # the same word of two tokens all along
+    ]
+    if not few:
+        long = 8_192
+        texts.append((np.resize(rng.permutation(ordinary), (1, long)), np.ones(long, np.bool_)))
+    for text, starts in texts:
+        count = height if len(starts) == width else 24
+        tokens = np.broadcast_to(text, (count, len(starts)))
+        rows = make_rows(case.vocabulary, tokens, np.tile(starts, (count, 1)))
+        alone = starts if subject.entry.rate == "word" else np.ones(len(starts), dtype=np.bool_)
+        yield rows, np.flatnonzero(alone)
+
+
+@CHECKS("MASK-006", unless=no_independence)
+def check_units_are_independent(subject: Subject) -> None:
+    """Any two positions, units at any distance, and neighbouring chunks are drawn independently."""
+    one = subject.changed(mlm_probability=0.5)
+    (case,) = large_cases(1, subject.world)
+    for rows, units in _texts(subject, case):
+        signs = _signs(one.see(replace(case, rows=rows)).targets[:, units])
+        for lag, agreed, of in _by_distance(signs):
+            _compare(agreed, of, f"units {lag} apart")
+        for lag, agreed, of in _by_distance(signs.T, most=64):
+            _compare(agreed, of, f"the same units of chunks {lag} apart")
+        if signs.shape[1] <= 128:
+            agreed = (len(signs) + signs.T @ signs) / 2
+            first, second = np.triu_indices(len(agreed), 1)
+            doubt = surprising(agreed[first, second], len(signs), 0.5)
+            worst = int(doubt.argmin())
+            if doubt[worst] < FALSE_ALARM / PARTS / len(doubt):
+                where = f"units {first[worst]} and {second[worst]}"
+                got = int(agreed[first[worst], second[worst]])
+                raise Violation(f"{where} of a row agree in {got:,} of {len(signs):,} rows")
+        _check_spread((signs > 0).sum(axis=1), signs.shape[1])
+
+
+def _signs(chosen: Any) -> Any:
+    """Return 1 for a target and -1 for none, whose products tell whether two agree."""
+    return np.where(chosen, 1.0, -1.0)
+
+
+def _by_distance(signs: Any, most: int | None = None) -> Iterator[tuple[int, float, int]]:
+    """Yield for each distance along the rows of ``[n, m]`` how many pairs agree, and of how many.
+
+    As an autocorrelation by Fourier transforms; its sums are whole numbers, found by rounding.
+    """
+    height, width = signs.shape
+    power = np.abs(np.fft.rfft(signs, 2 * width, axis=1)) ** 2
+    sums = np.rint(np.fft.irfft(power.sum(axis=0), 2 * width))
+    for lag in range(1, min(width, most + 1 if most else width)):
+        of = height * (width - lag)
+        if of >= 100:
+            yield lag, (of + sums[lag]) / 2, of
+
+
+def _compare(agreed: float, of: int, what: str, among: int = 8_192) -> None:
+    if surprising(agreed, of, 0.5) < FALSE_ALARM / PARTS / among:
+        raise Violation(f"{what} agree {int(agreed):,} of {of:,} times", expected=of / 2)
+
+
+def _check_spread(counts: Any, of: int) -> None:
+    """Compare targets a row with the binomial distribution by chi-square."""
+    from scipy.stats import binom, chisquare
+
+    edges = np.unique(binom.ppf(np.linspace(0, 1, 9)[1:-1], of, 0.5))
+    expected = np.diff(np.concatenate([[0.0], binom.cdf(edges, of, 0.5), [1.0]]))
+    seen = np.bincount(np.searchsorted(edges, counts), minlength=len(expected))
+    enough = len(counts) * expected.min() >= 5
+    if enough and chisquare(seen, expected * len(counts)).pvalue < FALSE_ALARM / PARTS:
+        what = "the number of targets in a row does not vary as that of independent draws does"
+        raise Violation(what, variance=float(counts.var()), expected=of / 4)
+
+
+@CHECKS("MASK-019", unless=no_independence)
+def check_keys_are_independent(subject: Subject) -> None:
+    """Masks of any two seeds, passes or evaluation share nothing, at any place of a row."""
+    one = subject.changed(mlm_probability=0.5)
+    (case,) = large_cases(1, subject.world)
+    ordinary, height = case.vocabulary.ordinary_ids, 16
+    text = np.resize(np.random.default_rng(0).permutation(ordinary), 128)
+    rows = make_rows(case.vocabulary, np.tile(text, (height, 1)))
+    keys = [(seed, 0) for seed in (0, *(1 << bit for bit in range(64)), 41, 43, 2**64 - 1)]
+    keys += [(42, pass_) for pass_ in (*range(130), *(1 << bit for bit in range(8, 32)))]
+    keys.append((42, EVALUATION_PASS))
+    masks = [one.see(replace(case, rows=rows, seed=seed, pass_=p)).targets for seed, p in keys]
+    signs = _signs(np.array(masks).reshape(len(keys), -1))
+    names = [f"seed {seed} and pass {pass_}" for seed, pass_ in keys]
+    first, second = np.triu_indices(len(keys), 1)
+    agreed = ((signs.shape[1] + signs @ signs.T) / 2)[first, second]
+    doubt = surprising(agreed, signs.shape[1], 0.5)
+    worst = int(doubt.argmin())
+    if doubt[worst] < FALSE_ALARM / PARTS / len(doubt):
+        what = f"{names[first[worst]]}, and {names[second[worst]]}, agree at"
+        raise Violation(f"{what} {int(agreed[worst]):,} of {signs.shape[1]:,} tokens")
+    passes = signs[[keys.index((42, pass_)) for pass_ in range(130)]]
+    for lag in (1, 2, 3):
+        for start in range(2 * lag):  # passes in pairs of which no two share one
+            here, there = passes[start : 130 - lag : 2 * lag], passes[start + lag :: 2 * lag]
+            _compare(int((here == there).sum()), here.size, f"passes {lag} apart", 12)
+    often = (signs > 0).sum(axis=0)
+    doubt = surprising(often, len(keys), 0.5)
+    worst = int(doubt.argmin())
+    if doubt[worst] < FALSE_ALARM / PARTS / len(doubt):
+        chunk, position = divmod(worst, 128)
+        what = f"position {position} of chunk {chunk} is a target under {often[worst]}"
+        raise Violation(f"{what} of {len(keys)} keys")
+
+
+def no_seam(subject: Subject) -> str | None:
+    """Tell why words on two sides of a special token do not apply."""
+    if subject.entry.whole_words or no_independence(subject) is None:
+        return None
+    return "it declares neither whole words nor that units are drawn independently"
+
+
+@CHECKS("MASK-012", unless=no_seam)
+def check_a_special_token_ends_a_word(subject: Subject) -> None:
+    """Words of two documents, with special tokens between, are not drawn as one."""
+    one = at_one_half(subject)
+    together = no_independence(subject) is not None  # then they may hang together, but not wholly
+    for world in [subject.world] if subject.world else worlds():
+        height, words = 2_000 if subject.large > 20 else 64, 40
+        for inside in (1, 3):  # documents of one word, and of three
+            begins = np.resize(world.begins, (words, inside))
+            ends = [np.full((words, 1), token) for token in (world.cls_id, world.sep_id)]
+            text = np.concatenate([ends[0], begins, ends[1]], axis=1).reshape(-1)
+            rows = make_rows(world.vocabulary, np.tile(text, (height, 1)))
+            case = Case(vocabulary=world.vocabulary, rows=rows)
+            chosen = one.see(case).targets.reshape(height, words, inside + 2)[:, :, 1:-1]
+            agreed = chosen[:, :-1, -1] == chosen[:, 1:, 0]
+            if together:
+                if agreed.all() and chosen.any() and not chosen.all():
+                    raise Violation("the words on two sides of a seam always go together")
+            else:
+                _compare(int(agreed.sum()), agreed.size, "the words on two sides of a seam", 6)

@@ -1,0 +1,44 @@
+"""The tokenizer that collators are made with, and the world that its vocabulary is."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance.strategies.worlds import World, make_vocabulary
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_WORDS, _PARTS = 600, 400
+
+
+@cache
+def tokenizer() -> Any:
+    """Return a WordPiece tokenizer of a thousand made-up words and parts of words."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordPiece
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [*_SPECIAL, *(f"w{n}" for n in range(_WORDS)), *(f"##p{n}" for n in range(_PARTS))]
+    inner = Tokenizer(WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))  # noqa: S106 - a token
+    inner.pre_tokenizer = Whitespace()
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    make: Any = PreTrainedTokenizerFast  # which has no annotations
+    return make(tokenizer_object=inner, **dict(zip(names, _SPECIAL, strict=True)))
+
+
+@cache
+def world() -> World:
+    """Return its vocabulary: what begins a word and what continues one."""
+    first = len(_SPECIAL)
+    size = first + _WORDS + _PARTS
+    special = np.arange(first, dtype=np.int32)
+    return World(
+        vocabulary=make_vocabulary(size, special, mask_id=4, pad_id=0),
+        begins=np.arange(first, first + _WORDS, dtype=np.int32),
+        continues=np.arange(first + _WORDS, size, dtype=np.int32),
+        cls_id=2,
+        sep_id=3,
+    )
