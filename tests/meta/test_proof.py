@@ -250,3 +250,21 @@ def test_the_kit_is_asked_in_a_run_too(project, monkeypatch):
     result = project()
     assert result.ret == 1
     assert said(result)[0].startswith("check_a of the kit for strategies is of AAA-001")
+
+
+@pytest.mark.clause("SPEC-007")
+def test_workers_prove_together(project):
+    """What tests prove that run in other processes counts, and what they fail fails the run."""
+    tests = PROVED + PROVED.replace("001", "002").replace("one", "two")
+    options = ("--prove-spec", "-p", "xdist", "-n", "2")
+    result = project("AAA-001", "AAA-002", tests=tests, options=options)
+    assert result.ret == 0
+    assert said(result) == ["all other clauses are proved"]
+    result = project(
+        "AAA-001",
+        "AAA-002",
+        tests=tests.replace("two():\n    pass", "two():\n    1/0"),
+        options=options,
+    )
+    assert result.ret == 1
+    assert said(result) == ["AAA-002 is cited by a test that failed: tests/test_a.py::test_two"]

@@ -10,6 +10,9 @@ import pytest
 from support import specification
 from support.specification import AWAY
 
+PROPERTY = "clauses"
+"""The name that a report has a test's clauses under."""
+
 
 def pytest_addoption(parser):
     """Add the two options."""
@@ -19,14 +22,24 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Watch the run if asked to."""
-    if config.option.prove_spec:
+    """Watch the run if asked to; under pytest-xdist, the run of all workers."""
+    if config.option.prove_spec and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Proof(config), "mlmref-proof")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Write the clauses that a test cites, and what it needs, on its reports, which travel."""
+    report = yield
+    cited = sorted({id_ for mark in item.iter_markers("clause") for id_ in mark.args})
+    away = any(item.get_closest_marker(name) for name in AWAY)
+    report.user_properties.append((PROPERTY, [cited, away]))
+    return report
 
 
 def pytest_sessionstart(session):
     """Write the table, unless an identifier would be forgotten by that."""
-    if session.config.option.write_spec:
+    if session.config.option.write_spec and not hasattr(session.config, "workerinput"):
         root = session.config.rootpath
         file, clauses = root / "spec" / "README.md", specification.read_clauses(root)
         kits, readme = specification.load_kit(), file.read_text("utf-8")
@@ -47,16 +60,13 @@ class Proof:
         self.wrong = None
         self.away = []
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item):
+    def pytest_runtest_logreport(self, report):
         """Note the marks of a test and what came of one of its phases."""
-        report = yield
-        cited = {id_ for mark in item.iter_markers("clause") for id_ in mark.args}
-        self.marks[item.nodeid] = cited, any(item.get_closest_marker(name) for name in AWAY)
+        cited, away = dict(report.user_properties)[PROPERTY]
+        self.marks[report.nodeid] = set(cited), away
         # What was expected to fail proves nothing, whether it failed or not.
         outcome = "expected" if hasattr(report, "wasxfail") else report.outcome
-        self.phases[item.nodeid].append((report.when, outcome))
-        return report
+        self.phases[report.nodeid].append((report.when, outcome))
 
     def outcome(self, test):
         """Tell whether a test passed, failed or did neither."""
