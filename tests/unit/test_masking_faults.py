@@ -256,8 +256,11 @@ def test_the_vocabulary_shown_is_a_copy():
 
     random = Corruption(mask=0.0, random=1.0, keep=0.0)
     masker = proposing(propose, corruption=random)
+    before = masker.vocabulary.special_ids.copy(), masker.vocabulary.ordinary_ids.copy()
     for _ in range(2):
         masked = masker(ROWS, 0)
+        assert np.array_equal(masker.vocabulary.special_ids, before[0])
+        assert np.array_equal(masker.vocabulary.ordinary_ids, before[1])
         assert (masked.input_ids[masked.labels != -100] >= 5).all()
         assert (masked.labels != -100).sum() == 5
 

@@ -158,7 +158,7 @@ def _load(main: Dictionary, user: Dictionary) -> Any:
     """
     with warnings.catch_warnings():  # of pkg_resources, and of escapes in its regular expressions
         warnings.simplefilter("ignore")
-        import jieba  # type: ignore[import-untyped]
+        import jieba
 
     tokenizer = jieba.Tokenizer()
     file = _File(main) if main.path else Path(jieba.__file__).with_name("dict.txt").open("rb")
