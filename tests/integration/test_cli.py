@@ -149,7 +149,7 @@ def test_a_preset_can_be_printed(preset):
 
 @pytest.mark.clause("CLI-004")
 @pytest.mark.clause("PLUG-011")
-def test_plugins_lists_everything_there_is():
+def test_plugins_lists_everything_there_is(monkeypatch):
     """Name, plugin, version, summary, options; as a table and as JSON."""
     told = json.loads(CliRunner().invoke(app, ["plugins", "--json"]).stdout)
     token = next(one for one in told["strategies"] if one["name"] == "token")
@@ -157,7 +157,8 @@ def test_plugins_lists_everything_there_is():
     assert token["version"]
     assert token["summary"]
     assert token["options"]["mlm_probability"]["default"] == 0.15
-    shown = CliRunner().invoke(app, ["plugins"], env={"COLUMNS": "200"}).stdout
+    monkeypatch.setattr("mlmref.cli.out.width", 200)
+    shown = CliRunner().invoke(app, ["plugins"]).stdout
     for word in ("token", "whole-word", "trainer", "accelerate", "mlm_probability = 0.15"):
         assert word in shown
     assert re.search(r"tokenizer +mlmref:builtin-words .*the words that the tokenizer tells", shown)
