@@ -275,6 +275,18 @@ class Steps(Protocol):
     def __iter__(self) -> Iterator[Step]: ...
 
 
+class Stateful(Protocol):
+    """Something whose state can be saved, as an optimiser's can."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state: tensors, numbers, strings, ``None``, lists and dicts of these."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take over a state that :meth:`state_dict` returned; what this returns is ignored."""
+        ...
+
+
 class TrainingJob(Protocol):
     """All that a backend needs, and everything that could make two backends differ.
 
@@ -319,6 +331,17 @@ class TrainingJob(Protocol):
 
     def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
         """Return the steps of one rank."""
+        ...
+
+    def keep(self, name: str, stateful: Stateful) -> None:
+        """Hand in state that the backend has from step to step, before it takes a step.
+
+        A checkpoint saves it, and a job that is resumed restores it at once (BACK-030).
+
+        Args:
+            name: what it is saved under; each name is handed in once.
+            stateful: holds the state, through the whole of training.
+        """
         ...
 
     def after_step(self, grad_norm: float) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mlmref.chunks import Chunks
 from mlmref.config import Config
-from mlmref.contracts import Precision, Steps
+from mlmref.contracts import Precision, Stateful, Steps
 from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
 from mlmref.masking.apply import Masker
@@ -65,6 +66,10 @@ class Job:
     on_epoch: Callable[[int], None]
     done: int = 0
     """Optimiser steps taken so far."""
+    restored: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """What a checkpoint holds of the backend's own state, by name (BACK-030)."""
+    kept: dict[str, Stateful] = field(default_factory=dict, init=False)
+    """The state that the backend handed in, by name."""
     optimizer: torch.optim.Optimizer = field(init=False)
     scheduler: torch.optim.lr_scheduler.LambdaLR = field(init=False)
     precision: Precision = field(init=False)
@@ -111,6 +116,22 @@ class Job:
             self.chunks, self.masker, self.plan, seed=self.config.seed, rank=rank
         )
         return loader(dataset, self.done, self.total, self.config.training.workers)
+
+    def keep(self, name: str, stateful: Stateful) -> None:
+        """Take in state of the backend's own, and restore what a checkpoint holds of it.
+
+        Raises:
+            MlmrefError: the name was handed in already, and a checkpoint would hold one of two.
+        """
+        if name in self.kept:
+            raise MlmrefError(
+                f"the backend hands in state named {name!r} twice",
+                where="training",
+                hint="choose another name for one of them",
+            )
+        self.kept[name] = stateful
+        if name in self.restored:
+            stateful.load_state_dict(self.restored[name])
 
     def after_step(self, grad_norm: float) -> None:
         """Book a step: report its loss, and say so at the end of an epoch.

@@ -32,6 +32,8 @@ class AccelerateBackend:
 
     def _train(self, job: TrainingJob, accelerator: accelerate.Accelerator) -> None:
         model, optimizer = accelerator.prepare(job.model, job.optimizer)
+        if accelerator.scaler is not None:
+            job.keep("scaler", accelerator.scaler)  # fp16's loss scale and what it goes by
         optimizer.zero_grad()  # whatever came before the job is none of it
         for step in job.steps(accelerator.process_index, accelerator.num_processes):
             model.train()

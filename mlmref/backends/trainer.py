@@ -54,6 +54,8 @@ class TrainerBackend:
         with left_as_found(job.model):
             trainer = _StepTrainer(job, arguments, steps)
             trainer.remove_callback(transformers.PrinterCallback)
+            if trainer.accelerator.scaler is not None:
+                job.keep("scaler", trainer.accelerator.scaler)  # fp16's loss scale
             trainer.train()
 
 

@@ -39,7 +39,16 @@ class Booked:
     """A job together with what it reported."""
 
     def __init__(
-        self, *, family="bert", chunks=None, masker_=None, seed=42, model=None, **training
+        self,
+        *,
+        family="bert",
+        chunks=None,
+        masker_=None,
+        seed=42,
+        model=None,
+        done=0,
+        restored=None,
+        **training,
     ):
         self.model = model or tiny_model(family)
         self.reports, self.epochs = [], []
@@ -51,6 +60,8 @@ class Booked:
             scratch=Path("scratch-that-nobody-makes"),
             on_step=self.reports.append,
             on_epoch=self.epochs.append,
+            done=done,
+            restored=restored or {},
         )
 
     def losses(self):

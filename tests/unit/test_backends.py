@@ -230,6 +230,34 @@ def test_a_loss_that_is_no_number_ends_the_run(backend, tmp_path, monkeypatch):
         train(backend, batch_size=2, learning_rate=1e30, max_grad_norm=0.0)
 
 
+class Count:
+    """State of a backend's own: a number."""
+
+    def __init__(self, number=0):
+        self.number = number
+
+    def state_dict(self):
+        """Return it."""
+        return {"number": self.number}
+
+    def load_state_dict(self, state):
+        """Take it over."""
+        self.number = state["number"]
+
+
+@pytest.mark.clause("BACK-027")
+def test_state_that_is_handed_in_is_restored_at_once():
+    """A job gives the state back under its name, holds on to the object, and takes a name once."""
+    job = Booked(restored={"count": {"number": 7}}).job
+    count, other = Count(), Count(3)
+    job.keep("count", count)
+    job.keep("other", other)
+    assert (count.number, other.number) == (7, 3)
+    assert job.kept == {"count": count, "other": other}
+    with pytest.raises(MlmrefError, match="the backend hands in state named 'count' twice"):
+        job.keep("count", Count())
+
+
 @pytest.mark.clause("BACK-009")
 def test_half_precision_without_a_gpu_is_refused_and_auto_is_fp32():
     """E14: fp16 needs a GPU; auto chooses what there is."""

@@ -79,7 +79,7 @@ def check_states(toy: Toy, states: Mapping[int, Saved], last: int) -> None:
     """Hold saved states against those of the plain loop, which nothing interrupted."""
     for done, state in states.items():
         for part, want in uninterrupted(toy)[done].items():
-            if not alike(plain(want), plain(state[part])):
+            if part != "kept" and not alike(plain(want), plain(state[part])):
                 raise Violation(f"the {part} after step {done} is not as without a stop")
     if last not in states:
         raise Violation(f"step {last} was not reached, only {sorted(states)}")

@@ -88,8 +88,8 @@ class Event:
     """Something that a backend did.
 
     Attributes:
-        kind: ``take`` a step, ``call`` the model, ``update`` (the optimiser is about to step),
-            ``schedule``, ``told`` (``after_step``), ``evaluation`` in it, ``end``.
+        kind: ``keep`` state, ``take`` a step, ``call`` the model, ``update`` (the optimiser is
+            about to step), ``schedule``, ``told`` (``after_step``), ``evaluation`` in it, ``end``.
         step: in which step, counted from 1.
         facts: what was seen then, as plain numbers and lists.
     """

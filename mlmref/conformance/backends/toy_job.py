@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from mlmref.conformance.backends.toy import Toy, ToyModel, Trace, on_device, plain
-from mlmref.contracts import Options, Step, Steps, TrainingJob
+from mlmref.contracts import Options, Stateful, Step, Steps, TrainingJob
 from mlmref.distributed import state
 
 
@@ -49,12 +49,14 @@ class ToyJob:
         self.optimizer = _optimizer(self.model, toy)
         self.scheduler = _Schedule(self.optimizer, len(toy.steps), self.trace)
         self.optimizer.register_step_pre_hook(self._before_step)
+        self.kept: dict[str, Stateful] = {}
+        self._restored: dict[str, dict[str, Any]] = {}
         if saved is not None:
             saved = deepcopy(saved)
             self.model.load_state_dict(saved["model"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.scheduler.load_state_dict(saved["scheduler"])
-            self.done = saved["done"]
+            self.done, self._restored = saved["done"], saved["kept"]
             self.trace.step = self.done + 1
         if toy.leftovers:
             for one in self.model.parameters():
@@ -64,6 +66,13 @@ class ToyJob:
         """Return the steps that are still to run."""
         self.asked.append((rank, world_size))
         return _Steps(self)
+
+    def keep(self, name: str, stateful: Stateful) -> None:
+        """Write down that state was handed in, and restore what was saved of it."""
+        self.trace.note("keep", name=name)
+        self.kept[name] = stateful
+        if name in self._restored:
+            stateful.load_state_dict(self._restored[name])
 
     def after_step(self, grad_norm: float) -> None:
         """Write the step down, evaluate if the toy does, and call ``on_step``."""
@@ -90,6 +99,7 @@ class ToyJob:
                 "optimizer": self.optimizer.state_dict(),
                 "scheduler": self.scheduler.state_dict(),
                 "done": self.done,
+                "kept": {name: one.state_dict() for name, one in self.kept.items()},
             }
         )
         return saved
