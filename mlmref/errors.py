@@ -1,5 +1,7 @@
 """What can go wrong, in words for the person who can mend it (clauses RUN-001 and RUN-002)."""
 
+from mlmref.terminal import plain
+
 
 class MlmrefError(Exception):
     """An error that a user can mend: one line that says what, where and what to do.
@@ -19,7 +21,7 @@ class MlmrefError(Exception):
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
         advice = f"; {self.hint}" if self.hint else ""
-        return " ".join(f"{place}{self.what}{advice}".split())
+        return plain(" ".join(f"{place}{self.what}{advice}".split()))
 
 
 class ConfigError(MlmrefError):

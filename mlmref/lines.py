@@ -21,7 +21,7 @@ BLOCK = 1 << 20
 
 LARGEST = 200_000_000
 """Bytes of a line, or characters of a cell, at most: with a batch well under the 2 GiB that an
-Arrow string array holds."""
+Arrow string array holds. Of a row that long only the text counts as a document's."""
 
 
 def pieces(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
@@ -64,9 +64,15 @@ def pieces(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
 
 
 def limit(size: int, where: str) -> None:
-    """Raise a CorpusError for a document that is too large (CORP-016)."""
+    """Raise a CorpusError for what is too long to be held (CORP-016)."""
     if size > LARGEST:
-        raise CorpusError(f"a document of over {LARGEST / 1e6:g} MB", where=where)
+        raise too_large("line", LARGEST, where)
+
+
+def too_large(what: str, size: int, where: str) -> CorpusError:
+    """Say that a line or a document is too large (CORP-016)."""
+    hint = "cut it into several documents"
+    return CorpusError(f"a {what} of over {size / 1e6:g} MB", where=where, hint=hint)
 
 
 @contextmanager

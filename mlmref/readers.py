@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from mlmref.config import CorpusConfig
 from mlmref.errors import CorpusError, MlmrefError
-from mlmref.lines import BLOCK, LARGEST, Advance, limit, pieces
-from mlmref.rows import Rows, arrow_rows, require, require_text
+from mlmref.lines import BLOCK, LARGEST, Advance, pieces, too_large
+from mlmref.rows import DOCUMENT, Rows, arrow_rows, require, require_text
 
 BATCH = 1 << 20
 """Characters after which rows are passed on."""
@@ -60,7 +60,8 @@ def _read_text(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[R
         whole, size = [], 0
         for _, text in pieces(path, advance):
             size += len(text)
-            limit(size, str(path))
+            if size > DOCUMENT:  # characters, of at least a byte each
+                raise too_large("document", DOCUMENT, str(path))
             whole.append(text.replace("\r\n", "\n"))
         yield Rows.of(["".join(whole)], None, str(path), "document", [1])
         return
@@ -134,7 +135,7 @@ def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[
                 continue
             where = f"{path}, line {line}"
             try:
-                row = json.loads(source)
+                row = json.loads(source, parse_int=_integer)
             except (ValueError, RecursionError) as error:
                 why = "nested too deep" if isinstance(error, RecursionError) else error
                 hint = "put one object on a line"
@@ -151,6 +152,11 @@ def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[
             yield from rows.add(line, text, row.get(config.label_column))
     if rows is not None:
         yield from rows.flush()
+
+
+def _integer(digits: str) -> float:
+    """Read an integer; Python refuses to read one of over 4,300 digits, which is no label."""
+    return int(digits) if len(digits) < 40 else float(digits)
 
 
 def _read_parquet(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:

@@ -16,9 +16,14 @@ import pyarrow.compute as pc
 
 from mlmref.config import CorpusConfig
 from mlmref.errors import CorpusError
+from mlmref.lines import too_large
 
 SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64()})
 """Of documents; the label is left out again where there are none."""
+
+
+DOCUMENT = 16_000_000
+"""Bytes of a document in UTF-8, at most: its tokens are found all at once (CORP-016)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +144,10 @@ def documents(
         full = pc.invert(pc.or_(pc.utf8_is_space(part.text), pc.equal(part.text, "")))
         rows = np.flatnonzero(pc.fill_null(full, False).to_numpy(zero_copy_only=False))[:left]
         text = part.text.take(pa.array(rows))
+        size = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
+        if (size > DOCUMENT).any():
+            where = part.place(rows[int(np.argmax(size > DOCUMENT))])
+            raise too_large("document", DOCUMENT, where)
         nul = pc.index(pc.match_substring(text, "\0"), True).as_py()
         if nul >= 0:
             hint = "is it UTF-16 or binary? convert it to UTF-8 text"
@@ -148,7 +157,8 @@ def documents(
             label = _integers(part.label.take(pa.array(rows)))
             if label.null_count:
                 odd = count + pc.index(label.is_null(), True).as_py() + 1
-                note = f"labels are left out: the one of document {odd:,} is no integer"
+                found = "is no integer of up to 18 digits"
+                note = f"labels are left out: the one of document {odd:,} {found}"
         yield pa.record_batch([text, label], schema=SCHEMA)
         count += len(rows)
         if count == limit:

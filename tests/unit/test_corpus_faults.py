@@ -38,6 +38,8 @@ UTF8 = "convert the file to UTF-8"
 NO_TEXT = "no document holds text; empty ones:"
 OBJECT = "put one object on a line"
 
+LINK = "a link that leads to no file or folder"
+
 NOT_FOUND = {
     "missing file": ("none.csv", f"no such file or folder; {NAMES}"),
     "missing folder": ("none/", f"no such file or folder; {NAMES}"),
@@ -49,6 +51,10 @@ NOT_FOUND = {
     "no extension": ("plain", f"no kind of file that can be read; use {KINDS}"),
     "parquet in gzip": ("a.parquet.gz", f"no kind of file that can be read; use {KINDS}"),
     "pipe": ("pipe.txt", f"no kind of file that can be read; use {KINDS}"),
+    "dead link": ("dead.txt", LINK),
+    "link to itself": ("itself.txt", LINK),
+    "glob below nothing": ("none/*.txt", "cannot be read (No such file or directory)"),
+    "NUL in the name": ("a\0.txt", f"no such file or folder; {NAMES}"),
 }
 
 
@@ -62,9 +68,31 @@ def test_what_cannot_be_found_says_how_to_name_it(tmp_path, name, said):
     for file in ("a.docx", "plain", "a.parquet.gz", "empty/notes.md", "folder.csv/.x.csv"):
         write(tmp_path / file, "x")
     os.mkfifo(tmp_path / "pipe.txt")
+    for link, to in [("dead.txt", "gone.txt"), ("itself.txt", "itself.txt")]:
+        (tmp_path / link).symlink_to(to)
     with pytest.raises(CorpusError) as caught:
         load(f"{tmp_path}/{name}")
-    assert str(caught.value) == f"{tmp_path}/{name}: {said}"
+    path = name.split("/*")[0] if "No such" in said else name  # what could not be listed
+    assert str(caught.value) == f"{tmp_path}/{path}: {said}".replace("\0", "\\u0000")
+
+
+@pytest.mark.clause("CORP-008")
+def test_a_tilde_of_nobody_is_named():
+    """A home folder of a user that there is not."""
+    with pytest.raises(CorpusError) as caught:
+        load("~nobody-is-called-so/a.txt")
+    assert str(caught.value) == f"~nobody-is-called-so/a.txt: no such user; {NAMES}"
+
+
+@pytest.mark.clause("CORP-026")
+@pytest.mark.parametrize("name", ["f", "f/*.txt"])
+def test_a_dead_link_in_a_folder_is_not_passed_over(tmp_path, name):
+    """A file that has gone is named, where leaving it out would give another corpus."""
+    write(tmp_path / "f" / "a.txt", "x")
+    (tmp_path / "f" / "b.txt").symlink_to("gone.txt")
+    with pytest.raises(CorpusError) as caught:
+        load(tmp_path / name)
+    assert str(caught.value) == f"{tmp_path}/f/b.txt: {LINK}"
 
 
 DAMAGED = {
