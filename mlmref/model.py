@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.config import ModelConfig
 from mlmref.errors import ModelError
 from mlmref.quiet import quiet
+from mlmref.soundness import check_folder, check_settings, check_tokenizer, check_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -63,17 +65,14 @@ def load_model(config: ModelConfig) -> LoadedModel:
     import torch
     from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
-    place = str(embedded_checkpoint()) if config.name == EMBEDDED else config.name
-    if _looks_local(place) and not Path(place).is_dir():
-        raise ModelError(
-            "no such folder", where=config.name, hint="check --model, or give a name on the hub"
-        )
+    place = _place(config.name)
     common: dict[str, Any] = {
         "revision": config.revision,
         "trust_remote_code": config.trust_remote_code,
     }
     with quiet(), _explained(config.name):
         settings = AutoConfig.from_pretrained(place, **common)
+        check_settings(config, settings)
         if config.dropout != "checkpoint":
             _set_dropout(settings, config.dropout)
         tokenizer = AutoTokenizer.from_pretrained(place, **common)
@@ -92,7 +91,8 @@ def load_model(config: ModelConfig) -> LoadedModel:
             where=config.name,
             hint="give a checkpoint that was pretrained with a masked-language-model head",
         )
-    _check_tokenizer(config.name, model, tokenizer)
+    check_weights(config.name, model)
+    check_tokenizer(config.name, model, tokenizer)
     if config.dropout != "checkpoint":
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -107,8 +107,26 @@ def load_model(config: ModelConfig) -> LoadedModel:
     )
 
 
-def _looks_local(place: str) -> bool:
-    return place.startswith((".", "/", "~")) or place.count("/") > 1 or Path(place).exists()
+def _place(name: str) -> str:
+    """Return the folder of a model, its files looked at as far as they can be, or its name."""
+    if name == EMBEDDED:
+        return str(embedded_checkpoint())
+    try:
+        path = Path(name).expanduser()
+        local = name.startswith((".", "/", "~")) or name.count("/") > 1 or os.path.lexists(path)
+        if not local:
+            return name
+        if not path.is_dir():
+            raise ModelError(
+                "no such folder", where=name, hint="check --model, or give a name on the hub"
+            )
+        check_folder(name, path)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror or error})"
+        raise ModelError(reason, where=error.filename or name) from error
+    except RuntimeError as error:  # how pathlib tells of ~somebody
+        raise ModelError("no such user", where=name, hint="check --model") from error
+    return str(path)
 
 
 @contextmanager
@@ -126,7 +144,11 @@ def _reason(error: Exception) -> str:
         return "no masked language model: its architecture has no masked-language-model head"
     if "trust_remote_code" in text:
         return "it brings code of its own, which is not run unasked"
+    if "ignore_mismatched_sizes" in text:
+        return "its weights do not have the sizes that its config.json says"
     first = text.split(". ")[0]
+    if " " not in first:  # such as the name of a key, without a word on what is wrong with it
+        first = f"{type(error).__name__}: {first}"
     return f"cannot be loaded ({first[:300]})"
 
 
@@ -146,26 +168,6 @@ def _set_dropout(settings: PretrainedConfig, rate: float) -> None:
     for key, value in settings.to_dict().items():
         if "dropout" in key and isinstance(value, float):
             setattr(settings, key, rate)
-
-
-def _check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    from mlmref.tokens import vocabulary_of
-
-    vocabulary = vocabulary_of(tokenizer)
-    if not len(vocabulary.ordinary_ids):
-        # Transformers makes up an empty tokenizer where the files are missing.
-        raise ModelError(
-            "its tokenizer has no tokens but special ones",
-            where=name,
-            hint="put the tokenizer's files beside the model's",
-        )
-    rows: Any = model.get_input_embeddings().num_embeddings
-    if vocabulary.size > rows:
-        raise ModelError(
-            f"the tokenizer has {vocabulary.size:,} tokens and the model {rows:,} rows for them",
-            where=name,
-            hint="the two do not belong together",
-        )
 
 
 def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import math
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from support.models import tiny_model
 from support.runs import save_model
 from support.tokenizers import tokenizer
@@ -140,3 +142,75 @@ def test_other_weights_have_another_hash(tmp_path):
     first = load_model(ModelConfig(name=str(save_model(tmp_path / "a"))))
     other = load_model(ModelConfig(name=str(save_model(tmp_path / "b", hidden_size=16))))
     assert first.digest != other.digest
+
+
+@pytest.mark.clause("MODEL-009")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("key", ["cls.predictions.bias", "bert.embeddings.LayerNorm.weight"])
+def test_a_weight_that_is_no_number_is_named(tmp_path, value, key):
+    """One value of one tensor, at any place of the model, is told at once with its name."""
+    folder = save_model(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    weights[key][3] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelConfig(name=str(folder)))
+    what = "NaN" if math.isnan(value) else "infinity"
+    assert str(caught.value) == (
+        f"{folder}: its weights are damaged: there is {what} in {key}; "
+        "get the model again, or an earlier checkpoint of its training"
+    )
+
+
+@pytest.mark.clause("MODEL-010")
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_a_file_that_holds_no_json_object_is_named(tmp_path, content, file):
+    """Empty, cut short, of another kind, binary, or nested without end."""
+    folder = save_model(tmp_path / "model")
+    (folder / file).write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        load_model(ModelConfig(name=str(folder)))
+    assert str(caught.value) == (
+        f"{folder}: its {file} is damaged: no JSON object; get the model again"
+    )
+
+
+@pytest.mark.clause("MODEL-010")
+def test_an_adapter_is_not_passed_over(tmp_path):
+    """A folder with an adapter beside a model would be read as the model alone."""
+    folder = save_model(tmp_path / "model")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="it holds an adapter, which is no whole model; merge"):
+        load_model(ModelConfig(name=str(folder)))
+
+
+@pytest.mark.clause("MODEL-010")
+def test_weights_of_other_sizes_are_named(tmp_path):
+    """A configuration that was exchanged for another's."""
+    folder = save_model(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 32}))
+    with pytest.raises(ModelError, match="its weights do not have the sizes that its config.json"):
+        load_model(ModelConfig(name=str(folder)))
+
+
+@pytest.mark.clause("MODEL-004")
+@pytest.mark.parametrize("limit", [0, -3, "many"])
+def test_a_tokenizer_with_an_impossible_limit_is_refused(tmp_path, limit):
+    """A tokenizer that says that no token can be read is not asked to."""
+    folder = save_model(tmp_path / "model")
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": limit}))
+    with pytest.raises(ModelError, match=f"its tokenizer's model_max_length is {limit!r}; set it"):
+        load_model(ModelConfig(name=str(folder)))
+
+
+@pytest.mark.clause("MODEL-004")
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    """In a file of settings no shell replaces it."""
+    save_model(tmp_path / "model")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load_model(ModelConfig(name="~/model")).name == "~/model"
+    with pytest.raises(ModelError, match="no such user; check --model"):
+        load_model(ModelConfig(name="~nobody-is-called-so/model"))
