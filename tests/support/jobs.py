@@ -1,6 +1,7 @@
 """Small training jobs: tokens made by hand, a tiny model, any backend."""
 
 import math
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,23 @@ def masker(name="token", **options):
     return built_in(name, words=WORDS, **options)
 
 
+class Stopped(Exception):  # noqa: N818 - what a job is stopped with, as by a signal
+    """A job is stopped after a step."""
+
+
 class Booked:
-    """A job together with what it reported."""
+    """A job together with what it reported.
+
+    Args:
+        family: of the tiny model, if there is no ``model``.
+        chunks: to train on; 20 of them by default.
+        masker_: masks them; ``token`` by default.
+        seed: the run's.
+        model: what to train.
+        goes_on: a job that was stopped, whose state to take up.
+        stop: after which step to raise :class:`Stopped`.
+        training: settings of the section ``training``.
+    """
 
     def __init__(
         self,
@@ -46,8 +62,8 @@ class Booked:
         masker_=None,
         seed=42,
         model=None,
-        done=0,
-        restored=None,
+        goes_on=None,
+        stop=None,
         **training,
     ):
         self.model = model or tiny_model(family)
@@ -58,11 +74,29 @@ class Booked:
             masker=masker_ or masker(),
             config=Config(seed=seed, training=TrainingConfig(**training)),
             scratch=Path("scratch-that-nobody-makes"),
-            on_step=self.reports.append,
+            on_step=self._book,
             on_epoch=self.epochs.append,
-            done=done,
-            restored=restored or {},
         )
+        self._stop = stop
+        if goes_on:
+            self._take_up(goes_on)
+
+    def _book(self, report):
+        self.reports.append(report)
+        if report.step == self._stop:
+            raise Stopped
+
+    def _take_up(self, stopped):
+        """Restore what a checkpoint would hold, as it would come back from one."""
+        self.model.load_state_dict(stopped.model.state_dict())
+        for name in ("optimizer", "scheduler"):
+            getattr(self.job, name).load_state_dict(
+                deepcopy(getattr(stopped.job, name).state_dict())
+            )
+        self.job.done = stopped.job.done
+        self.job.restored = {
+            name: deepcopy(one.state_dict()) for name, one in stopped.job.kept.items()
+        }
 
     def losses(self):
         """Return the loss of each step."""

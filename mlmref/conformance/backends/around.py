@@ -116,19 +116,21 @@ def check_objects_are_left_as_found(subject: BackendSubject) -> None:
 def check_the_process_is_left_as_found(subject: BackendSubject) -> None:
     """Generators, environment, folder, and torch's settings are after training as before."""
     attempt_quietly(subject, USUAL)  # what libraries do once, when they are first imported
-    for toy in (*PRECISIONS, replace(USUAL, evaluates=True)):
+    for toy in (*PRECISIONS, replace(USUAL, evaluates=True), replace(USUAL, steps=())):
         for stop in (None, 2):
             with undisturbed():
                 before, after = _around(subject.make(), toy, stop)
                 plainly = _around(PlainLoop(Options()), toy, stop)[1]
-            # The model itself seeds torch's generator, which may stay so or be put back.
+            for one in GENERATORS:  # the model itself seeds them; that may stay, or be put back
+                if after[one] == plainly[one]:
+                    del before[one], after[one]
             name = changed(before, after)
-            if name == "torch's generator" and after[name] == plainly[name]:
-                del before[name], after[name]
-                name = changed(before, after)
             if name:
                 how = "an error" if stop else "training"
                 raise Violation(f"{name} is not as found after {how}", **toy.example())
+
+
+GENERATORS = ("random's generator", "NumPy's generator", "torch's generator")
 
 
 def attempt_quietly(subject: BackendSubject, toy: Toy) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -143,7 +145,9 @@ class ToyModel(nn.Module):
         self, input_ids: Tensor, labels: Tensor, weight: float, seed: int
     ) -> dict[str, Tensor]:
         """Return ``{"loss": scalar}``: the summed cross-entropy times ``weight``."""
-        if self.training:
+        if self.training:  # as the core's own model does (BACK-005)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
             torch.manual_seed(seed)
         loss = weight * self._nll(input_ids, labels)
         self.idle = self.idle and weight == 0.0
