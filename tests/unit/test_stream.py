@@ -147,6 +147,51 @@ def test_a_rank_without_an_example_runs_on_one_that_does_not_count():
     )
 
 
+def masks(stream, first, last):
+    """Return what each row of some steps is masked to, by what it is without masks."""
+    found = {}
+    for number in range(first, last):
+        for micro in stream[number]:
+            labels = micro["labels"]
+            true = torch.where(labels == IGNORE_INDEX, micro["input_ids"], labels)
+            for row, masked, label in zip(true, micro["input_ids"], labels, strict=True):
+                if bool((label != IGNORE_INDEX).any()):  # a row that fills up has no labels
+                    found[tuple(row.tolist())] = (masked.tolist(), label.tolist())
+    return found
+
+
+@pytest.mark.clause("MASK-001")
+@pytest.mark.clause("MASK-002")
+@pytest.mark.clause("ORDER-002")
+@given(st.data())
+def test_a_chunk_has_one_mask_in_an_epoch_wherever_it_turns_up(data):
+    """Whatever the batch, its company, the rank, and the step and ranks that a run goes on with."""
+    epoch = data.draw(st.integers(0, 2))
+    chunks = CHUNKS.gather(np.arange(len(CHUNKS)))
+    masked = masker()(chunks, epoch)
+    expected = {
+        tuple(row.tolist()): (inputs.tolist(), labels.tolist())
+        for row, inputs, labels in zip(
+            chunks.input_ids, masked.input_ids, masked.labels, strict=True
+        )
+        if (labels != IGNORE_INDEX).any()
+    }
+    window = data.draw(st.sampled_from([1, 2, 4, 8, 12]))
+    found = {}
+    per_epoch = -(-len(CHUNKS) // window)
+    first = epoch * per_epoch
+    while first < (epoch + 1) * per_epoch:  # each part of the epoch on another layout
+        last = data.draw(st.integers(first + 1, (epoch + 1) * per_epoch))
+        world_size = data.draw(st.sampled_from([n for n in (1, 2, 4) if window % n == 0]))
+        accumulation = data.draw(st.sampled_from([window // world_size, 1]))
+        for rank in range(world_size):
+            batch_size = window // world_size // accumulation
+            stream, _ = steps(batch_size, accumulation, world_size, rank)
+            found |= masks(stream, first, last)
+        first = last
+    assert found == expected
+
+
 @pytest.mark.clause("ORDER-005")
 def test_each_epoch_has_masks_of_its_own():
     """The masks of an epoch are the masker's for that pass, and differ from the others'."""
