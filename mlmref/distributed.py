@@ -8,15 +8,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from mlmref.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
     from accelerate import PartialState
+    from numpy.typing import NDArray
     from torch import Tensor
+
+# Set by accelerate launch as its configuration says.
+_SHARDING = {
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+    "ACCELERATE_USE_PARALLELISM_CONFIG": "a parallelism_config",
+}
+_MPI = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 def world_size() -> int:
@@ -37,6 +48,39 @@ def is_main() -> bool:
 def _launched() -> bool:
     # All three, as every launcher of torch's kind sets them; a lone RANK is somebody else's.
     return {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys()
+
+
+def check_launcher(note: Callable[[str], None]) -> None:
+    """Refuse launches that would not be what they seem.
+
+    Args:
+        note: told in a line of one that may be meant otherwise.
+
+    Raises:
+        ConfigError: the model would be shared out, or processes do not know of each other.
+    """
+    for variable, name in _SHARDING.items():
+        if os.environ.get(variable, "").lower() in {"1", "true", "yes"}:
+            raise ConfigError(
+                f"{name} shares the model out over the processes, and mlmref measures, clips and "
+                "saves it whole",
+                where="accelerate's configuration",
+                hint="choose MULTI_GPU there, or start with torchrun",
+            )
+    if _launched():
+        return
+    for variable in _MPI:
+        if os.environ.get(variable, "1") != "1":
+            raise ConfigError(
+                f"{os.environ[variable]} processes that do not know of each other",
+                where=variable,
+                hint="start with torchrun, or accelerate launch --multi_gpu",
+            )
+    if {"ACCELERATE_MIXED_PRECISION", "MASTER_PORT"} <= os.environ.keys():
+        note(
+            "accelerate launch started one process; --multi_gpu starts several, on CPUs "
+            "where there is no GPU"
+        )
 
 
 @cache
@@ -66,19 +110,41 @@ def sum_over_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def broadcast(value: Any) -> Any:
     """Return the main process's value on every rank; those of the others are ignored.
 
+    As JSON, since torch's own exchange of objects would pickle them.
+
     Args:
         value: what JSON can hold; it comes back as JSON gives it, a tuple as a list.
     """
-    text = json.dumps(value)
+    text = json.dumps(value).encode() if is_main() else b""
     if world_size() == 1:
         return json.loads(text)
     import torch
 
-    data = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
-    size = broadcast_tensor(torch.tensor(len(data)))
-    if not is_main():
-        data = torch.empty(int(size), dtype=torch.uint8)
+    size = broadcast_tensor(torch.tensor(len(text)))
+    data = torch.frombuffer(bytearray(text.ljust(int(size))), dtype=torch.uint8)
     return json.loads(broadcast_tensor(data).numpy().tobytes())
+
+
+def gather(value: Any) -> list[Any]:
+    """Return the values of all ranks, in their order, on every rank.
+
+    Args:
+        value: what JSON can hold; it comes back as JSON gives it, a tuple as a list.
+    """
+    text = json.dumps(value).encode()
+    if world_size() == 1:
+        return [json.loads(text)]
+    import torch
+
+    mine = torch.tensor([len(text)], device=state().device)
+    sizes = [torch.empty_like(mine) for _ in range(world_size())]
+    torch.distributed.all_gather(sizes, mine)
+    # Padded, since collectives want them of one length.
+    padded = bytearray(text.ljust(max(int(size) for size in sizes)))
+    data = torch.frombuffer(padded, dtype=torch.uint8).to(state().device)
+    texts = [torch.empty_like(data) for _ in sizes]
+    torch.distributed.all_gather(texts, data)
+    return [json.loads(one.cpu().numpy().tobytes()) for one in texts]
 
 
 def broadcast_tensor(tensor: Tensor) -> Tensor:

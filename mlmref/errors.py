@@ -10,7 +10,12 @@ class MlmrefError(Exception):
         what: what is wrong, without a full stop: ``"no column 'body'"``.
         where: the file, key or name it was found in, if there is one.
         hint: what to do about it, as an imperative, if something can be said.
+
+    Attributes:
+        status: the exit status that goes with it.
     """
+
+    status = 2
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, where, hint)
@@ -42,3 +47,17 @@ class PluginError(MlmrefError):
 
 class OutputError(MlmrefError):
     """The result cannot be written or published."""
+
+
+def in_a_line(error: Exception) -> tuple[str, int]:
+    """Say what went wrong in one line, and with which exit status (RUN-001, CLI-003)."""
+    if isinstance(error, MlmrefError):
+        return str(error), error.status
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}", 2
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
+        return "out of memory; lower --batch-size, and raise --accumulation by as much", 2
+    text = " ".join(str(error).split())[:300]
+    fault = f"a fault of mlmref or a plugin ({type(error).__name__}: {text})"
+    return plain(f"{fault}; add --debug for the traceback"), 1

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from mlmref.distributed import is_main
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -149,7 +151,7 @@ class _Bar:
 
 
 def reporter(console: Console, *, quiet: bool) -> Reporter:
-    """Choose how to report: nothing, bars on a terminal, or lines."""
-    if quiet:
+    """Choose how to report: nothing, bars on a terminal, or lines; the main process alone does."""
+    if quiet or not is_main():
         return SILENT
     return Bars(console) if console.is_terminal else Lines(console)

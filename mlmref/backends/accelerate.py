@@ -5,10 +5,15 @@ from __future__ import annotations
 from contextlib import nullcontext
 
 import accelerate
+import torch
 from accelerate.state import AcceleratorState
-from accelerate.utils import GradientAccumulationPlugin, send_to_device
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    GradientAccumulationPlugin,
+    send_to_device,
+)
 
-from mlmref.backends.shared import left_as_found
+from mlmref.backends.shared import leaves_idle, left_as_found
 from mlmref.contracts import Options, TrainingJob
 
 
@@ -22,10 +27,15 @@ class AccelerateBackend:
         """Train ``job.model`` in place through every step of the job."""
         # A process may run several jobs, and Accelerate would hold on to the first's precision.
         AcceleratorState._reset_state()
+        handlers = []
+        if torch.distributed.is_initialized():
+            idle = leaves_idle(job.model)
+            handlers.append(DistributedDataParallelKwargs(find_unused_parameters=idle))
         accelerator = accelerate.Accelerator(
             mixed_precision="no" if job.precision == "fp32" else job.precision,
             # Named, since the environment could else ask for a division that is the job's.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+            kwargs_handlers=handlers,
         )
         with left_as_found(job.model):
             self._train(job, accelerator)

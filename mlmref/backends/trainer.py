@@ -15,7 +15,7 @@ import torch
 import transformers
 from torch import nn
 
-from mlmref.backends.shared import left_as_found
+from mlmref.backends.shared import leaves_idle, left_as_found
 from mlmref.contracts import Options, Step, Steps, TrainingJob
 
 
@@ -44,6 +44,8 @@ class TrainerBackend:
         )
         # The environment could else ask for another precision than the job's.
         arguments.mixed_precision = "no" if job.precision == "fp32" else job.precision
+        if torch.distributed.is_initialized():
+            arguments.ddp_find_unused_parameters = leaves_idle(job.model)
         if arguments.n_gpu > 1:
             # In one process Trainer would deal a batch to all GPUs by rows (DataParallel), which
             # a step of micro-batches is not made for; a launcher gives each GPU a process.
