@@ -1,6 +1,7 @@
 """Small training jobs: tokens made by hand, a tiny model, any backend."""
 
 import math
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from mlmref.chunks import chunk
 from mlmref.config import ChunkConfig, Config, TrainingConfig
 from mlmref.job import Job
 from mlmref.objective import MaskedLMObjective
+from mlmref.plugins import discover
+from mlmref.registry import choose
 
 WORDS = vocabulary(VOCABULARY)
 
@@ -107,6 +110,17 @@ class Booked:
         return np.concatenate(
             [value.detach().numpy().ravel() for value in self.model.state_dict().values()]
         )
+
+
+def train(backend, **settings):
+    """Train a job on a backend, or on the bare loop, until it ends or is stopped."""
+    booked = Booked(**settings)
+    with suppress(Stopped):
+        if backend == "plain":
+            train_plainly(booked.job)
+        else:
+            choose(discover().backend(backend), {}, "training.options").make().train(booked.job)
+    return booked
 
 
 def train_plainly(job):

@@ -2,33 +2,19 @@
 
 import math
 import random
-from contextlib import suppress
 
 import numpy as np
 import pytest
 import torch
-from support.jobs import Booked, Stopped, finite, masker, some_chunks, train_plainly
+from support.jobs import Booked, finite, masker, some_chunks, train
 from support.models import tiny_model, without_dropout
 from transformers import Trainer, TrainingArguments
 
 from mlmref.config import TrainingConfig
 from mlmref.errors import ConfigError, MlmrefError
 from mlmref.optimisation import choose_precision, make_optimizer, schedule
-from mlmref.plugins import discover
-from mlmref.registry import choose
 
 BACKENDS = ("trainer", "accelerate")
-
-
-def train(backend, **settings):
-    """Train a job on a backend, or on the bare loop, until it ends or is stopped."""
-    booked = Booked(**settings)
-    with suppress(Stopped):
-        if backend == "plain":
-            train_plainly(booked.job)
-        else:
-            choose(discover().backend(backend), {}, "training.options").make().train(booked.job)
-    return booked
 
 
 CASES = {
