@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +17,10 @@ from mlmref.explain import explain
 
 Entry = StrategyEntry | BackendEntry | SegmenterEntry
 EntryT = TypeVar("EntryT", bound=Entry)
+
+
+REPORT = "report it to the plugin's author"
+"""What to do about a plugin's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,16 +193,32 @@ class Chosen(Generic[EntryT]):
         """
         if self.entry.build is None:
             return None
-        try:
-            made = self.entry.build(self.options)
-        except Exception as error:  # a plugin may raise anything, and its owner is to be named
-            raise PluginError(
-                f"{self.owner} cannot be built ({type(error).__name__}: {error})"
-            ) from error
         method = kind_of(self.entry).method
-        if not callable(getattr(made, method, None)):
-            raise PluginError(f"{self.owner} has no method {method!r}")
+        with self.blamed("build"):
+            made = self.entry.build(self.options)
+            whole = callable(getattr(made, method, None))
+        if not whole:
+            what = f"build gave {type(made).__name__}, which has no method {method!r}"
+            raise PluginError(what, where=self.owner, hint=REPORT)
         return made
+
+    @contextmanager
+    def blamed(self, doing: str, *through: type[Exception]) -> Iterator[None]:
+        """Name the plugin as what raised whatever comes out of a call of it (PLUG-009).
+
+        An exit is not the plugin's to choose. torch's lack of memory goes through, as the user's.
+
+        Args:
+            doing: the method that is called.
+            through: what else goes through, such as what the core raises when it is called back.
+        """
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            if isinstance(error, through) or type(error).__name__ == "OutOfMemoryError":
+                raise
+            what = f"{doing} raised {type(error).__name__}: {error}"
+            raise PluginError(what, where=self.owner, hint=REPORT) from error
 
 
 def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) -> Chosen[EntryT]:
@@ -209,6 +231,7 @@ def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) ->
 
     Raises:
         ConfigError: an unknown option or a bad value; names the key and close matches.
+        PluginError: the options' own type raised.
     """
     entry, source = registered.entry, registered.source
     try:
@@ -217,4 +240,7 @@ def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) ->
     except ValidationError as error:
         owner = f"{entry.name!r} of plugin {source} has"
         raise explain(error, entry.options, prefix=where, owner=owner) from None
+    except Exception as error:  # of a validator, which may raise anything
+        what = f"reading its options raised {type(error).__name__}: {error}"
+        raise PluginError(what, where=f"{entry.name!r} of plugin {source}", hint=REPORT) from error
     return Chosen(entry, source, options)
