@@ -267,7 +267,7 @@ def test_trainer_goes_on_with_a_damaged_checkpoint(saved, tmp_path):
 @pytest.mark.clause("BACK-032")
 @pytest.mark.parametrize("backend", ["trainer", "accelerate"])
 def test_libraries_save_nothing(backend, tmp_path, monkeypatch):
-    """Neither in the folder that Trainer is given nor in the one that it runs in is there a file."""
+    """There is no file in the folder that Trainer is given, nor where it runs."""
     monkeypatch.chdir(tmp_path)
     assert len(train(backend, batch_size=2, epochs=2).reports) == 20
     assert not [one for one in tmp_path.rglob("*") if one.is_file()]
