@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from support.jobs import Booked, finite, masker, some_chunks, train
 from support.models import tiny_model, without_dropout
 from transformers import Trainer, TrainingArguments
@@ -287,6 +288,29 @@ def test_state_that_is_handed_in_is_restored_at_once():
     assert job.kept == {"count": count, "other": other}
     with pytest.raises(MlmrefError, match="the backend hands in state named 'count' twice"):
         job.keep("count", Count())
+
+
+@pytest.mark.clause("BACK-027")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_loss_scale_goes_on(backend, tmp_path, monkeypatch):
+    """Given fp16's loss scaler, on a CPU, a job that goes on has the scale that it had grown to."""
+    monkeypatch.chdir(tmp_path)
+    plain = Accelerator.__init__
+
+    def scaled(self, *arguments, **options):
+        plain(self, *arguments, **options)
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10, growth_interval=3)
+
+    monkeypatch.setattr(Accelerator, "__init__", scaled)
+    settings = {"batch_size": 2, "max_grad_norm": 0.0, "learning_rate": 1e-3}
+    whole = train(backend, **settings)
+    stopped = train(backend, stop=5, **settings)
+    again = train(backend, goes_on=stopped, **settings)
+    assert whole.job.kept["scaler"].get_scale() == 2.0**13  # thrice in ten steps
+    assert stopped.job.kept["scaler"].state_dict()["_growth_tracker"] == 2
+    # The norm is told with the scale in it, in fp32 nobody having asked for it to be taken out.
+    assert stopped.reports + again.reports == whole.reports
+    assert np.array_equal(again.weights(), whole.weights())
 
 
 @pytest.mark.clause("BACK-009")
