@@ -67,7 +67,9 @@ def _origin(sources: Sources, path: Sequence[str]) -> str | None:
     for name, tree in reversed(sources):
         node: Any = tree
         for part in path:
-            node = node.get(part) if isinstance(node, dict) else None
+            if not isinstance(node, dict):  # a whole section in one word, such as 80/10/10
+                break
+            node = node.get(part)
         if node is not None:
             return name
     return None

@@ -134,6 +134,8 @@ def _explained(name: str) -> Iterator[None]:
     """Turn what Transformers raises while loading into one line."""
     try:
         yield
+    except ModelError:
+        raise
     except Exception as error:  # of any kind: the hub, the file, the architecture
         raise ModelError(_reason(error), where=name, hint=_advice(error)) from error
 

@@ -7,8 +7,9 @@ Whatever is wrong is told with its key and the source that gave it.
 from __future__ import annotations
 
 import json
+import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from importlib import resources
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import tomli_w
 from pydantic import ValidationError
 
-from mlmref.config import Config
+from mlmref.config import Config, Section
 from mlmref.errors import ConfigError
 from mlmref.explain import Sources, Tree, all_keys, explain, suggest
 
@@ -49,14 +50,19 @@ def resolve(
             names the key, its source and close matches.
     """
     from_file = _read_toml(file) if file else {}
-    named = preset or from_file.get("preset")
-    from_file.pop("preset", None)
+    in_file = from_file.pop("preset", None)
+    named = in_file if preset is None else preset
     name = DEFAULT_PRESET if named is None else named
-    files: Sources = [(str(file), from_file)] if file else []
     given: Sources = [(f"--set {text}", parse_assignment(text)) for text in sets]
     for flag, (key, value) in (flags or {}).items():
         if value is not None:
             given.append((flag, _nest(key, value)))
+    if file and _is_a_runs(file):
+        # Where that run went is no wish of whoever reads its settings (SEC-005).
+        _table(from_file, "output").pop("folder", None)
+    files: Sources = [(str(file), from_file)] if file else []
+    for origin, tree in files:
+        _check_file(origin, tree, given)
     settings = _read_preset(name)
     if named is None:
         settings = _what_still_fits(settings, [*files, *given])
@@ -71,8 +77,8 @@ def _what_still_fits(preset: Tree, given: Sources) -> Tree:
     """
     kept = dict(preset)
     for section, about in (("corpus", ["split"]), ("model", ["model", "training"])):
-        names = [tree[section]["name"] for _, tree in given if "name" in _table(tree, section)]
-        if names and names[-1] != preset[section]["name"]:
+        named = _last(given, section, "name")
+        if named is not None and named != preset[section]["name"]:
             kept = {key: value for key, value in kept.items() if key not in about}
     return kept
 
@@ -80,6 +86,38 @@ def _what_still_fits(preset: Tree, given: Sources) -> Tree:
 def _table(tree: Tree, section: str) -> Tree:
     found = tree.get(section)
     return found if isinstance(found, dict) else {}
+
+
+def _last(given: Sources, section: str, key: str) -> object:
+    """Return what the strongest of the sources that have a setting says, if one has it."""
+    found = [tree[section][key] for _, tree in given if key in _table(tree, section)]
+    return found[-1] if found else None
+
+
+def _is_a_runs(file: Path) -> bool:
+    """Tell whether a file holds the settings of the run, finished or not, whose folder it is in."""
+    beside = (file.with_name("record.json"), file.with_name("checkpoints"))
+    return file.name == "config.toml" and any(one.exists() for one in beside)
+
+
+def _check_file(name: str, tree: Tree, command_line: Sources) -> None:
+    """Refuse what is not for a file to decide, which may be a stranger's (SEC-003, SEC-006)."""
+    trusts = ("model", "trust_remote_code")
+    if _last([(name, tree)], *trusts) and _last(command_line, *trusts) is None:
+        raise ConfigError(
+            "model.trust_remote_code = true is for the command line to say",
+            where=name,
+            hint="read that code, and if you trust its author add --trust-remote-code",
+        )
+    folder = _last([(name, tree)], "output", "folder")
+    if isinstance(folder, str) and _last(command_line, "output", "folder") is None:
+        place = Path(os.path.abspath(folder))  # noqa: PTH100 - with .. resolved, and links not
+        if folder.startswith("~") or not place.is_relative_to(Path.cwd()):
+            raise ConfigError(
+                f"output.folder = {folder!r} leads out of the current folder",
+                where=name,
+                hint="name it with --output",
+            )
 
 
 def to_toml(config: Config) -> str:
@@ -161,14 +199,49 @@ def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
     return kept
 
 
+def _check_source(name: str, tree: Tree) -> None:
+    """Refuse what is wrong with a source even where another one goes over it."""
+    for key, value in tree.items():
+        if key not in Config.model_fields:
+            close = suggest(key, all_keys(Config))
+            if not close.startswith("did"):  # all of them would be a page
+                close = f"there are {', '.join(Config.model_fields)}"
+            raise ConfigError(f"unknown key {key!r}", where=name, hint=close)
+        if isinstance(Config.model_fields[key].default, Section) and not isinstance(value, dict):
+            shown = json.dumps(value, default=str)
+            raise ConfigError(f"{key} = {shown} is no section", where=name, hint=f"set {key}.KEY")
+    for key, text in _texts(tree, ""):
+        if "\0" in text or not _is_utf8(text):
+            what = "holds a NUL character" if "\0" in text else "is not UTF-8"
+            # It is written to the record, the settings and the model card.
+            raise ConfigError(f"{key} {what}", where=name, hint="choose a name or text without")
+
+
+def _texts(value: object, key: str) -> Iterator[tuple[str, str]]:
+    """Yield each text of a tree of settings with its key."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _texts(name, key or name)
+            yield from _texts(one, f"{key}.{name}" if key else name)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one, key)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _validate(weaker: Sources, command_line: Sources) -> Config:
     sources = [*weaker, *command_line]
     for name, tree in sources:
-        stray = sorted(set(tree) - set(Config.model_fields))
-        if stray:
-            raise ConfigError(
-                f"unknown key {stray[0]!r}", where=name, hint=suggest(stray[0], all_keys(Config))
-            )
+        _check_source(name, tree)
     merged: Tree = {}
     # What is given on one command line is one choice, in whatever order it stands there.
     for layer in (*([one] for one in weaker), command_line):

@@ -1,6 +1,6 @@
 """Whether a model's files and weights are what they should be, in one line where they are not.
 
-Clauses MODEL-004, MODEL-009, MODEL-010, SEC-002 and SEC-003 (spec/model.md, spec/security.md).
+Clauses MODEL-004, MODEL-009, MODEL-010, SEC-001 and SEC-002 (spec/model.md, spec/security.md).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _check_json(name: str, file: Path) -> None:
 
 
 def check_settings(config: ModelConfig, settings: PretrainedConfig) -> None:
-    """Undo what a checkpoint's config.json may ask for beside its sizes (SEC-002, SEC-003)."""
+    """Undo what a checkpoint's config.json may ask for beside its sizes (SEC-001, SEC-002)."""
     weights = getattr(settings, "transformers_weights", None)
     if weights and not str(weights).endswith((".safetensors", ".safetensors.index.json")):
         raise ModelError(
