@@ -105,11 +105,13 @@ def by_main(make: Callable[[], T]) -> T:
     Raises:
         RankError: it failed, on the ranks beside the main one.
     """
-    made = None
+    if world_size() == 1:
+        return make()
+    made = ""
     with together():
         if is_main():
-            made = make()
-    return cast("T", made) if world_size() == 1 else cast("T", broadcast(made))
+            made = json.dumps(make())
+    return cast("T", json.loads(broadcast(made)))
 
 
 def agree(on: Mapping[str, Any]) -> None:

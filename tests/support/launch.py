@@ -1,0 +1,132 @@
+"""Runs on several processes, started as a user starts them; none outlives its test."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+SCRIPTS = Path(sys.executable).parent
+_MARK = "MLMREF_TEST_LAUNCH"
+
+
+def torchrun(ranks=2, *options):
+    """Return the beginning of a command line: torchrun, on a port that it chooses."""
+    return [SCRIPTS / "torchrun", *(options or ["--standalone"]), f"--nproc-per-node={ranks}"]
+
+
+def accelerate_launch(ranks=2, *options):
+    """Return the beginning of a command line: accelerate launch, on a port that it chooses."""
+    several = ["--multi_gpu", f"--num_processes={ranks}", "--main_process_port=0"]
+    return [SCRIPTS / "accelerate", "launch", *several, *options]
+
+
+class Launch:
+    """A launcher at work, in a folder of its own choice, with its ranks.
+
+    Args:
+        command: what to type.
+        cwd: where.
+        log: the name, without suffix, of the files that hold what it prints.
+        env: variables beside those of the tests.
+
+    Attributes:
+        status: the exit status, once :meth:`wait` has returned.
+    """
+
+    def __init__(self, command, *, cwd, log, **env):
+        self._mark = uuid.uuid4().hex
+        self._out, self._err = (Path(f"{log}.{name}") for name in ("out", "err"))
+        threads = {"OMP_NUM_THREADS": "1"}  # two processes on two cores
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self._process = subprocess.Popen(
+                list(map(str, command)),
+                cwd=cwd,
+                env={**os.environ, **threads, **env, _MARK: self._mark},
+                stdout=out,
+                stderr=err,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self._all():
+            process.kill()
+        self._process.wait()
+
+    def wait(self, timeout=120):
+        """Wait for the end of it; returns itself."""
+        self.status = self._process.wait(timeout)
+        return self
+
+    @property
+    def out(self):
+        """What was printed to standard output."""
+        return self._out.read_text("utf-8")
+
+    @property
+    def err(self):
+        """What was printed to standard error."""
+        return self._err.read_text("utf-8")
+
+    @property
+    def told(self):
+        """The lines of standard error that are mlmref's, not the launcher's."""
+        return [
+            line for line in self.err.split("torch/distributed/elastic")[0].splitlines() if line
+        ]
+
+    def rank(self, number):
+        """Return the process of a rank, and not of a worker that it has started."""
+        return next(
+            process
+            for process in self._all()
+            if process.environ().get("RANK") == str(number)
+            and "RANK" not in process.parent().environ()
+        )
+
+    def until(self, happened, timeout=90):
+        """Wait until something has happened, and the ranks are still at work; returns it."""
+        end = time.monotonic() + timeout
+        while not (what := happened()):
+            assert self._process.poll() is None, f"it ended too early:\n{self.err}"
+            assert time.monotonic() < end, f"nothing happened:\n{self.err}"
+            time.sleep(0.02)
+        return what
+
+    def _all(self):
+        """List what was started, its children and what they left to others."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(_MARK) == self._mark:
+                    found.append(process)
+            except (psutil.AccessDenied, psutil.NoSuchProcess):
+                continue
+        return found
+
+
+def launch(command, *, cwd, log, timeout=120, **env):
+    """Start a launcher, wait for its end and return it."""
+    with Launch(command, cwd=cwd, log=log, **env) as started:
+        return started.wait(timeout)
+
+
+def statuses(launched):
+    """Return the exit statuses by rank, as torchrun reports those that failed."""
+    lines = launched.err.splitlines()
+    ranks = [line.split()[2] for line in lines if line.strip().startswith("rank ")]
+    codes = [line.split()[2] for line in lines if line.strip().startswith("exitcode ")]
+    return {int(rank): int(code) for rank, code in zip(ranks, codes, strict=True)}
+
+
+def answers(folder):
+    """Return what each rank wrote to ``rank-N.json``, in their order."""
+    files = sorted(folder.glob("rank-*.json"))
+    return [json.loads(file.read_text("utf-8")) for file in files]

@@ -1,0 +1,163 @@
+"""What a launcher starts in the tests of ranks: facts about them, or the command with a fault.
+
+``ranks_child.py facts FOLDER`` writes what each rank finds to ``FOLDER/rank-N.json``;
+``ranks_child.py FAULT run ...`` is ``mlmref run ...`` with something wrong on one rank.
+"""
+
+import hashlib
+import json
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+
+# Of the folder above, since a module here has the name of a library.
+sys.path[0] = str(Path(__file__).parents[1])
+
+
+def facts():
+    """Return what this rank finds out about itself and the others."""
+    from mlmref.distributed import gather, rank, world_size
+    from mlmref.errors import CorpusError
+    from mlmref.together import agree, by_main, together
+
+    here = rank()
+
+    def fails(on):
+        def phase():
+            with together():
+                if here in on:
+                    raise CorpusError(f"rank {here} finds nothing", where="corpus.txt")
+
+        return said(phase)
+
+    def main_fails():
+        raise CorpusError("the main process finds nothing")
+
+    return {
+        "rank": here,
+        "world_size": world_size(),
+        "gathered": gather({"rank": here, "text": "é" * here}),
+        **exchanged(here),
+        "none fails": fails(()),
+        "one fails": fails((1,)),
+        "both fail": fails((0, 1)),
+        "main makes": by_main(lambda: {"made on": here}),
+        "main fails": said(lambda: by_main(main_fails)),
+        "main cannot say": said(lambda: by_main(lambda: print and {1, 2})),
+        "agree": said(lambda: agree({"corpus": "a", "tokens": 3})),
+        "differ": said(lambda: agree({"corpus": "a", "tokens": 3 + here})),
+        **figures(),
+    }
+
+
+def said(phase):
+    """Return what a phase raises, as text, with its exit status."""
+    try:
+        phase()
+    except Exception as error:  # noqa: BLE001 - it is to be looked at
+        return [type(error).__name__, str(error), getattr(error, "status", None)]
+    return None
+
+
+def exchanged(here):
+    """Return what ranks were told, and what came of adding up."""
+    import numpy as np
+    import torch
+
+    from mlmref.distributed import broadcast, broadcast_tensor, sum_over_ranks
+
+    tensors = [
+        torch.full((2, 3), float(here)),
+        torch.tensor(here),
+        torch.tensor([True, False]) ^ bool(here),
+        torch.zeros(3, dtype=torch.bfloat16) + here,
+        torch.zeros(0),
+        torch.full((4, 4), here).t()[::2],
+    ]
+    return {
+        "value": broadcast({"a": [1, None, "é", float("inf")]} if here == 0 else object()),
+        "nothing": broadcast(None if here == 0 else here),
+        "tensors": [broadcast_tensor(one).tolist() for one in tensors],
+        "sum": sum_over_ranks(np.array([1.0, here])).tolist(),
+    }
+
+
+def figures():
+    """Return evaluations in several cuts, and what the steps of every rank consist of."""
+    import numpy as np
+    from support.jobs import masker, some_chunks
+    from support.models import tiny_model
+
+    from mlmref.distributed import gather, rank, world_size
+    from mlmref.evaluation import evaluate
+    from mlmref.objective import MaskedLMObjective
+    from mlmref.stream import StepPlan, TrainingSteps, loader
+
+    objective, chunks = MaskedLMObjective(tiny_model("bert").eval()), some_chunks(50, pad=True)
+    one = chunks.select(np.arange(1))
+    plan = StepPlan(
+        examples=len(chunks), batch_size=8 // world_size(), accumulation=1, world_size=world_size()
+    )
+    cuts = {}
+    for workers in (0, 1, 2):
+        steps = TrainingSteps(chunks, masker(), plan, seed=42, rank=rank())
+        rows = [
+            [
+                hashlib.sha256(row.numpy().tobytes()).hexdigest()
+                for micro_batch in step
+                for row in micro_batch["labels"]
+                if (row >= 0).any()
+            ]
+            for step in loader(steps, 0, 2 * plan.steps_per_epoch, workers)
+        ]
+        every = gather(rows)
+        cuts[str(workers)] = [sorted(chain(*step)) for step in zip(*every, strict=True)]
+    sizes = {}
+    for size in (1, 7, 64):
+        measured = evaluate(objective, chunks, masker(), batch_size=size)
+        sizes[str(size)] = [measured.perplexity, measured.targets, measured.correct]
+    few = evaluate(objective, one, masker())
+    return {"steps": cuts, "evaluations": sizes, "a single chunk": [few.perplexity, few.targets]}
+
+
+def faulty(fault):
+    """Put something wrong into this process, if it is on the rank of the fault."""
+    from mlmref import job, runner
+    from mlmref.distributed import rank
+    from mlmref.errors import CorpusError
+
+    what, _, where = fault.partition(":")
+    if where and int(where) != rank():
+        return
+    after_step = job.Job.after_step
+
+    def fails(*_):
+        raise CorpusError("nothing in it", where="there.txt", hint="look elsewhere")
+
+    def fails_at_three(self, grad_norm):
+        if self.done == 2:
+            raise ZeroDivisionError("by nothing")
+        after_step(self, grad_norm)
+
+    def slow(self, grad_norm):
+        time.sleep(0.05)
+        after_step(self, grad_norm)
+
+    if what == "prepare":
+        runner.prepare = fails
+    else:
+        job.Job.after_step = {"step": fails_at_three, "slow": slow}[what]
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "facts":
+        from mlmref.distributed import rank
+
+        found = facts()
+        Path(sys.argv[2], f"rank-{rank()}.json").write_text(json.dumps(found), "utf-8")
+    else:
+        from mlmref.cli import main
+
+        faulty(sys.argv.pop(1))
+        main()

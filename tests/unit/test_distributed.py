@@ -1,0 +1,101 @@
+"""Who a process is, from its environment alone (spec/ranks.md)."""
+
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from mlmref.distributed import check_launcher, is_main, rank, world_size
+from mlmref.errors import ConfigError
+from mlmref.progress import SILENT, Lines, reporter
+
+RANKED = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
+
+
+@pytest.fixture(autouse=True)
+def _no_launcher(monkeypatch):
+    for name in (*RANKED, "MASTER_PORT", "ACCELERATE_MIXED_PRECISION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.clause("RANK-001")
+def test_the_environment_tells_the_rank(monkeypatch):
+    """A launcher's three variables make a rank; without one of them a process is alone."""
+    assert (rank(), world_size(), is_main()) == (0, 1, True)
+    for name, value in RANKED.items():
+        assert (rank(), world_size(), is_main()) == (0, 1, True)
+        monkeypatch.setenv(name, value)
+    assert (rank(), world_size(), is_main()) == (3, 4, False)
+
+
+@pytest.mark.clause("CLI-001")
+def test_the_rank_is_known_without_heavy_libraries():
+    """Asking for it imports neither torch nor NumPy nor Accelerate."""
+    code = (
+        "import sys; from mlmref.distributed import is_main; assert is_main(); "
+        "assert not {'torch', 'numpy', 'accelerate'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.clause("RANK-003")
+def test_other_ranks_report_nothing(monkeypatch):
+    """The main process has lines or bars, and the others have none."""
+    assert isinstance(reporter(Console(), quiet=False), Lines)
+    for name, value in RANKED.items():
+        monkeypatch.setenv(name, value)
+    assert reporter(Console(), quiet=False) is SILENT
+
+
+@pytest.mark.clause("RANK-009")
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [
+        ("ACCELERATE_USE_FSDP", "FSDP"),
+        ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed"),
+        ("ACCELERATE_USE_MEGATRON_LM", "Megatron-LM"),
+        ("ACCELERATE_USE_PARALLELISM_CONFIG", "a parallelism_config"),
+    ],
+)
+def test_what_shares_out_the_model_is_refused(monkeypatch, variable, name):
+    """With what Accelerate's launcher sets for it, and not with a `false`."""
+    monkeypatch.setenv(variable, "false")
+    check_launcher(pytest.fail)
+    monkeypatch.setenv(variable, "true")
+    with pytest.raises(ConfigError) as raised:
+        check_launcher(pytest.fail)
+    assert str(raised.value) == (
+        f"accelerate's configuration: {name} shares the model out over the processes, and mlmref "
+        "measures, clips and saves it whole; choose MULTI_GPU there, or start with torchrun"
+    )
+
+
+@pytest.mark.clause("RANK-009")
+@pytest.mark.parametrize("variable", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"])
+def test_processes_of_mpi_are_refused(monkeypatch, variable):
+    """More than one of them; one alone is one, and ranks that a launcher made are ranks."""
+    monkeypatch.setenv(variable, "1")
+    check_launcher(pytest.fail)
+    monkeypatch.setenv(variable, "2")
+    with pytest.raises(ConfigError, match=f"^{variable}: 2 processes that do not know of each"):
+        check_launcher(pytest.fail)
+    for name, value in RANKED.items():
+        monkeypatch.setenv(name, value)
+    check_launcher(pytest.fail)
+
+
+@pytest.mark.clause("RANK-001")
+def test_one_process_where_several_were_asked_for_is_noted(monkeypatch):
+    """With --num_processes 2 accelerate launch starts one on CPUs, and sets a port for others."""
+    notes = []
+    check_launcher(notes.append)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    check_launcher(notes.append)
+    assert not notes
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    check_launcher(notes.append)
+    assert notes == [
+        "accelerate launch started one process; --multi_gpu starts several, on CPUs where there "
+        "is no GPU"
+    ]
