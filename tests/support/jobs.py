@@ -12,6 +12,8 @@ from support.tokens import tokens_of, vocabulary
 
 from mlmref.chunks import chunk
 from mlmref.config import ChunkConfig, Config, TrainingConfig
+from mlmref.conformance.backends.toy_job import PlainLoop
+from mlmref.contracts import Options
 from mlmref.job import Job
 from mlmref.objective import MaskedLMObjective
 from mlmref.plugins import discover
@@ -113,29 +115,14 @@ class Booked:
 
 
 def train(backend, **settings):
-    """Train a job on a backend, or on the bare loop, until it ends or is stopped."""
+    """Train a job on a backend, or the kit's ``plain`` loop, until it ends or is stopped."""
     booked = Booked(**settings)
     with suppress(Stopped):
         if backend == "plain":
-            train_plainly(booked.job)
+            PlainLoop(Options()).train(booked.job)
         else:
             choose(discover().backend(backend), {}, "training.options").make().train(booked.job)
     return booked
-
-
-def train_plainly(job):
-    """Train a job with a bare loop: the oracle that backends are held against."""
-    import torch
-
-    for step in job.steps():
-        job.model.train()
-        for micro_batch in step:
-            job.model(**micro_batch)["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(job.model.parameters(), job.max_grad_norm)
-        job.optimizer.step()
-        job.scheduler.step()
-        job.optimizer.zero_grad()
-        job.after_step(float(norm))
 
 
 def finite(values):

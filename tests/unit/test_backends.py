@@ -16,6 +16,16 @@ from mlmref.errors import ConfigError, MlmrefError
 from mlmref.optimisation import choose_precision, make_optimizer, schedule
 
 BACKENDS = ("trainer", "accelerate")
+FAMILIES = (
+    "bert",
+    "distilbert",
+    "roberta",
+    "albert",
+    "electra",
+    "deberta-v2",
+    "mpnet",
+    "modernbert",
+)
 
 
 CASES = {
@@ -27,6 +37,8 @@ CASES = {
     "max steps": {"max_steps": 4},
     "workers": {"workers": 1},
     "all decays, cosine": {"decay": "all", "weight_decay": 0.5, "schedule": "cosine"},
+    "bf16": {"precision": "bf16"},
+    **{family: {"family": family, "batch_size": 4, "accumulation": 2} for family in FAMILIES},
 }
 
 
@@ -49,10 +61,7 @@ def test_a_backend_does_what_a_bare_loop_does_to_the_last_bit(backend, case, tmp
 
 
 @pytest.mark.clause("BACK-003")
-@pytest.mark.parametrize(
-    "family",
-    ["bert", "distilbert", "roberta", "albert", "electra", "deberta-v2", "mpnet", "modernbert"],
-)
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_accumulation_changes_neither_loss_nor_gradient(family, backend, tmp_path, monkeypatch):
     """1x64, 2x32 and 4x16, and a short last step: the same losses and norms to 1e-5."""
