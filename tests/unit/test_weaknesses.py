@@ -218,19 +218,21 @@ def saved(tmp_path_factory):
 
 @pytest.mark.clause("BACK-031")
 def test_trainer_saves_in_place_and_takes_the_highest_number(tmp_path, monkeypatch):
-    """Killed in the middle of a save, it fails to resume from what is there of it (35782)."""
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
+    """Killed in the middle of its second save it cannot resume, the first being whole (35782)."""
     trainer = plain_trainer(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_save_rng_state", killed)
-        with pytest.raises(KeyboardInterrupt):
-            trainer.train()
-    assert get_last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-3")
-    assert not (tmp_path / "checkpoint-3" / "trainer_state.json").exists()
-    with pytest.raises(FileNotFoundError, match="trainer_state.json"):
+    save = trainer._save_rng_state
+
+    def killed_at_six(folder):
+        if trainer.state.global_step == 6:
+            raise KeyboardInterrupt
+        save(folder)
+
+    monkeypatch.setattr(trainer, "_save_rng_state", killed_at_six)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert (tmp_path / "checkpoint-3" / "trainer_state.json").exists()
+    assert get_last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-6")
+    with pytest.raises(FileNotFoundError, match=r"checkpoint-6.trainer_state\.json"):
         plain_trainer(tmp_path).train(resume_from_checkpoint=True)
 
 
