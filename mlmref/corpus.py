@@ -22,6 +22,7 @@ from mlmref.files import find_files, sha256
 from mlmref.progress import SILENT, Reporter
 from mlmref.readers import kind, read, unreadable
 from mlmref.rows import SCHEMA, Rows, arrow_rows, documents, require_text
+from mlmref.terminal import plain
 
 if TYPE_CHECKING:
     import datasets
@@ -73,7 +74,8 @@ def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
         name, _, subset = config.name.removeprefix("hub:").partition(":")
         return _hub(name, subset or None, config, reporter)
     files = find_files(config.name)
-    source = str(files[0]) if len(files) == 1 else f"{len(files)} files of {config.name}"
+    # A name need not be UTF-8, and the record is.
+    source = plain(str(files[0])) if len(files) == 1 else f"{len(files)} files of {config.name}"
     return _local(files, config, source, reporter)
 
 
@@ -202,6 +204,8 @@ def _hub(
     import datasets
 
     where = f"hub:{name}" if subset is None else f"hub:{name}:{subset}"
+    if not name.strip():
+        raise CorpusError("no name", where=where, hint="give hub:NAME or hub:NAME:CONFIG")
     try:
         dataset = datasets.load_dataset(name, subset, split=config.split)
     except Exception as error:  # hub, network and disk raise errors of many kinds

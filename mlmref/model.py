@@ -148,6 +148,10 @@ def _reason(error: Exception) -> str:
         return "it brings code of its own, which is not run unasked"
     if "ignore_mismatched_sizes" in text:
         return "its weights do not have the sizes that its config.json says"
+    if "deserializing header" in text:
+        return (
+            f"its weights are damaged ({text.removeprefix('Error while deserializing header: ')})"
+        )
     first = text.split(". ")[0]
     if " " not in first:  # such as the name of a key, without a word on what is wrong with it
         first = f"{type(error).__name__}: {first}"
@@ -158,8 +162,10 @@ def _advice(error: Exception) -> str | None:
     text = str(error)
     if "trust_remote_code" in text:
         return "read that code, and if you trust its author add --trust-remote-code"
-    if "safetensors" in text:
+    if "named model.safetensors" in text:
         return "only safetensors are read; convert the weights with save_pretrained first"
+    if "deserializing header" in text or isinstance(error, FileNotFoundError):
+        return "get the model again"
     if isinstance(error, OSError):
         return "check --model, its spelling, and whether this machine reaches the hub"
     return None

@@ -63,7 +63,9 @@ def resolve(
     files: Sources = [(str(file), from_file)] if file else []
     for origin, tree in files:
         _check_file(origin, tree, given)
-    settings = _read_preset(name)
+    settings = _read_preset(
+        name, "--preset" if in_file is None or preset is not None else str(file)
+    )
     if named is None:
         settings = _what_still_fits(settings, [*files, *given])
     return _validate([(f"preset {name}", settings), *files], given)
@@ -134,9 +136,9 @@ def _without_none(tree: Tree) -> Tree:
     }
 
 
-def _read_preset(name: object) -> Tree:
+def _read_preset(name: object, where: str) -> Tree:
     if not isinstance(name, str) or name not in presets():
-        raise ConfigError(f"no preset {name!r}", where="preset", hint=suggest(str(name), presets()))
+        raise ConfigError(f"no preset {name!r}", where=where, hint=suggest(str(name), presets()))
     text = resources.files("mlmref").joinpath("presets", f"{name}.toml").read_text("utf-8")
     return tomllib.loads(text)
 
@@ -146,8 +148,10 @@ def _read_toml(path: Path) -> Tree:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError("no such file", where=str(path), hint="check --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read ({error})", where=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8 at byte {error.start}", where=str(path)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
 

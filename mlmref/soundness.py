@@ -21,15 +21,21 @@ _JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_c
 
 def check_folder(name: str, folder: Path) -> None:
     """Look at the files of a model's folder before a library does, which names them less well."""
-    for file in _JSON:
-        if (folder / file).exists():
-            _check_json(name, folder / file)
     if (folder / "adapter_config.json").exists():
         raise ModelError(
             "it holds an adapter, which is no whole model",
             where=name,
             hint="merge the adapter into its model first",
         )
+    if not (folder / "config.json").exists():
+        raise ModelError(
+            "there is no model in it, having no config.json",
+            where=name,
+            hint="give a folder that save_pretrained wrote, or a finished run's",
+        )
+    for file in _JSON:
+        if (folder / file).exists():
+            _check_json(name, folder / file)
 
 
 def _check_json(name: str, file: Path) -> None:

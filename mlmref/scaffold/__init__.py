@@ -65,7 +65,12 @@ def new_plugin(name: str, sort: str, folder: Path | None = None) -> Path:
     """
     chosen = _chosen(sort)
     _check_name(name, chosen.kind)
-    place = Path(f"mlmref-{name}") if folder is None else folder.expanduser()
+    try:
+        place = Path(f"mlmref-{name}") if folder is None else folder.expanduser()
+    except RuntimeError:  # how pathlib tells of ~somebody
+        raise OutputError(
+            "no such user", where=str(folder), hint="choose another folder with --folder"
+        ) from None
     if place.is_symlink() or (place.exists() and not _is_empty(place)):
         raise OutputError(
             "there is something already, and it stays as it is",
