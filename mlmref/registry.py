@@ -203,14 +203,16 @@ class Chosen(Generic[EntryT]):
         return made
 
     @contextmanager
-    def blamed(self, doing: str, *through: type[Exception]) -> Iterator[None]:
+    def blamed(self, doing: str, *through: type[BaseException]) -> Iterator[None]:
         """Name the plugin as what raised whatever comes out of a call of it (PLUG-009).
 
         An exit is not the plugin's to choose. torch's lack of memory goes through, as the user's.
 
         Args:
             doing: the method that is called.
-            through: what else goes through, such as what the core raises when it is called back.
+            through: what else goes through: for a call that takes long and calls the core back,
+                what the core raises, the system's word of a full disk, and the SystemExit by
+                which a program's own handler of a signal ends it.
         """
         try:
             yield

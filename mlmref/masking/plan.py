@@ -46,7 +46,7 @@ def checked_plan(
     )
     try:
         plan = strategy.propose(shown, draws)
-    except (Exception, SystemExit) as error:  # a plugin may raise anything, and is to be named
+    except Exception as error:  # a plugin may raise anything, and the user is to know whose it is
         clause = "MASK-009" if "read-only" in str(error) else "MASK-017"
         what = f"propose raised {type(error).__name__}: {error}"
         raise _fault(what, clause, where) from error

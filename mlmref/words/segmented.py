@@ -85,7 +85,7 @@ class SegmentedWords:
             # A tuple, so that nothing can be taken out of it or put in (SEG-006).
             given: Any = self._segmenter.segment(tuple(texts))
             answers = list(given) if isinstance(given, Iterable) else None
-        except (Exception, SystemExit) as error:  # a plugin may raise anything, and is to be named
+        except Exception as error:  # a plugin may raise anything, and its owner is to be named
             raise self._fault(f"segment raised {type(error).__name__}: {error}") from error
         if answers is None:
             raise self._fault(f"segment gave {type(given).__name__}, not answers")
@@ -102,7 +102,7 @@ class SegmentedWords:
     def _fingerprint(self) -> str:
         try:
             fingerprint = self._segmenter.fingerprint
-        except (Exception, SystemExit) as error:  # a plugin may raise anything, and is to be named
+        except Exception as error:  # a plugin may raise anything, and its owner is to be named
             what = f"fingerprint raised {type(error).__name__}: {error}"
             raise self._fault(what, "SEG-005") from error
         if not isinstance(fingerprint, str):

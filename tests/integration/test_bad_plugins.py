@@ -263,12 +263,6 @@ CASES = {
         "masking strategy 'bad' of mlmref-bad:bad 2.3: propose raised ZeroDivisionError: "
         f"division by zero (MASK-017); {REPORT}",
     ),
-    "exits in propose": (
-        bad("def propose(self, batch, draws): sys.exit(0)\nBad.propose = propose"),
-        MASKING,
-        "masking strategy 'bad' of mlmref-bad:bad 2.3: propose raised SystemExit: 0 (MASK-017); "
-        f"{REPORT}",
-    ),
     "proposes nothing": (
         bad("def propose(self, batch, draws): pass\nBad.propose = propose"),
         MASKING,
@@ -291,11 +285,6 @@ CASES = {
         bad("def segment(self, texts): 1 / 0\nBad.segment = segment"),
         SEGMENTER,
         f"{OURS}: segment raised ZeroDivisionError: division by zero (SEG-001); {REPORT}",
-    ),
-    "exits in segment": (
-        bad("def segment(self, texts): sys.exit(0)\nBad.segment = segment"),
-        SEGMENTER,
-        f"{OURS}: segment raised SystemExit: 0 (SEG-001); {REPORT}",
     ),
     "segments nothing": (
         bad("def segment(self, texts): pass\nBad.segment = segment"),
