@@ -1,6 +1,6 @@
 """What is kept between runs: Arrow files, each with a sidecar that vouches for it.
 
-Clauses CACHE-001 to CACHE-011 (spec/cache.md).
+Clauses CACHE-001 to CACHE-012 (spec/cache.md).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from mlmref.errors import OutputError
 
 if TYPE_CHECKING:
     import datasets
+
+Batches = Generator[pa.RecordBatch, None, dict[str, Any]]
+"""The rows of an entry, batch by batch; returns the facts."""
 
 _LAYOUT = 1  # of an entry's two files; a new one makes every old entry again
 _BATCH = 1 << 22  # bytes in a batch of a data file, at least
@@ -63,7 +67,7 @@ def cached(
     station: str,
     parts: Mapping[str, object],
     schema: pa.Schema,
-    make: Callable[[], Generator[pa.RecordBatch, None, dict[str, Any]]],
+    make: Callable[[], Batches],
 ) -> Cached:
     """Serve an entry of the cache, or make it first.
 
@@ -89,18 +93,32 @@ def cached(
     facts = entry.facts()
     if facts is not None:
         return entry.serve(facts, made=False)
+    try:
+        return _made(entry, identity, schema, make)
+    except OutputError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        # Somebody has removed the folder in the meantime, and may (CACHE-012).
+        return _made(entry, identity, schema, make)
+
+
+def _made(
+    entry: _Entry, identity: dict[str, Any], schema: pa.Schema, make: Callable[[], Batches]
+) -> Cached:
+    """Make an entry and serve it, unless another run makes it first."""
     from filelock import FileLock
 
     with _writing(entry.folder):
         entry.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(entry.folder / f"{key}.lock").acquire()
+        lock = FileLock(entry.folder / f"{entry.key}.lock").acquire()
     with lock:
         facts = entry.facts()  # another run may have made it while this one waited
         made = facts is None
         if facts is None:
             with closing(make()) as batches:
                 facts = entry.write(json.loads(_canonical(identity)), schema, batches)
-        return entry.serve(facts, made=made)
+        with _writing(entry.folder):
+            return entry.serve(facts, made=made)
 
 
 class _Entry:
@@ -108,7 +126,7 @@ class _Entry:
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder = folder
-        self._key = key
+        self.key = key
         self._data = folder / f"{key}.arrow"
         self._sidecar = folder / f"{key}.json"
 
@@ -116,7 +134,7 @@ class _Entry:
         from datasets import Dataset
 
         rows = Dataset.from_file(str(self._data))
-        return Cached(dataset=rows, facts=facts, key=self._key, made=made)
+        return Cached(dataset=rows, facts=facts, key=self.key, made=made)
 
     def facts(self) -> dict[str, Any] | None:
         """Return the facts of a whole entry, ``None`` if there is none (CACHE-004, CACHE-005)."""
@@ -124,7 +142,7 @@ class _Entry:
             sidecar = json.loads(self._sidecar.read_bytes())
             entry = sidecar["entry"]
             seal = hashlib.sha256(_canonical(entry)).hexdigest()
-            if sidecar["sha256"] != seal or entry["key"] != self._key:
+            if sidecar["sha256"] != seal or entry["key"] != self.key:
                 return None
             now = stamp(self._data)
             # A stamp taken in the same tick of the file system's clock as a later change would
@@ -143,10 +161,19 @@ class _Entry:
         self,
         identity: dict[str, Any],
         schema: pa.Schema,
-        batches: Generator[pa.RecordBatch, None, dict[str, Any]],
+        batches: Batches,
     ) -> dict[str, Any]:
         """Write both files, the data first, and return the facts as JSON gives them back."""
-        data_part, sidecar_part = self._data.with_suffix(".part"), self._sidecar.with_suffix(".new")
+        # Of names of its own: where a lock does not hold (it went with the folder, or the file
+        # system has none) two may be writing.
+        own = f"{self.key}.{uuid.uuid4().hex}"
+        data_part, sidecar_part = self.folder / f"{own}.part", self.folder / f"{own}.new"
+        for left in (
+            *self.folder.glob(f"{self.key}.*.part"),
+            *self.folder.glob(f"{self.key}.*.new"),
+        ):
+            with suppress(OSError):  # by a run that was killed
+                left.unlink()
         facts: dict[str, Any] = {}
 
         def made() -> Iterator[pa.RecordBatch]:
@@ -163,7 +190,7 @@ class _Entry:
                 now = stamp(self._data)
             entry = {
                 **identity,
-                "key": self._key,
+                "key": self.key,
                 "rows": rows,
                 "bytes": now[1],
                 "sha256": sink.digest.hexdigest(),

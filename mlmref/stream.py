@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -73,7 +72,7 @@ class TrainingSteps(Dataset[Step]):
     ) -> None:
         self._chunks, self._masker, self._plan = chunks, masker, plan
         self._seed, self._rank = seed, rank
-        self._order = lru_cache(maxsize=1)(self._shuffled)
+        self._last: tuple[int, Int64Array] | None = None  # the epoch asked for last, and its order
 
     def __getitem__(self, step: int) -> Step:
         epoch, within = divmod(step, self._plan.steps_per_epoch)
@@ -93,6 +92,12 @@ class TrainingSteps(Dataset[Step]):
             _micro_batch(whole, part, weight, self._dropout_seed(step, number))
             for number, part in enumerate(self._plan.share(len(rows), self._rank))
         ]
+
+    def _order(self, epoch: int) -> Int64Array:
+        # By hand, since what functools keeps cannot be pickled, as for a worker it has to be.
+        if self._last is None or self._last[0] != epoch:
+            self._last = epoch, self._shuffled(epoch)
+        return self._last[1]
 
     def _shuffled(self, epoch: int) -> Int64Array:
         examples = np.arange(self._plan.examples, dtype=np.int64)
