@@ -1,0 +1,42 @@
+"""Commands and flags that there are not, or that are given wrongly, in one line too (RUN-001)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from typer.core import TyperGroup
+
+from mlmref.errors import MlmrefError
+from mlmref.exits import err
+
+
+class Commands(TyperGroup):
+    """A group of commands that tells of its usage as of everything else: one line, status 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command; arguments as of any Typer group."""
+        if not extra.get("standalone_mode", True):
+            return super().main(*args, **extra)
+        try:
+            # A command returns nothing, and typer.Exit its status.
+            status = super().main(*args, **(extra | {"standalone_mode": False}))
+        except Exception as error:
+            # By its shape, since Typer has brought click's own class and a copy of it in turn.
+            if not (hasattr(error, "format_message") and hasattr(error, "show")):
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":
+                error.show()
+            else:
+                err.print(_line(error), markup=False, soft_wrap=True)
+            status = 2
+        sys.exit(status or 0)
+
+
+def _line(error: Any) -> str:
+    """Say what is wrong with a command line, and where to read how it should be."""
+    text = " ".join(str(error.format_message()).split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "mlmref"
+    advice = MlmrefError(text[:1].lower() + text[1:], hint=f"see {command} --help")
+    return f"mlmref: {advice}"
