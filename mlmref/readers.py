@@ -118,6 +118,12 @@ def _cells(path: Path, advance: Advance, delimiter: str) -> Iterator[tuple[int, 
         except StopIteration:
             return
         except csv.Error as error:
+            if "new-line character" in str(error):
+                raise CorpusError(
+                    "a line that ends with a carriage return alone",
+                    where=f"{path}, line {line}",
+                    hint="convert its line ends",
+                ) from error
             raise CorpusError(
                 f"broken cells ({error})",
                 where=f"{path}, line {line}",

@@ -20,7 +20,17 @@ _JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_c
 
 
 def check_folder(name: str, folder: Path) -> None:
-    """Look at the files of a model's folder before a library does, which names them less well."""
+    """Look at the files of a model's folder before a library does, which names them less well.
+
+    Raises:
+        OSError: the folder or one of the files cannot be read.
+        ModelError: there is no model in it, or one of the files is damaged.
+    """
+    for file in sorted(folder.iterdir()):
+        if file.suffix == ".safetensors":
+            file.open(
+                "rb"
+            ).close()  # of one without permission safetensors says that it is not there
     if (folder / "adapter_config.json").exists():
         raise ModelError(
             "it holds an adapter, which is no whole model",

@@ -1,7 +1,11 @@
 """Corpora that cannot be read or used: the very line, and nothing changed (RUN-001, RUN-002)."""
 
+import json
+import os
+import shutil
+
 import pytest
-from support.bad_inputs import RUN, check_refused
+from support.bad_inputs import RUN, check_refused, told
 
 EMPTY = "string should have at least 1 character"
 GREAT = "a document of over 16 MB; cut it into several documents"
@@ -75,6 +79,10 @@ CORPUS = {
         "--corpus within.csv",
         "within.csv, line 2: broken cells (',' expected after '\"'); double a quotation mark "
         "within a quoted cell",
+    ),
+    "line ends of old": (
+        "--corpus mac.csv",
+        "mac.csv, line 1: a line that ends with a carriage return alone; convert its line ends",
     ),
     "not UTF-8": (
         "--corpus latin.txt",
@@ -208,3 +216,22 @@ def test_a_bad_corpus_gets_its_line_and_status_2(place, monkeypatch, arguments, 
     """File, place in it, what is wrong and what to do; no file is made or changed."""
     monkeypatch.chdir(place)
     check_refused(place, RUN + arguments, expected)
+
+
+@pytest.mark.clause("SEC-009")
+@pytest.mark.clause("CORP-006")
+def test_a_file_whose_name_is_no_utf8_is_read_where_it_is_not_named(place, tmp_path, monkeypatch):
+    """By its folder; in the record it is spelled out, and named itself it is refused."""
+    name = os.fsdecode(b"caf\xe9.txt")
+    (tmp_path / "odd").mkdir()
+    shutil.copy(place / "corpus.txt", tmp_path / "odd" / name)
+    monkeypatch.chdir(place)
+    status, text = told(RUN + f"--max-steps 1 --corpus {tmp_path}/odd --output {tmp_path}/out")
+    assert status == 0, text
+    record = json.loads((tmp_path / "out" / "record.json").read_text("utf-8"))
+    assert record["corpus"]["source"] == f"{tmp_path}/odd/caf\\udce9.txt"
+    check_refused(
+        place,
+        RUN + f"--corpus '{tmp_path}/odd/{name}'",
+        "--corpus: corpus.name is not UTF-8; choose a name or text without",
+    )

@@ -4,8 +4,11 @@ Here the output and the commands beside ``run``; corpora, models, settings and p
 of their own.
 """
 
+import shutil
+
 import pytest
 from support.bad_inputs import RUN, check_refused, told
+from support.unprivileged import open_folder, unprivileged
 from transformers import BertForMaskedLM
 from typer.testing import CliRunner
 
@@ -203,6 +206,52 @@ def test_the_other_commands_get_their_lines(place, monkeypatch, arguments, expec
     """evaluate, fill, check, new-plugin and plugins, with each flag of theirs that can be wrong."""
     monkeypatch.chdir(place)
     check_refused(place, arguments, expected)
+
+
+DENIED = {
+    "corpus": ("corpus.txt", "corpus.txt: cannot be read (Permission denied)"),
+    "model's folder": ("model", "model: cannot be read (Permission denied)"),
+    "model's configuration": (
+        "model/config.json",
+        "model/config.json: cannot be read (Permission denied)",
+    ),
+    "model's tokenizer": (
+        "model/tokenizer.json",
+        "model/tokenizer.json: cannot be read (Permission denied)",
+    ),
+    "model's weights": (
+        "model/model.safetensors",
+        "model/model.safetensors: cannot be read (Permission denied)",
+    ),
+    "settings": ("a.toml", "a.toml: cannot be read (Permission denied)"),
+    "output": (
+        ".",
+        "out: nothing can be written there (Permission denied); choose another folder "
+        "with --output",
+    ),
+}
+
+
+@pytest.mark.clause("RUN-001")
+@pytest.mark.clause("RUN-002")
+@pytest.mark.parametrize(("closed", "expected"), DENIED.values(), ids=DENIED.keys())
+def test_what_may_not_be_read_or_written_is_named(place, monkeypatch, closed, expected):
+    """Without permission for one of the things that a run needs, that is the one that is named."""
+    with open_folder() as here:
+        shutil.copytree(place / "model", here / "model")
+        shutil.copy(place / "corpus.txt", here)
+        (here / "a.toml").write_text("[corpus]\nname = 'corpus.txt'\n")
+        (here / "cache").mkdir()
+        for path in (here, *here.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o644)
+        monkeypatch.setenv("MLMREF_CACHE", str(here / "cache"))
+        monkeypatch.chdir(here)
+        # Python itself may lie where only root reads, so what is imported late is imported first.
+        assert told(RUN + "--config a.toml --max-steps 1 --output first") == (0, "")
+        (here / closed).chmod(0o555 if closed == "." else 0)
+        with unprivileged():
+            status, text = told(RUN + "--config a.toml")
+        assert (status, text) == (2, f"mlmref: {expected}\n")
 
 
 @pytest.mark.clause("MODEL-004")

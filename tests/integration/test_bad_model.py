@@ -84,8 +84,7 @@ MODEL = {
     ),
     "folder for the weights": (
         "--model ./folder",
-        "./folder: cannot be loaded (Error no file named model.safetensors found in "
-        f"directory folder.); {CONVERT}",
+        "folder/model.safetensors: cannot be read (Is a directory)",
     ),
     "weights of other sizes": (
         "--model ./sizes",

@@ -50,6 +50,7 @@ _FILES = {
     "short.csv": b"text,label\nfine\n",
     "open.csv": b'text,label\nfine,1\n"never closed,2\nand,3\n',
     "within.csv": b'text\n"a "great" film"\n',
+    "mac.csv": b"text,label\rfine,1\r",
     "semicolons.csv": b"text;label\nfine;1\n",
     "twice.csv": b"text,text\nfine,fine\n",
     "other.csv": b"body,label\nfine,1\n",
