@@ -10,14 +10,15 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mlmref.errors import OutputError
+from mlmref.sink import Sink, gathered, writing
 
 if TYPE_CHECKING:
     import datasets
@@ -26,7 +27,6 @@ Batches = Generator[pa.RecordBatch, None, dict[str, Any]]
 """The rows of an entry, batch by batch; returns the facts."""
 
 _LAYOUT = 1  # of an entry's two files; a new one makes every old entry again
-_BATCH = 1 << 22  # bytes in a batch of a data file, at least
 
 
 def cache_folder() -> Path:
@@ -108,7 +108,7 @@ def _made(
     """Make an entry and serve it, unless another run makes it first."""
     from filelock import FileLock
 
-    with _writing(entry.folder):
+    with writing(entry.folder):
         entry.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(entry.folder / f"{entry.key}.lock").acquire()
     with lock:
@@ -117,7 +117,7 @@ def _made(
         if facts is None:
             with closing(make()) as batches:
                 facts = entry.write(json.loads(_canonical(identity)), schema, batches)
-        with _writing(entry.folder):
+        with writing(entry.folder):
             return entry.serve(facts, made=made)
 
 
@@ -180,12 +180,12 @@ class _Entry:
             facts.update((yield from batches))
 
         try:
-            with _Sink(data_part) as sink, pa.ipc.new_stream(sink, schema) as writer:
+            with Sink(data_part) as sink, pa.ipc.new_stream(sink, schema) as writer:
                 rows = 0
-                for table in _gathered(made()):
+                for table in gathered(made()):
                     writer.write_table(table)
                     rows += table.num_rows
-            with _writing(self.folder):
+            with writing(self.folder):
                 data_part.replace(self._data)
                 now = stamp(self._data)
             entry = {
@@ -198,9 +198,9 @@ class _Entry:
                 "facts": json.loads(_canonical(facts)),
             }
             seal = hashlib.sha256(_canonical(entry)).hexdigest()
-            with _Sink(sidecar_part) as sink:
+            with Sink(sidecar_part) as sink:
                 sink.write(json.dumps({"entry": entry, "sha256": seal}, indent=1).encode())
-            with _writing(self.folder):
+            with writing(self.folder):
                 sidecar_part.replace(self._sidecar)
         except BaseException:
             for path in (data_part, sidecar_part, self._data, self._sidecar):
@@ -209,66 +209,6 @@ class _Entry:
             raise
         returned: dict[str, Any] = entry["facts"]
         return returned
-
-
-class _Sink:
-    """A new file that digests what is written to it and is on disk once it is closed.
-
-    Its own failures are an OutputError from the start, so that they cannot be mistaken for an
-    ``OSError`` of the code that makes the rows.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._folder = path.parent
-        self.digest = hashlib.sha256()
-        with _writing(self._folder):
-            self._file = path.open("wb")
-
-    @property
-    def closed(self) -> bool:
-        return self._file.closed
-
-    def write(self, data: Any) -> None:
-        self.digest.update(data)
-        with _writing(self._folder):
-            self._file.write(data)
-
-    def flush(self) -> None:
-        with _writing(self._folder):
-            self._file.flush()
-
-    def close(self) -> None:
-        with _writing(self._folder):
-            try:
-                if not self._file.closed:
-                    self._file.flush()
-                    os.fsync(self._file.fileno())
-            finally:
-                self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, failed: object, *rest: object) -> None:
-        if not failed:
-            self.close()
-            return
-        with suppress(OutputError):  # the first failure is the one to hear of
-            self.close()
-
-
-def _gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Join small batches, since an entry is opened in time linear in their number (CACHE-011)."""
-    held: list[pa.RecordBatch] = []
-    size = 0
-    for batch in batches:
-        held.append(batch)
-        size += batch.nbytes
-        if size >= _BATCH:
-            yield pa.Table.from_batches(held).combine_chunks()
-            held, size = [], 0
-    if held:
-        yield pa.Table.from_batches(held).combine_chunks()
 
 
 def stamp(path: Path) -> list[int]:
@@ -280,16 +220,3 @@ def stamp(path: Path) -> list[int]:
 def _canonical(value: object) -> bytes:
     """Spell a JSON value in the one way that is hashed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one line (CACHE-008)."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the cache ({error.strerror or error})",
-            where=str(folder),
-            hint="set MLMREF_CACHE to a folder that has room and can be written to",
-        ) from error

@@ -26,11 +26,10 @@ def check_folder(name: str, folder: Path) -> None:
         OSError: the folder or one of the files cannot be read.
         ModelError: there is no model in it, or one of the files is damaged.
     """
-    for file in sorted(folder.iterdir()):
-        if file.suffix == ".safetensors":
-            file.open(
-                "rb"
-            ).close()  # of one without permission safetensors says that it is not there
+    for one in sorted(folder.iterdir()):
+        if one.suffix == ".safetensors":
+            # Of one without permission safetensors says that it is not there.
+            one.open("rb").close()
     if (folder / "adapter_config.json").exists():
         raise ModelError(
             "it holds an adapter, which is no whole model",
