@@ -235,3 +235,17 @@ def test_a_file_whose_name_is_no_utf8_is_read_where_it_is_not_named(place, tmp_p
         RUN + f"--corpus '{tmp_path}/odd/{name}'",
         "--corpus: corpus.name is not UTF-8; choose a name or text without",
     )
+
+
+@pytest.mark.clause("CORP-013")
+@pytest.mark.parametrize("label", ["9" * 19, "-" + "9" * 19, "1e3", "nan", "positive"])
+def test_labels_out_of_range_are_left_out_with_a_note(place, tmp_path, monkeypatch, label):
+    """No label is needed to train on, so one that is none stops nothing, and is told."""
+    rows = "".join(f"a great film of many words,{number % 2}\n" for number in range(40))
+    (tmp_path / "labels.csv").write_text(f"text,label\n{rows}a dull one,{label}\n")
+    monkeypatch.chdir(place)
+    arguments = RUN.replace("--quiet", "") + f"--max-steps 1 --output {tmp_path}/out"
+    status, text = told(f"{arguments} --corpus {tmp_path}/labels.csv")
+    assert status == 0, text
+    note = "labels are left out: the one of document 41 is no integer of up to 18 digits"
+    assert note in text.splitlines()

@@ -73,7 +73,11 @@ def test_the_source_of_a_bad_value_is_named(tmp_path):
 @pytest.mark.clause("CONF-003")
 @pytest.mark.parametrize(
     ("content", "wrong"),
-    [(b"seed = = 1", "is not TOML"), (b"\xff\xfe", "is not UTF-8 at byte 0"), (None, "no such file")],
+    [
+        (b"seed = = 1", "is not TOML"),
+        (b"\xff\xfe", "is not UTF-8 at byte 0"),
+        (None, "no such file"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content, wrong):
     """A missing, binary or malformed file is named with the reason."""
