@@ -61,6 +61,7 @@ def run(
     dropout: flags.Dropout = None,
     precision: flags.Precision = None,
     workers: flags.Workers = None,
+    save_every: flags.SaveEvery = None,
     prompt: flags.Prompt = None,
     top_k: flags.TopK = None,
     output: flags.Output = None,
@@ -68,6 +69,7 @@ def run(
     preset: flags.Preset = None,
     config: flags.ConfigFile = None,
     set_: flags.Sets = None,
+    resume: flags.Resume = None,
     no_plugin: flags.NoPlugin = None,
     print_config: flags.PrintConfig = False,
     quiet: flags.Quiet = False,
@@ -81,8 +83,14 @@ def run(
     with told(debug):
         from mlmref.plugins import discover
         from mlmref.resolve import resolve, to_toml
+        from mlmref.resume import settings_file
 
-        settings = resolve(preset=preset, file=config, sets=set_ or (), flags=flags.settings(given))
+        settings = resolve(
+            preset=preset,
+            file=config or settings_file(resume),
+            sets=set_ or (),
+            flags=flags.settings(given),
+        )
         registry = discover(disable=no_plugin or ())
         if print_config:
             from mlmref.prepare import choose_plugins
@@ -93,7 +101,7 @@ def run(
             return
         from mlmref.runner import run as run_
 
-        result = run_(settings, reporter=_reporter(quiet), registry=registry)
+        result = run_(settings, resume=resume, reporter=_reporter(quiet), registry=registry)
         if not quiet:
             from mlmref.show import show_run
 

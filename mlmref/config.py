@@ -176,6 +176,20 @@ class TrainingConfig(Section):
     workers: Annotated[int, Field(ge=0)] = 0
 
 
+class CheckpointConfig(Section):
+    """What is kept so that a run which is cut short can go on.
+
+    Attributes:
+        every: save after so many optimiser steps too; each epoch's end is saved in any case.
+        last: how many checkpoints to keep.
+        keep: leave them in the run folder when the run is finished.
+    """
+
+    every: Count | None = None
+    last: Count = 2
+    keep: bool = False
+
+
 class EvaluationConfig(Section):
     """How the held-out chunks are measured.
 
@@ -240,6 +254,7 @@ class Config(Section):
     split: SplitConfig = SplitConfig()
     masking: MaskingConfig = MaskingConfig()
     training: TrainingConfig = TrainingConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     fill: FillConfig = FillConfig()
     output: OutputConfig = OutputConfig()

@@ -42,6 +42,7 @@ FLAGS = {
     "weight_decay": "training.weight_decay",
     "precision": "training.precision",
     "workers": "training.workers",
+    "save_every": "checkpoints.every",
     "seed": "seed",
     "prompt": "fill.prompts",
     "top_k": "fill.top_k",
@@ -89,6 +90,8 @@ WeightDecay = Annotated[float | None, _flag("AdamW's weight decay", TRAINING)]
 Dropout = Annotated[float | None, _flag("sets every dropout rate", TRAINING)]
 Precision = Annotated[Text, _flag("auto, fp32, fp16 or bf16", TRAINING)]
 Workers = Annotated[int | None, _flag("processes that prepare batches", TRAINING)]
+SaveEvery = Annotated[int | None, _flag("save every N steps too; see --resume", TRAINING)]
+Resume = Annotated[Text, _flag("go on with an unfinished run: its folder, or auto", RUN)]
 Output = Annotated[Text, _flag("the run folder; new under runs/ if not given", RUN)]
 Push = Annotated[Text, _flag("publish to this repository on the hub", RUN)]
 PrintConfig = Annotated[bool, _flag("print what would be used, and stop", RUN, "--print-config")]

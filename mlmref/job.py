@@ -19,6 +19,7 @@ from mlmref.errors import MlmrefError
 from mlmref.masking.apply import Masker
 from mlmref.objective import MaskedLMObjective
 from mlmref.optimisation import choose_precision, make_optimizer, schedule
+from mlmref.signals import Stopping
 from mlmref.stream import StepPlan, TrainingSteps, loader
 
 
@@ -55,6 +56,9 @@ class Job:
         scratch: a folder for what libraries insist on writing.
         on_step: called on each rank after each step.
         on_epoch: called on each rank after the last step of each epoch, with its number from 1.
+        on_save: called on each rank when a checkpoint is due: every so many steps as configured,
+            at the end of each epoch before ``on_epoch``, and before a signal is obeyed.
+        stopping: told of the signals that are to end training after a step.
     """
 
     objective: MaskedLMObjective
@@ -64,8 +68,12 @@ class Job:
     scratch: Path
     on_step: Callable[[StepReport], None]
     on_epoch: Callable[[int], None]
+    on_save: Callable[[], None] = lambda: None
+    stopping: Stopping = field(default_factory=Stopping)
     done: int = 0
     """Optimiser steps taken so far."""
+    between: bool = field(default=True, init=False)
+    """Whether weights and optimiser are what the last booked step left, as a checkpoint needs."""
     restored: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """What a checkpoint holds of the backend's own state, by name (BACK-030)."""
     kept: dict[str, Stateful] = field(default_factory=dict, init=False)
@@ -134,12 +142,19 @@ class Job:
             stateful.load_state_dict(self.restored[name])
 
     def after_step(self, grad_norm: float) -> None:
-        """Book a step: report its loss, and say so at the end of an epoch.
+        """Book a step: report its loss, save if that is due, and say so at the end of an epoch.
 
         Raises:
-            MlmrefError: the loss is no number any more; training further would be in vain.
+            MlmrefError: the loss is no number any more, and training further would be in vain; or
+                the backend did not hand in all that it is to go on from.
         """
-        nll, targets = sum_over_ranks(np.array(self.objective.take_sums(), dtype=np.float64))
+        sums = (*self.objective.take_sums(), float(bool(self.stopping.asked)))
+        # Ranks stop together, whichever got the signal, since each waits for the others in a step.
+        nll, targets, stop = sum_over_ranks(np.array(sums, dtype=np.float64))
+        if missing := sorted(self.restored.keys() - self.kept.keys()):
+            raise MlmrefError(
+                f"the backend did not ask for its state {missing[0]!r}, which was saved"
+            )
         self.done += 1
         loss = float(nll / targets) if targets else 0.0
         if not math.isfinite(loss):
@@ -148,19 +163,67 @@ class Job:
                 where="training",
                 hint="lower --learning-rate, or set training.max_grad_norm",
             )
-        per_epoch = self.plan.steps_per_epoch
         self.on_step(
             StepReport(
                 step=self.done,
-                epoch=self.done / per_epoch,
+                epoch=self.done / self.plan.steps_per_epoch,
                 loss=loss,
                 learning_rate=self._rate,
                 grad_norm=grad_norm,
                 targets=int(targets),
             )
         )
-        if self.done % per_epoch == 0 or self.done == self.total:
-            self.on_epoch(-(-self.done // per_epoch))
+        self.between = True
+        every = self.config.checkpoints.every
+        if stop or self.at_epochs_end or (every and self.done % every == 0):
+            self.on_save()
+        if stop:
+            self.stopping.obey()
+        self.end_epoch()
+
+    @property
+    def at_epochs_end(self) -> bool:
+        """Whether the last step taken was an epoch's last, or the last of all."""
+        return self.done > 0 and (
+            self.done % self.plan.steps_per_epoch == 0 or self.done == self.total
+        )
+
+    def end_epoch(self) -> None:
+        """Say so if an epoch has ended; a job that was saved there begins with this."""
+        if self.at_epochs_end:
+            self.on_epoch(-(-self.done // self.plan.steps_per_epoch))
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return parameters and buffers by name, each once, whatever is tied to it."""
+        model = self.objective.model
+        return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+    def state(self) -> dict[str, Any]:
+        """Return all but the weights that training has to remember (CKPT-001)."""
+        return {
+            "done": self.done,
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "kept": {name: one.state_dict() for name, one in self.kept.items()},
+        }
+
+    def restore(self, saved: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
+        """Take up what :meth:`state` and :meth:`weights` returned.
+
+        Raises:
+            MlmrefError: they are of another model.
+        """
+        mine = self.weights()
+        if {name: one.shape for name, one in mine.items()} != {
+            name: one.shape for name, one in weights.items()
+        }:
+            raise MlmrefError("the checkpoint is of another model", where="training")
+        with torch.no_grad():
+            for name, one in mine.items():
+                one.copy_(weights[name])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scheduler.load_state_dict(saved["scheduler"])
+        self.done, self.restored = saved["done"], saved["kept"]
 
     def _before_step(self, *_: object) -> None:
         """Note the rate, and leave the weights alone when nothing was to be learnt (E04).
@@ -168,6 +231,7 @@ class Job:
         The gradient of a step without targets is zero, but AdamW would still decay the weights
         and follow its momentum; a parameter without a gradient is passed over.
         """
+        self.between = False
         self._rate = float(self.optimizer.param_groups[0]["lr"])
         if self.objective.idle:
             self.optimizer.zero_grad(set_to_none=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import resource
 import sys
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref import __version__
+from mlmref.checkpoint import METRICS
 from mlmref.clock import Clock
-from mlmref.resolve import to_toml
+from mlmref.disk import replace
+from mlmref.distributed import is_main
 
 if TYPE_CHECKING:
     from mlmref.fill import Filled
@@ -29,16 +32,43 @@ class Story:
     """What happens in a run, kept in ``metrics.jsonl`` as it happens and summed up at its end.
 
     Args:
-        folder: the run folder.
+        folder: the run folder; the ranks beside the main one write nothing.
         clock: times the stages.
+        begun: what ``metrics.jsonl`` held at the checkpoint that the run goes on from.
+        resumed: the steps at which it was taken up.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self._metrics = (folder / "metrics.jsonl").open("w", encoding="utf-8", buffering=1)
+    def __init__(
+        self, folder: Path, clock: Clock, begun: str = "", resumed: Sequence[int] = ()
+    ) -> None:
         self._clock = clock
+        self._resumed = list(resumed)
         self._perplexities: list[dict[str, Any]] = []
         self._fills: list[list[dict[str, Any]]] = []
         self._steps: list[dict[str, Any]] = []
+        self._file = folder / METRICS
+        if is_main():
+            replace(self._file, begun.encode())
+        self._metrics = (self._file if is_main() else Path(os.devnull)).open(
+            "a", encoding="utf-8", buffering=1
+        )
+        for line in begun.splitlines():
+            self._remember(json.loads(line))
+
+    def _remember(self, event: dict[str, Any]) -> None:
+        """Take in what was written of an event."""
+        match event.pop("event"):
+            case "evaluation":
+                self._perplexities.append(_numbers(event))
+            case "step":
+                self._steps.append(_numbers(event))
+            case "fill_mask":
+                self._fills.append(event["answers"])
+
+    def lines(self) -> str:
+        """Return what ``metrics.jsonl`` holds by now."""
+        self._metrics.flush()
+        return self._file.read_text("utf-8")
 
     def perplexity(self, epoch: int, summary: Mapping[str, Any]) -> None:
         """Note what was measured before training (epoch 0) or after an epoch."""
@@ -73,7 +103,7 @@ class Story:
         return text
 
     def write(self, ready: Ready, plugins: Plugins, folder: Path) -> dict[str, Any]:
-        """Write ``record.json``, ``config.toml`` and the model card; return the record."""
+        """Write ``record.json`` and the model card; return the record."""
         from mlmref.card import model_card
         from mlmref.distributed import state
 
@@ -107,13 +137,13 @@ class Story:
             },
             "config": ready.config.model_dump(mode="json"),
             "seed": ready.config.seed,
+            "resumed": self._resumed,
             "versions": versions(str(state().device)),
             "timings": self._clock.timings(),
             "peak_memory_mb": peak_memory_mb(),
         }
         self._metrics.close()
         (folder / "record.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
-        (folder / "config.toml").write_text(to_toml(ready.config), "utf-8")
         (folder / "README.md").write_text(model_card(record), "utf-8")
         return record
 
@@ -134,6 +164,14 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read numbers as :func:`dumps` writes them."""
+    return {
+        key: math.nan if one is None else float(one) if isinstance(one, str) else one
+        for key, one in values.items()
+    }
 
 
 def versions(device: str) -> dict[str, str]:

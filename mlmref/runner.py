@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import json
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.clock import Clock
 from mlmref.config import Config
+from mlmref.disk import as_os_errors, replace
 from mlmref.errors import OutputError
 from mlmref.prepare import Ready, check_first, choose_plugins, load, prepare
 from mlmref.progress import SILENT, Reporter
 from mlmref.quiet import quiet
 from mlmref.record import Story, plugin_used
-from mlmref.resolve import resolve
+from mlmref.resolve import resolve, to_toml
+from mlmref.resume import begin, ingredients, look_for, settings_file
+from mlmref.saves import Saved, Saves
+from mlmref.signals import Stopping
 from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -40,37 +44,54 @@ class Result:
 
 
 def run(
-    config: Config | None = None, *, reporter: Reporter = SILENT, registry: Registry | None = None
+    config: Config | None = None,
+    *,
+    resume: str | None = None,
+    reporter: Reporter = SILENT,
+    registry: Registry | None = None,
 ) -> Result:
     """Adapt a masked language model to a corpus, and measure what that gained.
 
     Args:
         config: what to do; left out, what ``mlmref run`` does without flags.
+        resume: the folder of an unfinished run to go on with, or ``auto`` to go on with one of
+            these settings if there is one.
         reporter: whom to tell of progress.
         registry: the plugins to use; left out, those installed.
 
     Raises:
-        MlmrefError: whatever a user can mend; nothing is left behind then.
+        MlmrefError: whatever a user can mend; nothing is left behind then but checkpoints.
     """
     clock = Clock()
-    config, plugins = choose_plugins(config or resolve(), registry)
+    config, plugins = choose_plugins(config or resolve(file=settings_file(resume)), registry)
     with clock("start"), reporter.stage("start"):  # importing torch takes seconds
         check_first(config)
         backend = plugins.backend.make()
+    found = look_for(resume, config, reporter.note)
+    if found.done and found.place is not None:
+        return finished(found.place, reporter)
     label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
-    with RunFolder(config.output.folder, label) as folder:
-        story = Story(folder.building, clock)
+    begun = found.begun or begin(config)
+    with RunFolder(found.place, label, None if found.begun else begun.marker) as folder:
+        saves = Saves(folder.building, begun, config.checkpoints, reporter)
+        saved = saves.newest() if found.begun else None
+        story = tell(folder.building, clock, saved)
+        replace(folder.building / "config.toml", to_toml(config).encode())
         loaded = load(config, clock, reporter)
-        story.fills(ask(config, loaded, clock))
+        if not saved:
+            story.fills(ask(config, loaded, clock))
         ready = prepare(config, loaded, plugins, clock, reporter)
-        story.perplexity(0, measure(ready, clock, reporter))
+        saves.made_of(ingredients(ready, plugins), saved)
+        if not saved:
+            story.perplexity(0, measure(ready, clock, reporter))
         reporter.note(story.so_far())
-        train(ready, backend, story, clock, reporter)
+        train(ready, backend, saved, saves, story, clock, reporter)
         story.fills(ask(config, loaded, clock))
         with clock("write"), reporter.stage("write"):
             export(ready, folder.building)
             written = story.write(ready, plugins, folder.building)
             place = folder.finish()
+        saves.clear(place)
     if config.output.push:
         try:
             push(config, place, "The adapted model", reporter)
@@ -134,11 +155,13 @@ def ask(config: Config, loaded: LoadedModel, clock: Clock) -> list[Filled]:
 def train(
     ready: Ready,
     backend: TrainingBackend,
+    saved: Saved | None,
+    saves: Saves,
     story: Story,
     clock: Clock,
     reporter: Reporter,
 ) -> None:
-    """Train the model, and measure it after each epoch."""
+    """Train the model from where it is, and measure it after each epoch."""
     from mlmref.job import Job
 
     output = ready.config.output
@@ -146,6 +169,10 @@ def train(
     def on_step(report: StepReport) -> None:
         story.step(asdict(report))
         stage.advance(1, f"loss {report.loss:.3f}")
+
+    def on_save() -> None:
+        with clock("save"):
+            saves.save(job, story, clock)
 
     def on_epoch(epoch: int) -> None:
         story.perplexity(epoch, measure(ready, clock, reporter))
@@ -158,7 +185,7 @@ def train(
                 except OutputError as error:  # the next epoch may reach the hub again
                     reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
 
-    with clock("train"), tempfile.TemporaryDirectory() as scratch:
+    with clock("train"), tempfile.TemporaryDirectory() as scratch, Stopping() as stopping:
         job = Job(
             objective=ready.objective,
             chunks=ready.split.train,
@@ -167,24 +194,43 @@ def train(
             scratch=Path(scratch),
             on_step=on_step,
             on_epoch=on_epoch,
+            on_save=on_save,
+            stopping=stopping,
         )
+        if saved:
+            job.restore(saved.job, saved.weights)
         with reporter.stage("train", job.total) as stage:
-            backend.train(job)
+            stage.advance(job.done)
+            try:
+                job.end_epoch()
+                if job.done < job.total:
+                    backend.train(job)
+            except BaseException:
+                saves.save_if_whole(job, story, clock)
+                if stopping.asked:
+                    stopping.obey()
+                raise
+
+
+def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:
+    """Begin the story of a run, or take it up again."""
+    if saved is None:
+        return Story(folder, clock)
+    clock.go_on(saved.timings)
+    return Story(folder, clock, saved.metrics, saved.resumed)
+
+
+def finished(place: Path, reporter: Reporter) -> Result:
+    """Return the result of a run that was finished before."""
+    reporter.note(f"{place}: the run is finished already")
+    return Result(folder=place, record=json.loads((place / "record.json").read_text("utf-8")))
 
 
 def export(ready: Ready, folder: Path) -> None:
     """Write model and tokenizer as Transformers alone loads them."""
-    from safetensors import SafetensorError
-
-    try:
-        with quiet():
-            ready.loaded.model.save_pretrained(folder)
-            ready.loaded.tokenizer.save_pretrained(folder)
-    except Exception as error:
-        # How safetensors and tokenizers tell of a full disk: neither raises an OSError.
-        if isinstance(error, SafetensorError) or "(os error " in str(error):
-            raise OSError(errno.EIO, str(error), str(folder)) from error
-        raise
+    with quiet(), as_os_errors(folder):
+        ready.loaded.model.save_pretrained(folder)
+        ready.loaded.tokenizer.save_pretrained(folder)
 
 
 def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:

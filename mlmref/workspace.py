@@ -1,46 +1,63 @@
-"""The run folder: built beside its place and renamed into it, whole or not at all (RUN-003)."""
+"""The run folder: built beside its place and renamed into it, whole or not at all (RUN-003).
+
+Until then it is ``NAME.unfinished``. A run that ends before its time leaves it behind only if it
+has a checkpoint, to go on from (RUN-002).
+"""
 
 from __future__ import annotations
 
-import errno
-import os
+import shlex
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from mlmref.errors import OutputError
+from mlmref import checkpoint
+from mlmref.disk import FULL, flush
+from mlmref.distributed import world_size
+from mlmref.errors import MlmrefError, OutputError
 
 RUNS = Path("runs")
 """Where a run without ``--output`` puts its folder."""
 
+_UNFINISHED = ".unfinished"
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
-"""What a disk says that is full, or at its end."""
+
+def unfinished(place: Path) -> Path:
+    """Return where the run folder is built that is to be at a place."""
+    return place.with_name(place.name + _UNFINISHED)
+
+
+def finished(folder: Path) -> Path:
+    """Return the place of a run folder, whether it is named as there or as unfinished."""
+    return folder.with_name(folder.name.removesuffix(_UNFINISHED))
 
 
 class RunFolder:
     """A context in which ``building`` is a folder to write to; :meth:`finish` puts it in place.
 
     Args:
-        wanted: the folder as the user gave it, or ``None`` for a new one under ``runs/``.
+        place: where the folder is to be, or ``None`` for a new one under ``runs/``.
         label: what the name of a new one ends with.
+        marker: what marks the folder as an unfinished run's; ``None`` goes on in one that is
+            there.
 
     Attributes:
         place: where the folder will be.
-        building: where it is until then; gone afterwards, whatever happens.
+        building: where it is until then; afterwards it is gone, unless it has a checkpoint.
 
     Raises:
-        OutputError: the folder holds something, another run is writing to it, or nothing can
-            be written there.
+        OutputError: the place holds something, another run is writing to it, there is an
+            unfinished run and a new one was asked for, or nothing can be written there.
     """
 
-    def __init__(self, wanted: str | None, label: str) -> None:
-        self._wanted = None if wanted is None else Path(wanted).expanduser()
-        self._label = label
+    def __init__(self, place: Path | None, label: str, marker: bytes | None = b"") -> None:
+        self._wanted, self._label, self._marker = place, label, marker
         self._kept = False
+        self._step_before: int | None = None
 
     def __enter__(self) -> RunFolder:
         parent = RUNS if self._wanted is None else self._wanted.absolute().parent
@@ -48,9 +65,10 @@ class RunFolder:
         self._lock: FileLock | None = None
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            self.place, self._lock = self._claim(parent)
-            self.building = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.", dir=parent))
-            self.building.chmod(0o755)
+            if self._wanted is None:
+                self._take_the_next(parent)
+            else:
+                self._take(self._wanted)
         except OSError as error:
             self._clear()
             raise OutputError(
@@ -69,15 +87,27 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._kept:
+        step = checkpoint.last_step(self.building / checkpoint.FOLDER)
+        if step is None and not (self._kept or self._marker is None):
             shutil.rmtree(self.building, ignore_errors=True)
         self._clear()
-        if isinstance(error, OSError) and error.errno in _DISK:
-            raise OutputError(
-                f"nothing more can be written ({error.strerror}), so nothing was kept",
+        saved = None if step is None else f"saved at step {step:,}: {how_to_go_on(self.place)}"
+        if saved and isinstance(error, MlmrefError):  # which would only come again
+            saved = f"what was trained until step {step:,} is kept in {self.building}"
+        if isinstance(error, OSError) and error.errno in FULL:
+            full = OutputError(
+                f"nothing more can be written ({error.strerror})"
+                + ("" if saved else ", so nothing was kept"),
                 where=str(self.place),
-                hint="make room, or choose another disk with --output",
-            ) from error
+                hint="make room" if saved else "make room, or choose another disk with --output",
+            )
+            if saved:
+                full.add_note(saved)
+            raise full from error
+        # What is refused before it has trained has its own line, with what to do.
+        news = step != self._step_before or not isinstance(error, MlmrefError)
+        if error is not None and saved and news and not self._kept:
+            error.add_note(saved)
 
     def finish(self) -> Path:
         """Flush everything to the disk and rename the folder into its place.
@@ -86,8 +116,8 @@ class RunFolder:
             OutputError: something has come to stand in its place; the result stays where it is.
         """
         for file in sorted(self.building.rglob("*")):
-            _flush(file)
-        _flush(self.building)
+            flush(file)
+        flush(self.building)
         try:
             self.building.rename(self.place)
         except OSError as error:
@@ -97,8 +127,56 @@ class RunFolder:
                 where=str(self.place),
                 hint=f"it is whole, in {self.building}: move it from there",
             ) from error
-        _flush(self.place.parent)
+        flush(self.place.parent)
         return self.place
+
+    def _take_the_next(self, parent: Path) -> None:
+        """Take a place under the first number that is free; its unfinished folder holds it."""
+        number = 1
+        while True:
+            with suppress(Timeout):  # another run is just taking the number
+                lock = FileLock(parent / f".{number:03}.lock")
+                lock.acquire(timeout=0)
+                try:
+                    if not [*parent.glob(f"{number:03}-*")]:
+                        self._take(parent / f"{number:03}-{self._label}")
+                        return
+                finally:
+                    _unlock(lock)
+            number += 1
+
+    def _take(self, place: Path) -> None:
+        """Take a place for this run, if it is free, and make the folder to build in."""
+        self.place, self.building = place, unfinished(place)
+        self._lock = _lock(place)
+        if not _is_free(place):
+            raise OutputError(
+                "there is something already, and it stays as it is",
+                where=str(place),
+                hint="choose a new folder with --output, or remove that one",
+            )
+        if self._marker is None:
+            self._step_before = checkpoint.last_step(self.building / checkpoint.FOLDER)
+        elif self.building.exists() or self.building.is_symlink():
+            raise OutputError(
+                "an unfinished run is there, and it stays as it is",
+                where=str(self.building),
+                hint=f"{how_to_go_on(place)}; or choose another folder with --output",
+            )
+        else:
+            self._make(self._marker)
+
+    def _make(self, marker: bytes) -> None:
+        """Make the folder to build in with its marker, at once, so that a kill leaves no other."""
+        new = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.", dir=self.building.parent))
+        try:
+            new.chmod(0o755)
+            (new / checkpoint.FOLDER).mkdir()
+            (new / checkpoint.FOLDER / checkpoint.RUN).write_bytes(marker)
+            new.rename(self.building)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
 
     def _clear(self) -> None:
         """Give the place up, and remove the folders above it that were made for it."""
@@ -109,42 +187,20 @@ class RunFolder:
                 break
             folder.rmdir()
 
-    def _claim(self, parent: Path) -> tuple[Path, FileLock]:
-        if self._wanted is not None:
-            return self._wanted, _lock(self._wanted, self._wanted.name)
-        number = 1
-        while True:
-            place = parent / f"{number:03}-{self._label}"
-            try:
-                lock = _lock(place, place.name[:3])
-            except OutputError:
-                pass  # another run has just taken the number
-            else:
-                if not [*parent.glob(f"{number:03}-*")]:
-                    return place, lock
-                _unlock(lock)
-            number += 1
+
+def how_to_go_on(place: Path) -> str:
+    """Say which command goes on with an unfinished run."""
+    if world_size() > 1:
+        return f"the same command goes on from there with --resume {shlex.quote(str(place))}"
+    return "go on with " + shlex.join(["mlmref", "run", "--resume", str(place)])
 
 
-def _lock(place: Path, name: str) -> FileLock:
-    """Take a place for this run, if it is free."""
-    lock = FileLock(place.parent / f".{name}.lock")
+def _lock(place: Path) -> FileLock:
+    lock = FileLock(place.with_name(f".{place.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise OutputError("another run is writing to it", where=str(place)) from None
-    try:
-        free = _is_free(place)
-    except BaseException:
-        _unlock(lock)
-        raise
-    if not free:
-        _unlock(lock)
-        raise OutputError(
-            "there is something already, and it stays as it is",
-            where=str(place),
-            hint="choose a new folder with --output, or remove that one",
-        )
     return lock
 
 
@@ -159,11 +215,3 @@ def _unlock(lock: FileLock) -> None:
     # In this order: filelock takes no lock on a file that has lost its name.
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

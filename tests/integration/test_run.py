@@ -26,6 +26,7 @@ KEYS = {
     "config",
     "model",
     "seed",
+    "resumed",
 }
 
 

@@ -12,7 +12,7 @@ from mlmref.workspace import RunFolder
 @pytest.mark.clause("RUN-003")
 def test_the_folder_appears_with_everything_in_it(tmp_path):
     """Until it is finished there is no folder at its place; then it is complete."""
-    with RunFolder(str(tmp_path / "out"), "label") as folder:
+    with RunFolder(tmp_path / "out", "label") as folder:
         (folder.building / "deep").mkdir()
         (folder.building / "deep" / "file").write_text("content")
         assert not (tmp_path / "out").exists()
@@ -25,7 +25,7 @@ def test_the_folder_appears_with_everything_in_it(tmp_path):
 def test_an_empty_folder_is_as_good_as_none(tmp_path):
     """A folder that somebody made for the run may be used."""
     (tmp_path / "out").mkdir()
-    with RunFolder(str(tmp_path / "out"), "label") as folder:
+    with RunFolder(tmp_path / "out", "label") as folder:
         (folder.building / "file").touch()
         folder.finish()
     assert (tmp_path / "out" / "file").exists()
@@ -37,7 +37,7 @@ def test_whatever_ends_the_run_leaves_nothing(tmp_path, error):
     """Neither the folder, what was built, the lock, nor a parent that was made for it."""
 
     def run_and_fail():
-        with RunFolder(str(tmp_path / "new" / "out"), "label") as folder:
+        with RunFolder(tmp_path / "new" / "out", "label") as folder:
             (folder.building / "file").touch()
             raise error
 
@@ -60,7 +60,7 @@ def test_what_is_there_stays(tmp_path, kind):
         if kind == "link":
             place.symlink_to(real)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(OutputError, match="there is something already"), RunFolder(str(place), "x"):
+    with pytest.raises(OutputError, match="there is something already"), RunFolder(place, "x"):
         pass
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -68,7 +68,7 @@ def test_what_is_there_stays(tmp_path, kind):
 @pytest.mark.clause("RUN-004")
 def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
     """While one run is at work another cannot begin on its folder; afterwards it is in use."""
-    place = str(tmp_path / "out")
+    place = tmp_path / "out"
     with RunFolder(place, "x") as first:
         (first.building / "file").write_text("first")
         with pytest.raises(OutputError, match="another run is writing"), RunFolder(place, "x"):
@@ -105,13 +105,66 @@ def test_everything_is_flushed_before_it_is_renamed(tmp_path, monkeypatch):
         calls.append("rename")
         return real_rename(path, target)
 
-    with RunFolder(str(tmp_path / "out"), "x") as folder:
+    with RunFolder(tmp_path / "out", "x") as folder:
         (folder.building / "file").touch()
         monkeypatch.setattr(os, "fsync", fsync)
         monkeypatch.setattr(type(tmp_path), "rename", rename)
         building = str(folder.building)
         folder.finish()
-    assert calls == [f"{building}/file", building, "rename", str(tmp_path)]
+    inside = [f"{building}/{name}" for name in ("checkpoints", "checkpoints/run.json", "file")]
+    assert calls == [*inside, building, "rename", str(tmp_path)]
+
+
+@pytest.mark.clause("RUN-002")
+@pytest.mark.clause("CKPT-010")
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError(28, "No space left")])
+def test_what_has_a_checkpoint_is_kept_and_told(tmp_path, error):
+    """The unfinished folder stays, the lock goes, and the error says how to go on."""
+    with pytest.raises((ValueError, KeyboardInterrupt, OutputError)) as caught:
+        save_and_fail(tmp_path / "out", error)
+    assert [one.name for one in tmp_path.iterdir()] == ["out.unfinished"]
+    [note] = caught.value.__notes__
+    assert note == f"saved at step 7: go on with mlmref run --resume {tmp_path / 'out'}"
+
+
+def save_and_fail(place, error):
+    """Make a checkpoint's folder in a run folder, and fail."""
+    with RunFolder(place, "") as folder:
+        (folder.building / "checkpoints" / "step-00000007").mkdir()
+        raise error
+
+
+@pytest.mark.clause("RES-006")
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_is_unfinished_stays(tmp_path, kind):
+    """Without going on, whatever has the name of an unfinished run is refused and stays."""
+    there = tmp_path / "out.unfinished"
+    if kind == "folder":
+        there.mkdir()
+        (there / "theirs").touch()
+    elif kind == "file":
+        there.touch()
+    else:
+        there.symlink_to("nowhere")
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        pytest.raises(OutputError, match="an unfinished run is there.* --resume"),
+        RunFolder(tmp_path / "out", ""),
+    ):
+        pass
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.clause("RUN-003")
+def test_going_on_happens_in_the_folder_that_is_there(tmp_path):
+    """What was in the unfinished folder is in the finished one."""
+    with pytest.raises(ValueError, match="x"):
+        save_and_fail(tmp_path / "out", ValueError("x"))
+    (tmp_path / "out.unfinished" / "file").touch()
+    with RunFolder(tmp_path / "out", "", None) as folder:
+        folder.finish()
+    assert (tmp_path / "out" / "file").exists()
+    assert [one.name for one in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.clause("RUN-004")
@@ -121,7 +174,7 @@ def test_a_link_is_no_place_to_rename_to(tmp_path):
     (tmp_path / "out").symlink_to(tmp_path / "real")
     with (
         pytest.raises(OutputError, match="something already"),
-        RunFolder(str(tmp_path / "out"), ""),
+        RunFolder(tmp_path / "out", ""),
     ):
         pass
     assert (tmp_path / "out").is_symlink()
@@ -139,7 +192,7 @@ def test_a_finished_run_is_never_thrown_away(tmp_path):
 
 def finish_where_something_stands(place):
     """Finish a run whose place somebody else has taken meanwhile."""
-    with RunFolder(str(place), "") as folder:
+    with RunFolder(place, "") as folder:
         (folder.building / "file").write_text("result")
         place.mkdir()
         (place / "theirs").write_text("theirs")
@@ -149,6 +202,6 @@ def finish_where_something_stands(place):
 @pytest.mark.clause("RUN-002")
 def test_a_name_that_is_too_long_leaves_no_lock(tmp_path):
     """Whatever fails after the lock was taken, the lock goes."""
-    with pytest.raises(OutputError), RunFolder(str(tmp_path / "deep" / "er" / ("n" * 249)), ""):
+    with pytest.raises(OutputError), RunFolder(tmp_path / "deep" / "er" / ("n" * 246), ""):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,78 @@
+"""Writing so that a file is there whole or not at all, and can be told from a damaged one."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""What a disk says that is full, or at its end."""
+
+
+def flush(path: Path) -> None:
+    """Have a file, or what a folder lists, on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in place of another, so that a crash leaves the one or the other."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_bytes(content)
+    flush(beside)
+    beside.replace(path)
+    flush(path.parent)
+
+
+def sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sealed(entry: Mapping[str, Any]) -> bytes:
+    """Write a JSON object together with its SHA-256."""
+    return json.dumps({"entry": entry, "sha256": _seal(entry)}, indent=1).encode()
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """Read what :func:`sealed` wrote.
+
+    Raises:
+        ValueError: it is not that, or no longer.
+    """
+    try:
+        outer = json.loads(content)
+        entry, seal = outer["entry"], outer["sha256"]
+    except (LookupError, TypeError):
+        raise ValueError("no sealed JSON") from None
+    if not isinstance(entry, dict) or _seal(entry) != seal:
+        raise ValueError("not what was written")
+    return entry
+
+
+def _seal(entry: Mapping[str, Any]) -> str:
+    canonical = json.dumps(entry, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@contextmanager
+def as_os_errors(folder: Path) -> Iterator[None]:
+    """Raise what safetensors and tokenizers say of a full disk as the ``OSError`` it is."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, SafetensorError) or "(os error " in str(error):
+            raise OSError(errno.EIO, str(error), str(folder)) from error
+        raise

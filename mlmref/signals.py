@@ -1,0 +1,60 @@
+"""Ctrl-C and SIGTERM during training: finish the step, save, and end as usual (RUN-014)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopping:
+    """A context in which the first signal is a wish, and the second is obeyed at once.
+
+    Attributes:
+        asked: the signal that came, 0 before.
+    """
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._process = os.getpid()
+        # Python lets the main thread alone handle signals.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {one: signal.signal(one, self._note) for one in _SIGNALS}
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._put_back()
+
+    def obey(self) -> None:
+        """Do what the signal would have done; on a rank that got none, as at SIGTERM."""
+        asked = self.asked or signal.SIGTERM
+        self._put_back()
+        signal.raise_signal(asked)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            # A worker of the data loader, which has inherited this: Ctrl-C reaches it too, but
+            # its end is the main process's to say, with SIGTERM.
+            if number == signal.SIGTERM:
+                os._exit(128 + number)
+        elif self.asked:
+            self.obey()
+        else:
+            self.asked = number
+
+    def _put_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
