@@ -1,5 +1,6 @@
 """Small training jobs: tokens made by hand, a tiny model, any backend."""
 
+import json
 import math
 from contextlib import suppress
 from copy import deepcopy
@@ -18,6 +19,7 @@ from mlmref.job import Job
 from mlmref.objective import MaskedLMObjective
 from mlmref.plugins import discover
 from mlmref.registry import choose
+from mlmref.state import from_plain, to_plain
 
 WORDS = vocabulary(VOCABULARY)
 
@@ -92,16 +94,11 @@ class Booked:
             raise Stopped
 
     def _take_up(self, stopped):
-        """Restore what a checkpoint would hold, as it would come back from one."""
-        self.model.load_state_dict(stopped.model.state_dict())
-        for name in ("optimizer", "scheduler"):
-            getattr(self.job, name).load_state_dict(
-                deepcopy(getattr(stopped.job, name).state_dict())
-            )
-        self.job.done = stopped.job.done
-        self.job.restored = {
-            name: deepcopy(one.state_dict()) for name, one in stopped.job.kept.items()
-        }
+        """Restore what a checkpoint holds of the other job, as it comes back from one."""
+        tensors = {}
+        plain = json.loads(json.dumps(to_plain(stopped.job.state(), tensors)))
+        state = deepcopy(from_plain(plain, tensors))
+        self.job.restore(state, deepcopy(stopped.job.weights()))
 
     def losses(self):
         """Return the loss of each step."""
