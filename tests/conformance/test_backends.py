@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conformance.mutants.backends import MUTANTS
+from conformance.mutants.backends import MUTANTS, Counts
 
 from mlmref.conformance import check_backend, parametrize_backend_checks
 from mlmref.conformance.backends import CHECKS
@@ -16,6 +16,7 @@ RIGHT = [
     discover().backend("trainer").entry,
     discover().backend("accelerate").entry,
     BackendEntry(name="plain", summary="the loop that they are held to", build=PlainLoop),
+    BackendEntry(name="counts", summary="the loop, with state that it hands in", build=Counts),
 ]
 
 

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import torch
+
 from mlmref.conformance.backends.subject import (
     BackendSubject,
     alike,
     attempt,
     scratch,
 )
-from mlmref.conformance.backends.toy import Toy, plain
+from mlmref.conformance.backends.toy import Event, Toy, plain
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.core import Checks, Violation
 from mlmref.contracts import Options, TrainingBackend
+from mlmref.state import from_plain, to_plain
 
 CHECKS: Checks[BackendSubject] = Checks()
 
@@ -148,3 +151,40 @@ def _walk(subject: BackendSubject, toy: Toy) -> None:
         )
     except Flaky:  # it failed once and not again, which is a failure all the same
         raise last_found[0] from None
+
+
+@CHECKS("BACK-030")
+def check_state_is_handed_in(subject: BackendSubject) -> None:
+    """What a backend keeps is handed in before the first step, can be saved, and goes on."""
+    for toy in JOBS:
+        total = len(toy.steps)
+        _check_handed_in(subject.run(toy).events, toy)
+        whole = go_on(subject.make(), toy, uninterrupted(toy)[0], total, None)
+        for stopped, state in whole.items():
+            try:
+                kept = _written_and_read(state["kept"])
+            except TypeError as error:
+                raise Violation(f"the state {error}", **toy.example()) from None
+            resumed = go_on(subject.make(), toy, {**state, "kept": kept}, total, None)
+            for done, after in resumed.items():
+                if not alike(plain(whole[done]["kept"]), plain(after["kept"])):
+                    raise Violation(
+                        f"the state handed in is not as without a stop after step {done}",
+                        stopped=stopped,
+                        **toy.example(),
+                    )
+
+
+def _check_handed_in(events: tuple[Event, ...], toy: Toy) -> None:
+    names = [event.facts["name"] for event in events if event.kind == "keep"]
+    if len(names) > len(set(names)):
+        raise Violation(f"it hands in two states of one name: {names}", **toy.example())
+    order = [event.kind for event in events if event.kind in ("keep", "take")]
+    if order != sorted(order):
+        raise Violation("it hands in state after it took a step", **toy.example())
+
+
+def _written_and_read(state: Mapping[str, Any]) -> Any:
+    """Return a state as it comes back from a checkpoint."""
+    tensors: dict[str, torch.Tensor] = {}
+    return from_plain(to_plain(state, tensors), tensors)

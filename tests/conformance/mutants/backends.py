@@ -1129,3 +1129,87 @@ class NeedsAStep(Loop):
         if not len(self.job.steps()):
             raise ValueError("there is nothing to train")
         return super().steps()
+
+
+class Counts(Loop):
+    """Right: a loss scale that grows with a count, which is handed in."""
+
+    def before(self):
+        super().before()
+        self.count = 0
+        self.hand_in()
+
+    def hand_in(self):
+        """Hand the count in."""
+        self.job.keep("count", self)
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dict(self, state):
+        self.count = state["count"]
+
+    def backward(self, loss, index, step):
+        super().backward(loss * 2.0 ** (self.count % 4), index, step)
+
+    def clip(self):
+        for grad in self.grads():
+            grad.mul_(2.0 ** -(self.job.scheduler.last_epoch % 4))
+        return super().clip()
+
+    def tell(self, norm):
+        self.count += 1
+        super().tell(norm)
+
+
+@fault("check_stop_and_resume")
+class CountsInSecret(Counts):
+    """A loss scale grows with a count that is not handed in."""
+
+    def hand_in(self):
+        pass
+
+
+@fault("check_state_is_handed_in")
+class HandsInLate(Counts):
+    """The count is handed in when the first step has been taken."""
+
+    def hand_in(self):
+        pass
+
+    def one(self, step):
+        if self.number == 1:
+            self.job.keep("count", self)
+        super().one(step)
+
+
+@fault("check_state_is_handed_in")
+class HandsInTwice(Counts):
+    """Two states are handed in under one name."""
+
+    def hand_in(self):
+        super().hand_in()
+        super().hand_in()
+
+
+@fault("check_state_is_handed_in")
+class CannotBeSaved(Counts):
+    """What is handed in holds a set."""
+
+    def state_dict(self):
+        return super().state_dict() | {"seen": {self.count}}
+
+
+@fault("check_state_is_handed_in")
+class StartsAgain(Counts):
+    """A count, of no use to the training, is set to zero after it was restored."""
+
+    def hand_in(self):
+        super().hand_in()
+        self.count = 0
+
+    def backward(self, loss, index, step):
+        loss.backward()
+
+    def clip(self):
+        return Loop.clip(self)
