@@ -14,7 +14,7 @@ import torch
 from accelerate import skip_first_batches
 from accelerate.data_loader import prepare_data_loader
 from safetensors import SafetensorError
-from support.jobs import masker, some_chunks, train
+from support.jobs import Booked, masker, some_chunks, train
 from support.models import VOCABULARY, without_dropout
 from support.tokenizers import tokenizer
 from torch import nn
@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
+from mlmref import checkpoint
 from mlmref.errors import MlmrefError
 from mlmref.evaluation import evaluate
 from mlmref.objective import MaskedLMObjective
@@ -264,6 +265,49 @@ def test_trainer_goes_on_with_a_damaged_checkpoint(saved, tmp_path):
         found.append(losses(trainer)[3:])
     assert found[0] != found[1]
     assert all(map(math.isfinite, found[1]))
+
+
+def cut_short(place):
+    """Take a little off the weights' end."""
+    file = place / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def flip_a_bit(place):
+    """Change one bit of the weights."""
+    file = place / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 0x80
+    file.write_bytes(bytes(content))
+
+
+def leave_half(place):
+    """Leave what is there before the last file is written."""
+    (place / "manifest.json").unlink()
+
+
+@pytest.mark.clause("BACK-031")
+@pytest.mark.clause("CKPT-004")
+@pytest.mark.parametrize("damage", [cut_short, flip_a_bit, leave_half])
+def test_a_damaged_checkpoint_is_passed_over(damage, tmp_path):
+    """The whole one before it is taken, and the damaged one is named."""
+    job = Booked().job
+    for step in (3, 6):
+        checkpoint.save(
+            tmp_path,
+            run="this",
+            step=step,
+            model=job.weights(),
+            state=job.state(),
+            metrics="",
+            last=2,
+        )
+    told = []
+    assert checkpoint.newest(tmp_path, "this", told.append).step == 6
+    damage(tmp_path / "step-00000006")
+    assert checkpoint.newest(tmp_path, "this", told.append).step == 3
+    assert len(told) == 1
+    assert "step-00000006: passed over, it" in told[0]
 
 
 @pytest.mark.clause("BACK-032")
