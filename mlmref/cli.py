@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from mlmref import flags
 from mlmref.exits import err, told
+from mlmref.terminal import Terminal
+from mlmref.usage import Commands
 
 app = typer.Typer(
     name="mlmref",
+    cls=Commands,
     help="Adapt a masked language model to a corpus, and measure what that gained.",
     no_args_is_help=True,
     add_completion=True,
@@ -24,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(highlight=False)
+out = Terminal()
 
 
 @app.command()
@@ -91,7 +93,7 @@ def run(
             sets=set_ or (),
             flags=flags.settings(given),
         )
-        registry = discover(disable=no_plugin or ())
+        registry = discover(disable=no_plugin or (), tell=_tell)
         if print_config:
             from mlmref.prepare import choose_plugins
 
@@ -156,7 +158,7 @@ def evaluate(
             sets=set_ or (),
             flags=flags.settings(given),
         )
-        registry = discover(disable=no_plugin or ())
+        registry = discover(disable=no_plugin or (), tell=_tell)
         answer = evaluate_(settings, reporter=_reporter(quiet), registry=registry)
         _print(answer, as_json, "show_evaluation")
 
@@ -205,7 +207,7 @@ def plugins(
     with told(debug):
         from mlmref.plugins import discover
 
-        _print(discover(disable=no_plugin or ()), as_json, "show_plugins")
+        _print(discover(disable=no_plugin or (), tell=_tell), as_json, "show_plugins")
 
 
 @app.command()
@@ -246,7 +248,7 @@ def check(
                 )
             ]
         else:
-            registry = discover(disable=no_plugin or ())
+            registry = discover(disable=no_plugin or (), tell=_tell)
             reports = checking.check_named(registry, names or (), every=every, options=option or ())
         _print(reports, as_json, "show_reports")
     if not all(report.ok for report in reports):
@@ -281,6 +283,10 @@ def _print(answer: Any, as_json: bool, shown: str) -> None:
         out.print(show.as_json(answer), markup=False, soft_wrap=True)
     else:
         getattr(show, shown)(answer, out)
+
+
+def _tell(text: str) -> None:
+    err.print(text, markup=False, soft_wrap=True)
 
 
 def _reporter(quiet: bool) -> Any:

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Never
 
-from rich.console import Console
-
 from mlmref.errors import MlmrefError
+from mlmref.terminal import Terminal
 
-err = Console(stderr=True, highlight=False)
+err = Terminal(stderr=True)
 """Where errors and progress are printed."""
 
 

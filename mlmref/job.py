@@ -191,7 +191,8 @@ class Job:
     def end_epoch(self) -> None:
         """Say so if an epoch has ended; a job that was saved there begins with this."""
         if self.at_epochs_end:
-            self.on_epoch(-(-self.done // self.plan.steps_per_epoch))
+            with self.stopping.at_once():  # what was trained is saved
+                self.on_epoch(-(-self.done // self.plan.steps_per_epoch))
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Return parameters and buffers by name, each once, whatever is tied to it."""

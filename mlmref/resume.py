@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,8 @@ class Found:
 
     Attributes:
         place: where the run's folder is or will be; ``None`` for a new one under ``runs/``.
-        begun: the unfinished run to go on with, if there is one.
-        done: whether the run is finished, and there is nothing to do.
+        begun: the run that is there, if there is one.
+        done: whether the run is finished, and there is nothing to do but to clear up.
     """
 
     place: Path | None
@@ -101,11 +102,11 @@ def look_for(resume: str | None, config: Config, tell: Callable[[str], None]) ->
         ConfigError: the settings are another run's.
     """
     wanted = config.output.folder
-    place = None if wanted is None else Path(wanted).expanduser()
+    place = None if wanted is None else _path(wanted, "--output")
     if resume is None:
         return Found(place=place)
     if resume != AUTO:
-        named = finished(Path(resume).expanduser())
+        named = finished(_path(resume, "--resume"))
         if place is not None and place.absolute() != named.absolute():
             raise ConfigError(
                 f"the run goes on where it is, in {named}", where="--output", hint="leave it out"
@@ -133,7 +134,7 @@ def settings_file(resume: str | None) -> Path | None:
     """Return the settings that the run to go on with was begun with, if it is named."""
     if resume in {None, AUTO}:
         return None
-    place = finished(Path(str(resume)).expanduser())
+    place = finished(_path(str(resume), "--resume"))
     files = [folder / "config.toml" for folder in (unfinished(place), place)]
     return next((file for file in files if file.is_file()), None)
 
@@ -162,6 +163,16 @@ def ingredients(ready: Ready, plugins: Plugins) -> dict[str, Any]:
     }
 
 
+def _path(text: str, flag: str) -> Path:
+    """Read the name of a run folder."""
+    with suppress(RuntimeError):  # no such user
+        path = Path(text).expanduser()
+        path = path if path.name else path.absolute()
+        if path.name:
+            return path
+    raise ConfigError(f"no folder can have the name {text!r}", where=flag)
+
+
 def _at(place: Path, config: Config) -> Found | None:
     """Find the run of a place, finished or not."""
     building = unfinished(place)
@@ -172,16 +183,21 @@ def _at(place: Path, config: Config) -> Found | None:
     if (place / "record.json").is_file() and (place / "config.toml").is_file():
         from mlmref.resolve import resolve
 
-        was = Begun(run="", settings=what_matters(resolve(file=place / "config.toml")))
-        was.refuse_other(what_matters(config), place)
-        return Found(place=place, done=True)
+        settings = what_matters(resolve(file=place / "config.toml"))
+        try:
+            run = _begun(place).run  # one that was ended before its checkpoints were removed
+        except OutputError:
+            run = ""
+        begun = Begun(run=run, settings=settings)
+        begun.refuse_other(what_matters(config), place)
+        return Found(place=place, begun=begun, done=True)
     return None
 
 
 def _newest_alike(config: Config) -> Found | None:
     """Find the unfinished run under ``runs/`` with these settings that saved last."""
     now, alike = what_matters(config), []
-    for building in RUNS.glob(f"*{unfinished(Path())}"):
+    for building in RUNS.glob(unfinished(Path("*")).name):
         try:
             begun = _begun(building)
         except OutputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 from mlmref.clock import Clock
 from mlmref.config import Config
 from mlmref.disk import as_os_errors, replace
-from mlmref.errors import OutputError
+from mlmref.errors import MlmrefError, OutputError
 from mlmref.prepare import Ready, check_first, choose_plugins, load, prepare
 from mlmref.progress import SILENT, Reporter
 from mlmref.quiet import quiet
 from mlmref.record import Story, plugin_used
 from mlmref.resolve import resolve, to_toml
-from mlmref.resume import begin, ingredients, look_for, settings_file
+from mlmref.resume import Found, begin, ingredients, look_for, settings_file
 from mlmref.saves import Saved, Saves
 from mlmref.signals import Stopping
-from mlmref.workspace import RunFolder
+from mlmref.workspace import RunFolder, held
 
 if TYPE_CHECKING:
-    from mlmref.contracts import TrainingBackend
+    from mlmref.contracts import BackendEntry, TrainingBackend
     from mlmref.fill import Filled
     from mlmref.job import StepReport
     from mlmref.model import LoadedModel
-    from mlmref.registry import Registry
+    from mlmref.registry import Chosen, Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +69,24 @@ def run(
         check_first(config)
         backend = plugins.backend.make()
     found = look_for(resume, config, reporter.note)
-    if found.done and found.place is not None:
-        return finished(found.place, reporter)
+    if found.done:
+        return finished(found, config, reporter)
     label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
     begun = found.begun or begin(config)
     with RunFolder(found.place, label, None if found.begun else begun.marker) as folder:
         saves = Saves(folder.building, begun, config.checkpoints, reporter)
         saved = saves.newest() if found.begun else None
-        story = tell(folder.building, clock, saved)
-        replace(folder.building / "config.toml", to_toml(config).encode())
         loaded = load(config, clock, reporter)
-        if not saved:
-            story.fills(ask(config, loaded, clock))
+        answers = [] if saved else ask(config, loaded, clock)
         ready = prepare(config, loaded, plugins, clock, reporter)
         saves.made_of(ingredients(ready, plugins), saved)
+        replace(folder.building / "config.toml", to_toml(config).encode())
+        story = tell(folder.building, clock, saved)
         if not saved:
+            story.fills(answers)
             story.perplexity(0, measure(ready, clock, reporter))
         reporter.note(story.so_far())
-        train(ready, backend, saved, saves, story, clock, reporter)
+        train(ready, plugins.backend, backend, saved, saves, story, clock, reporter)
         story.fills(ask(config, loaded, clock))
         with clock("write"), reporter.stage("write"):
             export(ready, folder.building)
@@ -154,6 +155,7 @@ def ask(config: Config, loaded: LoadedModel, clock: Clock) -> list[Filled]:
 
 def train(
     ready: Ready,
+    chosen: Chosen[BackendEntry],
     backend: TrainingBackend,
     saved: Saved | None,
     saves: Saves,
@@ -204,7 +206,9 @@ def train(
             try:
                 job.end_epoch()
                 if job.done < job.total:
-                    backend.train(job)
+                    # Called back, the core raises what is the user's, and not the backend's.
+                    with chosen.blamed("train", MlmrefError, OSError, MemoryError, SystemExit):
+                        backend.train(job)
             except BaseException:
                 saves.save_if_whole(job, story, clock)
                 if stopping.asked:
@@ -220,9 +224,15 @@ def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:
     return Story(folder, clock, saved.metrics, saved.resumed)
 
 
-def finished(place: Path, reporter: Reporter) -> Result:
+def finished(found: Found, config: Config, reporter: Reporter) -> Result:
     """Return the result of a run that was finished before."""
+    place = found.place
+    assert place is not None and found.begun is not None  # noqa: S101, PT018 - it was found there
     reporter.note(f"{place}: the run is finished already")
+    if found.begun.run:
+        # Whoever finished it was ended before this, or is just about to do it.
+        with suppress(OutputError), held(place):
+            Saves(place, found.begun, config.checkpoints, reporter).clear(place)
     return Result(folder=place, record=json.loads((place / "record.json").read_text("utf-8")))
 
 

@@ -74,6 +74,7 @@ class Saves:
         found = self._find() if is_main() else None
         state = share_state({**found.load(), "metrics": found.metrics} if found else None)
         if state is None:
+            self._reporter.note("no whole checkpoint: the run begins from its first step")
             return None
         self._at = state["job"]["done"]
         self._resumed = [*state["resumed"], self._at]

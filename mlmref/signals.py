@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -21,12 +23,14 @@ class Stopping:
     def __init__(self) -> None:
         self.asked = 0
         self._before: dict[int, Any] = {}
+        self._finishes = True
 
     def __enter__(self) -> Self:
         self._process = os.getpid()
         # Python lets the main thread alone handle signals.
         if threading.current_thread() is threading.main_thread():
-            self._before = {one: signal.signal(one, self._note) for one in _SIGNALS}
+            heard = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
+            self._before = {one: signal.signal(one, self._note) for one in heard}
         return self
 
     def __exit__(
@@ -36,6 +40,17 @@ class Stopping:
         trace: TracebackType | None,
     ) -> None:
         self._put_back()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Obey at once for a while, in which there is nothing that has to be finished first."""
+        self._finishes = False
+        try:
+            if self.asked:
+                self.obey()
+            yield
+        finally:
+            self._finishes = True
 
     def obey(self) -> None:
         """Do what the signal would have done; on a rank that got none, as at SIGTERM."""
@@ -49,10 +64,10 @@ class Stopping:
             # its end is the main process's to say, with SIGTERM.
             if number == signal.SIGTERM:
                 os._exit(128 + number)
-        elif self.asked:
-            self.obey()
         else:
-            self.asked = number
+            again, self.asked = bool(self.asked), number
+            if again or not self._finishes:
+                self.obey()
 
     def _put_back(self) -> None:
         for number, handler in self._before.items():

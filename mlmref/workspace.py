@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -186,6 +187,20 @@ class RunFolder:
             if not folder.is_dir() or any(folder.iterdir()):
                 break
             folder.rmdir()
+
+
+@contextmanager
+def held(place: Path) -> Iterator[None]:
+    """Keep other runs out of a place for a while.
+
+    Raises:
+        OutputError: another run is writing to it.
+    """
+    lock = _lock(place)
+    try:
+        yield
+    finally:
+        _unlock(lock)
 
 
 def how_to_go_on(place: Path) -> str:

@@ -72,13 +72,17 @@ class Run:
             :mod:`support.kills_child` counts.
         log: a file to which the events are written.
         signal_: what it is killed with.
+        errors: a file to which standard error goes.
     """
 
-    def __init__(self, sets, *, resume=None, at=None, log=None, signal_=signal.SIGKILL):
+    def __init__(
+        self, sets, *, resume=None, at=None, log=None, signal_=signal.SIGKILL, errors=os.devnull
+    ):
         from support import kills_child
 
         self._process = _CONTEXT.Process(
-            target=kills_child.main, args=(sets, resume, at, log and str(log), int(signal_))
+            target=kills_child.main,
+            args=(sets, resume, at, log and str(log), int(signal_), str(errors)),
         )
         self._process.start()
 

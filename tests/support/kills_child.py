@@ -74,14 +74,16 @@ def _watch_everything(event):
         _watch(event, runner, stage, lambda *_, stage=stage: stage)
 
 
-def main(sets, resume, at, log, number):
+def main(sets, resume, at, log, number, errors):
     """Run to the end, or to the event it is killed at."""
-    from mlmref.exits import told
+    from mlmref.exits import err, told
+    from mlmref.progress import reporter
     from mlmref.resolve import resolve
 
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     torch.set_num_threads(1)
     if at is not None or log:
         _watch_everything(_Events(at, log, number))
     with told(debug=False):
-        runner.run(resolve(sets=sets), resume=resume)
+        runner.run(resolve(sets=sets), resume=resume, reporter=reporter(err, quiet=False))
     sys.exit(0)
