@@ -13,6 +13,7 @@ from mlmref.clock import Clock
 from mlmref.config import Config
 from mlmref.disk import as_os_errors, replace
 from mlmref.errors import MlmrefError, OutputError
+from mlmref.generators import generators_left
 from mlmref.prepare import Ready, check_first, choose_plugins, load, prepare
 from mlmref.progress import SILENT, Reporter
 from mlmref.quiet import quiet
@@ -187,7 +188,12 @@ def train(
                 except OutputError as error:  # the next epoch may reach the hub again
                     reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
 
-    with clock("train"), tempfile.TemporaryDirectory() as scratch, Stopping() as stopping:
+    with (
+        clock("train"),
+        tempfile.TemporaryDirectory() as scratch,
+        Stopping() as stopping,
+        generators_left(),
+    ):
         job = Job(
             objective=ready.objective,
             chunks=ready.split.train,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import nn
 
 from mlmref.contracts import IGNORE_INDEX
+from mlmref.generators import generators_left
 from mlmref.objective import MaskedLMObjective
 
 
@@ -23,16 +22,12 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
     BACK-024).
     """
     held = set(vars(model))
-    numbers = np.random.get_state()  # noqa: NPY002 - the global generator is meant
-    plain, torchs = random.getstate(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        for name in vars(model).keys() - held:
-            delattr(model, name)
-        random.setstate(plain)
-        np.random.set_state(numbers)  # noqa: NPY002 - as above
-        torch.set_rng_state(torchs)
+    with generators_left():
+        try:
+            yield
+        finally:
+            for name in vars(model).keys() - held:
+                delattr(model, name)
 
 
 def leaves_idle(model: nn.Module) -> bool:

@@ -1,14 +1,18 @@
 """Whole runs on a tiny model and corpus (spec/run.md)."""
 
 import json
+import random
 import tomllib
 
+import numpy as np
 import pytest
+import torch
 from support.runs import mlmref, save_corpus, save_model
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
 from mlmref import Config, hookimpl, run
-from mlmref.contracts import Plan, StrategyEntry
+from mlmref.conformance.backends.toy_job import PlainLoop
+from mlmref.contracts import BackendEntry, Options, Plan, StrategyEntry
 from mlmref.errors import ModelError
 from mlmref.plugins import discover
 from mlmref.record import dumps
@@ -161,6 +165,33 @@ def test_the_same_run_twice_gives_the_same_numbers_and_weights(place, done, back
         assert (again.folder / name).read_bytes() == (done.folder / name).read_bytes()
     other = run(settings(place, "seed=7", output=f"other-{backend}"))
     assert other.record["loss"] != done.record["loss"]
+
+
+@pytest.mark.clause("RUN-008")
+def test_a_run_leaves_the_generators_to_their_owner(place):
+    """Whatever seeds Python's, NumPy's and torch's in training, a program's draws go on."""
+
+    class Plain:
+        def train(self, job):
+            PlainLoop(Options()).train(job)
+
+    class Plugin:
+        @hookimpl
+        def mlmref_training_backends(self):
+            return [BackendEntry(name="bare", summary="a", build=lambda _: Plain())]
+
+    def drawn():
+        return random.random(), np.random.rand(), torch.rand(()).item()  # noqa: NPY002, S311
+
+    chosen = settings(place, "training.backend=bare", "training.max_steps=1", output="drawn")
+    draws = []
+    for work in (lambda: None, lambda: run(chosen, registry=discover([Plugin()]))):
+        random.seed(5)
+        np.random.seed(5)  # noqa: NPY002 - the global generator is meant
+        torch.manual_seed(5)
+        work()
+        draws.append(drawn())
+    assert draws[0] == draws[1]
 
 
 @pytest.mark.clause("RUN-012")
