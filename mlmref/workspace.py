@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -169,14 +168,17 @@ class RunFolder:
 
     def _make(self, marker: bytes) -> None:
         """Make the folder to build in with its marker, at once, so that a kill leaves no other."""
-        new = Path(tempfile.mkdtemp(prefix=f".{self.place.name}.", dir=self.building.parent))
+        new = self.place.with_name(f".{self.place.name}.new")
+        new.mkdir(exist_ok=True)  # a kill may have left one, and nobody else is at it
         try:
-            new.chmod(0o755)
-            (new / checkpoint.FOLDER).mkdir()
+            (new / checkpoint.FOLDER).mkdir(exist_ok=True)
             (new / checkpoint.FOLDER / checkpoint.RUN).write_bytes(marker)
             new.rename(self.building)
         except BaseException:
-            shutil.rmtree(new, ignore_errors=True)
+            with suppress(OSError):
+                (new / checkpoint.FOLDER / checkpoint.RUN).unlink()
+                (new / checkpoint.FOLDER).rmdir()
+                new.rmdir()
             raise
 
     def _clear(self) -> None:
