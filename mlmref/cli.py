@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mlmref import flags
-from mlmref.exits import err, told
+from mlmref.exits import err, hush, told
 from mlmref.terminal import Terminal
 from mlmref.usage import Commands
 
@@ -84,14 +84,16 @@ def run(
     given = locals()
     with told(debug):
         from mlmref.plugins import discover
-        from mlmref.resolve import resolve, to_toml
+        from mlmref.resolve import resolve, shared, to_toml
         from mlmref.resume import settings_file
 
-        settings = resolve(
-            preset=preset,
-            file=config or settings_file(resume),
-            sets=set_ or (),
-            flags=flags.settings(given),
+        settings = shared(
+            lambda: resolve(
+                preset=preset,
+                file=config or settings_file(resume),
+                sets=set_ or (),
+                flags=flags.settings(given),
+            )
         )
         registry = discover(disable=no_plugin or (), tell=_tell)
         if print_config:
@@ -148,15 +150,17 @@ def evaluate(
     given = locals()
     with told(debug):
         from mlmref.plugins import discover
-        from mlmref.resolve import resolve
+        from mlmref.resolve import resolve, shared
         from mlmref.runner import evaluate as evaluate_
 
         own = Path(model) / "config.toml"
-        settings = resolve(
-            preset=preset,
-            file=config or (own if own.is_file() else None),
-            sets=set_ or (),
-            flags=flags.settings(given),
+        settings = shared(
+            lambda: resolve(
+                preset=preset,
+                file=config or (own if own.is_file() else None),
+                sets=set_ or (),
+                flags=flags.settings(given),
+            )
         )
         registry = discover(disable=no_plugin or (), tell=_tell)
         answer = evaluate_(settings, reporter=_reporter(quiet), registry=registry)
@@ -297,6 +301,7 @@ def _reporter(quiet: bool) -> Any:
 
 def main() -> None:
     """Run the command line."""
+    hush()
     app(prog_name="mlmref")
 
 

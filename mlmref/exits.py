@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Never
 
-from mlmref.errors import MlmrefError
+from mlmref.distributed import is_main, world_size
+from mlmref.errors import in_a_line
 from mlmref.terminal import Terminal
+from mlmref.together import last_words, leave, speaking
 
 err = Terminal(stderr=True)
 """Where errors and progress are printed."""
@@ -30,60 +34,56 @@ def told(debug: bool) -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except KeyboardInterrupt as interruption:
-        if debug:
+        leave()
+    except (Exception, KeyboardInterrupt, _Terminated) as error:
+        # The line is said even if a launcher ends all ranks, as it does once one has ended.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if debug and not isinstance(error, _Terminated):
+            _unhush()
             raise
-        if interruption.args:
-            _say(str(interruption))
-        elif notes := _notes(interruption):
-            _say(f"interrupted: {notes}")
-        else:
-            again = shlex.join(["mlmref", *sys.argv[1:]])
-            _say("interrupted: nothing was left half written; what was read and tokenised is")
-            _say(f"kept, so the same command goes on from there: {again}")
-        raise SystemExit(130) from None
-    except _Terminated as termination:
-        if notes := _notes(termination):
-            _say(f"terminated: {notes}")
-        raise SystemExit(143) from None
-    except MlmrefError as error:
-        if debug:
-            raise
-        _fail(str(error), error)
-        raise SystemExit(2) from None
-    except OSError as error:
-        if debug:
-            raise
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}", error)
-        raise SystemExit(2) from None
-    except Exception as error:
-        if debug:
-            raise
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
-            _fail("out of memory; lower --batch-size, and raise --accumulation by as much", error)
-            raise SystemExit(2) from None
-        text = " ".join(str(error).split())
-        _fail(
-            f"a fault of mlmref or a plugin ({type(error).__name__}: {text[:300]}); "
-            "add --debug for the traceback",
-            error,
-        )
-        raise SystemExit(1) from None
+        lines, status = _in_words(error)
+        with speaking(error) as mine:
+            if mine:
+                _unhush()
+            for line in lines if mine else ():
+                err.print(line, markup=False, soft_wrap=True)
+        raise SystemExit(status) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if world_size() == 1:
+            signal.signal(signal.SIGTERM, before)
 
 
-def _fail(text: str, error: BaseException) -> None:
-    """Say what went wrong and, on a line of its own, what of the run was saved."""
-    _say(f"mlmref: {text}")
-    if notes := _notes(error):
-        _say(notes)
+def hush() -> None:
+    """Let the ranks beside the main one print nothing, nor the libraries underneath."""
+    if not is_main():
+        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for good
 
 
-def _notes(error: BaseException) -> str:
-    return "; ".join(getattr(error, "__notes__", []))
+def _unhush() -> None:
+    if not is_main():
+        sys.stderr = sys.__stderr__
 
 
-def _say(text: str) -> None:
-    err.print(text, markup=False, soft_wrap=True)
+def _in_words(error: BaseException) -> tuple[list[str], int]:
+    """Return what to say, and the exit status."""
+    if isinstance(error, _Terminated):
+        # Launchers send SIGTERM to the ranks that are left when one has failed.
+        error = last_words() or error
+    notes = "; ".join(getattr(error, "__notes__", []))
+    if isinstance(error, KeyboardInterrupt):
+        if error.args:
+            return [str(error)], 130
+        if notes:
+            return [f"interrupted: {notes}"], 130
+        again = shlex.join(["mlmref", *sys.argv[1:]])
+        return [
+            "interrupted: nothing was left half written; what was read and tokenised is",
+            f"kept, so the same command goes on from there: {again}",
+        ], 130
+    if isinstance(error, Exception):
+        line, status = in_a_line(error)
+        return [f"mlmref: {line}", *([notes] if notes else [])], status
+    if notes:
+        return [f"terminated: {notes}"], 143
+    ended = "terminated, as by a launcher when another process of the run has ended"
+    return [ended] if world_size() > 1 else [], 143

@@ -19,7 +19,7 @@ def generators_left() -> Iterator[None]:
 
     numbers = np.random.get_state()  # noqa: NPY002 - the global generator is meant
     plain, here = random.getstate(), torch.get_rng_state()
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

@@ -79,11 +79,12 @@ def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Co
     return complete, Plugins(segmenter=segmenter, strategy=strategy, backend=backend)
 
 
-def check_first(config: Config) -> None:
+def check_first(config: Config, reporter: Reporter) -> None:
     """Find out before any work what would only fail at its end."""
-    from mlmref.distributed import state
+    from mlmref.distributed import check_launcher, state
     from mlmref.optimisation import choose_precision
 
+    check_launcher(reporter.note)
     if config.output.push:
         from mlmref.publish import check_repo_id
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from importlib import resources
 from pathlib import Path
@@ -18,8 +18,10 @@ import tomli_w
 from pydantic import ValidationError
 
 from mlmref.config import Config, Section
+from mlmref.distributed import world_size
 from mlmref.errors import ConfigError
 from mlmref.explain import Sources, Tree, all_keys, explain, suggest
+from mlmref.together import by_main
 
 DEFAULT_PRESET = "tiny"
 
@@ -120,6 +122,13 @@ def _check_file(name: str, tree: Tree, command_line: Sources) -> None:
                 where=name,
                 hint="name it with --output",
             )
+
+
+def shared(make: Callable[[], Config]) -> Config:
+    """Return on every rank what the main process resolves; the files are only on its host."""
+    if world_size() == 1:
+        return make()
+    return Config.model_validate(by_main(lambda: make().model_dump(mode="json")))
 
 
 def to_toml(config: Config) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mlmref import checkpoint
 from mlmref.checkpoint import RUN
@@ -18,6 +19,7 @@ from mlmref.config import Config
 from mlmref.disk import sealed, unsealed
 from mlmref.distributed import world_size
 from mlmref.errors import ConfigError, OutputError
+from mlmref.together import by_main
 from mlmref.workspace import RUNS, finished, unfinished
 
 if TYPE_CHECKING:
@@ -88,6 +90,22 @@ class Found:
     begun: Begun | None = None
     done: bool = False
 
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        begun = self.begun and asdict(self.begun)
+        place = None if self.place is None else str(self.place)
+        return {"place": place, "begun": begun, "done": self.done}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Return what :meth:`plain` made JSON values of."""
+        begun, place = plain["begun"], plain["place"]
+        return cls(
+            place=None if place is None else Path(place),
+            begun=begun and Begun(**begun),
+            done=plain["done"],
+        )
+
 
 def look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -> Found:
     """Find what to go on with (RES-001).
@@ -101,6 +119,11 @@ def look_for(resume: str | None, config: Config, tell: Callable[[str], None]) ->
         OutputError: there is no such run.
         ConfigError: the settings are another run's.
     """
+    found = by_main(lambda: _look_for(resume, config, tell).plain())
+    return Found.of(found)
+
+
+def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -> Found:
     wanted = config.output.folder
     place = None if wanted is None else _path(wanted, "--output")
     if resume is None:
@@ -160,6 +183,17 @@ def ingredients(ready: Ready, plugins: Plugins) -> dict[str, Any]:
         "chunks to train on": len(ready.split.train),
         "model": ready.loaded.digest,
         **{f"plugin {one.entry.name}": str(one.source) for one in used},
+    }
+
+
+def surroundings(config: Config) -> dict[str, Any]:
+    """Return what ranks have to have in common beside what a run is made of."""
+    from mlmref.distributed import state
+
+    return {
+        **{name: version(name) for name in ("mlmref", "torch", "transformers")},
+        "the device": state().device.type,
+        **dict(_dotted(config.model_dump(mode="json"))),
     }
 
 

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 from mlmref.clock import Clock
 from mlmref.config import Config
 from mlmref.disk import as_os_errors, replace
+from mlmref.distributed import is_main
 from mlmref.errors import MlmrefError, OutputError
 from mlmref.generators import generators_left
-from mlmref.prepare import Ready, check_first, choose_plugins, load, prepare
+from mlmref.prepare import Plugins, Ready, check_first, choose_plugins, load, prepare
 from mlmref.progress import SILENT, Reporter
 from mlmref.quiet import quiet
 from mlmref.record import Story, plugin_used
-from mlmref.resolve import resolve, to_toml
-from mlmref.resume import Found, begin, ingredients, look_for, settings_file
+from mlmref.resolve import resolve, shared, to_toml
+from mlmref.resume import Found, begin, ingredients, look_for, settings_file, surroundings
 from mlmref.saves import Saved, Saves
 from mlmref.signals import Stopping
+from mlmref.together import agree, by_main, connected, together, watched
 from mlmref.workspace import RunFolder, held
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Result:
     record: dict[str, Any]
 
 
+@watched()
 def run(
     config: Config | None = None,
     *,
@@ -65,10 +68,12 @@ def run(
         MlmrefError: whatever a user can mend; nothing is left behind then but checkpoints.
     """
     clock = Clock()
-    config, plugins = choose_plugins(config or resolve(file=settings_file(resume)), registry)
-    with clock("start"), reporter.stage("start"):  # importing torch takes seconds
-        check_first(config)
+    config = config or shared(lambda: resolve(file=settings_file(resume)))
+    with together(), clock("start"), reporter.stage("start"):  # importing torch takes seconds
+        config, plugins = choose_plugins(config, registry)
+        check_first(config, reporter)
         backend = plugins.backend.make()
+    agree(surroundings(config))
     found = look_for(resume, config, reporter.note)
     if found.done:
         return finished(found, config, reporter)
@@ -77,11 +82,14 @@ def run(
     with RunFolder(found.place, label, None if found.begun else begun.marker) as folder:
         saves = Saves(folder.building, begun, config.checkpoints, reporter)
         saved = saves.newest() if found.begun else None
-        loaded = load(config, clock, reporter)
-        answers = [] if saved else ask(config, loaded, clock)
-        ready = prepare(config, loaded, plugins, clock, reporter)
+        with together():
+            loaded = load(config, clock, reporter)
+            answers = [] if saved else ask(config, loaded, clock)
+            ready = prepare(config, loaded, plugins, clock, reporter)
+        agree(ingredients(ready, plugins))
         saves.made_of(ingredients(ready, plugins), saved)
-        replace(folder.building / "config.toml", to_toml(config).encode())
+        if is_main():
+            replace(folder.building / "config.toml", to_toml(config).encode())
         story = tell(folder.building, clock, saved)
         if not saved:
             story.fills(answers)
@@ -90,21 +98,13 @@ def run(
         train(ready, plugins.backend, backend, saved, saves, story, clock, reporter)
         story.fills(ask(config, loaded, clock))
         with clock("write"), reporter.stage("write"):
-            export(ready, folder.building)
-            written = story.write(ready, plugins, folder.building)
-            place = folder.finish()
-        saves.clear(place)
+            written = by_main(lambda: finish(ready, plugins, folder, story, saves))
     if config.output.push:
-        try:
-            push(config, place, "The adapted model", reporter)
-        except KeyboardInterrupt:
-            again = f"hf upload {config.output.push} {place}"
-            raise KeyboardInterrupt(
-                f"not published: the run is whole, go on with {again}"
-            ) from None
-    return Result(folder=place, record=written)
+        by_main(lambda: publish_all(config, folder.place, reporter))
+    return Result(folder=folder.place, record=written)
 
 
+@watched()
 def evaluate(
     config: Config, *, reporter: Reporter = SILENT, registry: Registry | None = None
 ) -> dict[str, Any]:
@@ -115,9 +115,11 @@ def evaluate(
         ``perplexity``.
     """
     clock = Clock()
-    config, plugins = choose_plugins(config, registry)
-    loaded = load(config, clock, reporter)
-    ready = prepare(config, loaded, plugins, clock, reporter)
+    with together():
+        config, plugins = choose_plugins(config, registry)
+        loaded = load(config, clock, reporter)
+        ready = prepare(config, loaded, plugins, clock, reporter)
+    agree(surroundings(config) | ingredients(ready, plugins))
     return {
         "model": str(ready.loaded),
         "corpus": ready.corpus.source,
@@ -181,12 +183,7 @@ def train(
         story.perplexity(epoch, measure(ready, clock, reporter))
         reporter.note(story.so_far())
         if output.push and output.push_every_epoch:
-            with tempfile.TemporaryDirectory() as folder:
-                export(ready, Path(folder))
-                try:
-                    push(ready.config, Path(folder), f"After epoch {epoch}", reporter)
-                except OutputError as error:  # the next epoch may reach the hub again
-                    reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
+            by_main(lambda: publish_epoch(ready, epoch, reporter))
 
     with (
         clock("train"),
@@ -213,7 +210,8 @@ def train(
                 job.end_epoch()
                 if job.done < job.total:
                     # Called back, the core raises what is the user's, and not the backend's.
-                    with chosen.blamed("train", MlmrefError, OSError, MemoryError, SystemExit):
+                    through = (MlmrefError, OSError, MemoryError, SystemExit)
+                    with chosen.blamed("train", *through), connected():
                         backend.train(job)
             except BaseException:
                 saves.save_if_whole(job, story, clock)
@@ -235,11 +233,27 @@ def finished(found: Found, config: Config, reporter: Reporter) -> Result:
     place = found.place
     assert place is not None and found.begun is not None  # noqa: S101, PT018 - it was found there
     reporter.note(f"{place}: the run is finished already")
-    if found.begun.run:
+
+    def look() -> dict[str, Any]:
+        assert found.begun is not None  # noqa: S101 - as above
         # Whoever finished it was ended before this, or is just about to do it.
-        with suppress(OutputError), held(place):
-            Saves(place, found.begun, config.checkpoints, reporter).clear(place)
-    return Result(folder=place, record=json.loads((place / "record.json").read_text("utf-8")))
+        with suppress(OutputError, OSError), held(place):  # it may be nobody's to write to
+            if found.begun.run:
+                Saves(place, found.begun, config.checkpoints, reporter).clear(place)
+        record: dict[str, Any] = json.loads((place / "record.json").read_text("utf-8"))
+        return record
+
+    return Result(folder=place, record=by_main(look))
+
+
+def finish(
+    ready: Ready, plugins: Plugins, folder: RunFolder, story: Story, saves: Saves
+) -> dict[str, Any]:
+    """Put the whole run folder in its place; return the record."""
+    export(ready, folder.building)
+    record = story.write(ready, plugins, folder.building)
+    saves.clear(folder.finish())
+    return record
 
 
 def export(ready: Ready, folder: Path) -> None:
@@ -247,6 +261,25 @@ def export(ready: Ready, folder: Path) -> None:
     with quiet(), as_os_errors(folder):
         ready.loaded.model.save_pretrained(folder)
         ready.loaded.tokenizer.save_pretrained(folder)
+
+
+def publish_all(config: Config, place: Path, reporter: Reporter) -> None:
+    """Publish the finished run."""
+    try:
+        push(config, place, "The adapted model", reporter)
+    except KeyboardInterrupt:
+        again = f"hf upload {config.output.push} {place}"
+        raise KeyboardInterrupt(f"not published: the run is whole, go on with {again}") from None
+
+
+def publish_epoch(ready: Ready, epoch: int, reporter: Reporter) -> None:
+    """Publish what there is after an epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        export(ready, Path(folder))
+        try:
+            push(ready.config, Path(folder), f"After epoch {epoch}", reporter)
+        except OutputError as error:  # the next epoch may reach the hub again
+            reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
 
 
 def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:

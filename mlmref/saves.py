@@ -17,6 +17,7 @@ from mlmref.checkpoint import Checkpoint
 from mlmref.config import CheckpointConfig
 from mlmref.distributed import is_main
 from mlmref.resume import Begun
+from mlmref.together import together
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,8 +72,11 @@ class Saves:
         """Read the newest whole checkpoint, if there is one, and remember its place."""
         from mlmref.state import share_state
 
-        found = self._find() if is_main() else None
-        state = share_state({**found.load(), "metrics": found.metrics} if found else None)
+        read = None
+        with together():
+            if is_main() and (found := self._find()):
+                read = {**found.load(), "metrics": found.metrics}
+        state = share_state(read)
         if state is None:
             self._reporter.note("no whole checkpoint: the run begins from its first step")
             return None
@@ -96,7 +100,11 @@ class Saves:
             begun.refuse_other(ingredients, self._folder.parent)
 
     def save(self, job: Job, story: Story, clock: Clock) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint; every rank waits until it is written."""
+        with together():
+            self._write(job, story, clock)
+
+    def _write(self, job: Job, story: Story, clock: Clock) -> None:
         if is_main():
             checkpoint.save(
                 self._folder,
@@ -122,7 +130,7 @@ class Saves:
         moved = any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in job.model.modules())
         if job.between and job.done > max(self._at, 0) and not moved:
             with suppress(Exception):  # the failure that led here is the one to hear of
-                self.save(job, story, clock)
+                self._write(job, story, clock)  # other ranks may be gone
 
     def clear(self, place: Path) -> None:
         """Remove the checkpoints of the finished run, unless they are to be kept."""

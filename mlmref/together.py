@@ -84,12 +84,11 @@ def watched() -> Iterator[None]:
         LostError: another rank is gone.
     """
     try:
-        yield
+        with connected():
+            yield
     except Exception as error:
         if world_size() == 1:
             raise
-        if isinstance(error, RuntimeError) and any(text in str(error) for text in _BROKEN):
-            raise _why() from error
         if not isinstance(error, RankError | LostError):
             with suppress(Exception):  # the failure itself is the one to hear of
                 _store().compare_set(_WORDS, "", json.dumps(_told(error)))
@@ -112,6 +111,22 @@ def by_main(make: Callable[[], T]) -> T:
         if is_main():
             made = json.dumps(make())
     return cast("T", json.loads(broadcast(made)))
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """Say why the connection between ranks has broken, where that is what went wrong.
+
+    Raises:
+        RankError: another rank failed.
+        LostError: another rank is gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if world_size() == 1 or not any(text in str(error) for text in _BROKEN):
+            raise
+        raise _why() from error
 
 
 def agree(on: Mapping[str, Any]) -> None:

@@ -17,8 +17,9 @@ from filelock import FileLock, Timeout
 
 from mlmref import checkpoint
 from mlmref.disk import FULL, flush
-from mlmref.distributed import world_size
+from mlmref.distributed import is_main, world_size
 from mlmref.errors import MlmrefError, OutputError
+from mlmref.together import LostError, RankError, by_main
 
 RUNS = Path("runs")
 """Where a run without ``--output`` puts its folder."""
@@ -38,6 +39,8 @@ def finished(folder: Path) -> Path:
 
 class RunFolder:
     """A context in which ``building`` is a folder to write to; :meth:`finish` puts it in place.
+
+    All ranks enter it and know the names; the folder is the main process's.
 
     Args:
         place: where the folder is to be, or ``None`` for a new one under ``runs/``.
@@ -60,6 +63,11 @@ class RunFolder:
         self._step_before: int | None = None
 
     def __enter__(self) -> RunFolder:
+        self.place = Path(by_main(self._enter))
+        self.building = unfinished(self.place)
+        return self
+
+    def _enter(self) -> str:
         parent = RUNS if self._wanted is None else self._wanted.absolute().parent
         self._made = [one for one in (parent, *parent.absolute().parents) if not one.exists()]
         self._lock: FileLock | None = None
@@ -79,7 +87,7 @@ class RunFolder:
         except BaseException:
             self._clear()
             raise
-        return self
+        return str(self.place)
 
     def __exit__(
         self,
@@ -87,12 +95,19 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if not is_main():
+            return
         step = checkpoint.last_step(self.building / checkpoint.FOLDER)
         if step is None and not (self._kept or self._marker is None):
             shutil.rmtree(self.building, ignore_errors=True)
         self._clear()
         saved = None if step is None else f"saved at step {step:,}: {how_to_go_on(self.place)}"
-        if saved and isinstance(error, MlmrefError):  # which would only come again
+        # What the run itself is to blame for would only come again.
+        if (
+            saved
+            and isinstance(error, MlmrefError)
+            and not isinstance(error, RankError | LostError)
+        ):
             saved = f"what was trained until step {step:,} is kept in {self.building}"
         if isinstance(error, OSError) and error.errno in FULL:
             full = OutputError(

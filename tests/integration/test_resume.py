@@ -238,7 +238,7 @@ def test_other_ingredients_are_refused_by_name(stopped, place, what, monkeypatch
 @pytest.mark.clause("RES-002")
 def test_what_changes_no_figure_may_change(stopped, events):
     """Workers, the evaluation's batch size, how a step is cut and how often to save."""
-    out, sets = stopped
+    _, sets = stopped
     free = [
         "training.workers=1",
         "evaluation.batch_size=3",
@@ -255,7 +255,7 @@ def test_what_changes_no_figure_may_change(stopped, events):
 @pytest.mark.clause("RES-002")
 def test_a_step_may_be_cut_otherwise(stopped, events):
     """8 times 1 in place of 4 times 2; with dropout another dropout, so the losses are near."""
-    out, sets = stopped
+    _, sets = stopped
     cut = ["training.batch_size=8", "training.accumulation=1"]
     result = run(resolve(sets=[*sets, *cut]), resume="auto")
     losses = [
@@ -301,7 +301,7 @@ def test_a_run_without_a_whole_checkpoint_begins_over_and_says_so(stopped, event
 
 @pytest.mark.clause("RES-001")
 def test_the_folder_alone_is_enough(stopped, events, monkeypatch, tmp_path):
-    """mlmref run --resume, with the place or the unfinished folder, from another folder."""
+    """With mlmref run --resume, and the place or the unfinished folder, from another folder."""
     out, _ = stopped
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -146,7 +146,7 @@ def faulty(fault):
 
     if what == "prepare":
         runner.prepare = fails
-    else:
+    elif what != "none":
         job.Job.after_step = {"step": fails_at_three, "slow": slow}[what]
 
 

@@ -1,0 +1,101 @@
+"""Whole runs on two processes, started as a user starts them (spec/ranks.md)."""
+
+import json
+
+import pytest
+from support.launch import accelerate_launch, launch, quick, torchrun
+from support.runs import save_corpus, save_model
+
+from mlmref import run
+from mlmref.resolve import resolve
+
+MLMREF = ["-m", "mlmref"]
+CUTS = {
+    "torchrun": (torchrun(2), "trainer", {"batch_size": 2, "accumulation": 2, "workers": 2}),
+    "accelerate launch": (accelerate_launch(2), "accelerate", {"batch_size": 4}),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Make a folder with a model and a corpus in it."""
+    folder = tmp_path_factory.mktemp("place")
+    save_model(folder / "model")
+    save_corpus(folder / "corpus.txt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(place):
+    """Return the record of the run in one process, eight examples at a time."""
+    sets = [flag.removeprefix("--set=") for flag in quick(place, batch_size=8)]
+    return run(resolve(sets=[*sets, f"output.folder={place / 'alone'}"])).record
+
+
+@pytest.fixture(scope="module", params=CUTS, ids=lambda name: name.replace(" ", "-"))
+def launched(request, place, tmp_path_factory):
+    """Run on two processes, with either launcher; returns where, and how it went."""
+    launcher, backend, cut = CUTS[request.param]
+    folder = tmp_path_factory.mktemp("here")
+    typed = [*launcher, *MLMREF, "run", *quick(place, backend=backend, **cut), "--output", "out"]
+    started = launch(typed, cwd=folder, log=place / request.param.split()[0])
+    assert started.status == 0, started.err
+    return folder, started
+
+
+def record(launched):
+    """Return the record of a launched run."""
+    return json.loads((launched[0] / "out/record.json").read_text("utf-8"))
+
+
+@pytest.mark.clause("RANK-001")
+@pytest.mark.clause("RANK-002")
+def test_losses_and_norms_are_those_of_one_process(launched, alone):
+    """At each step to 1e-4, a step with a single example among them, in half as many cuts."""
+    theirs, mine = record(launched)["loss"], alone["loss"]
+    assert alone["corpus"]["chunks_train"] % 8 == 1
+    assert [one["step"] for one in theirs] == [one["step"] for one in mine] == [*range(1, 47)]
+    for key in ("loss", "grad_norm", "learning_rate"):
+        expected = [one[key] for one in mine]
+        assert [one[key] for one in theirs] == pytest.approx(expected, rel=1e-4)
+    assert mine[-1]["loss"] < mine[0]["loss"] - 0.1
+
+
+@pytest.mark.clause("EVAL-004")
+@pytest.mark.clause("RANK-002")
+def test_evaluations_are_those_of_one_process(launched, alone):
+    """Before and after each epoch: the same targets, and the perplexity to 1e-6."""
+    theirs, mine = record(launched)["perplexity"], alone["perplexity"]
+    both = zip(
+        [theirs["before"], *theirs["epochs"]], [mine["before"], *mine["epochs"]], strict=True
+    )
+    for here, there in both:
+        assert here["targets"] == there["targets"] > 100
+        assert here["value"] == pytest.approx(there["value"], rel=1e-6)
+
+
+@pytest.mark.clause("RANK-003")
+def test_the_main_process_alone_writes(launched, alone, place):
+    """Where it was started there is the run folder, with the files of one process's."""
+    folder, _ = launched
+    assert [file.name for file in folder.iterdir()] == ["out"]
+    names = {file.name for file in (place / "alone").iterdir()}
+    assert {file.name for file in (folder / "out").iterdir()} == names
+
+
+@pytest.mark.clause("RANK-003")
+def test_the_main_process_alone_speaks(launched):
+    """Each line of progress comes once, and so does the table of results."""
+    _, started = launched
+    lines = [line for line in started.err.splitlines() if line.strip()]
+    for begin, times in {
+        "load": 1,
+        "train: done": 1,
+        "evaluate": 3,
+        "write": 1,
+        "before": 1,
+    }.items():
+        assert sum(line.startswith(begin) for line in lines) == times, started.err
+    assert sum(line.startswith("run folder") for line in started.out.splitlines()) == 1
+    assert started.out.count("perplexity") == 1
+    assert "[rank" not in started.err
