@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Never
 
@@ -47,6 +47,8 @@ def told(debug: bool) -> Iterator[None]:
                 _unhush()
             for line in lines if mine else ():
                 err.print(line, markup=False, soft_wrap=True)
+        with suppress(Exception):  # a connection that is broken cannot be closed
+            leave(failed=True)
         raise SystemExit(status) from None
     finally:
         if world_size() == 1:

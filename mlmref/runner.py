@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.clock import Clock
 from mlmref.config import Config
 from mlmref.disk import as_os_errors, replace
-from mlmref.distributed import is_main
+from mlmref.distributed import check_launcher, is_main
 from mlmref.errors import MlmrefError, OutputError
 from mlmref.generators import generators_left
 from mlmref.prepare import Plugins, Ready, check_first, choose_plugins, load, prepare
@@ -116,6 +116,7 @@ def evaluate(
     """
     clock = Clock()
     with together():
+        check_launcher(reporter.note)
         config, plugins = choose_plugins(config, registry)
         loaded = load(config, clock, reporter)
         ready = prepare(config, loaded, plugins, clock, reporter)

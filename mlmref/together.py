@@ -184,12 +184,17 @@ def speaking(error: BaseException) -> Iterator[bool]:
         yield not _joined()
 
 
-def leave() -> None:
-    """Take leave of the other ranks at the end of all work."""
+def leave(*, failed: bool = False) -> None:
+    """Take leave of the other ranks at the end of all work, or of none if it ``failed``.
+
+    Else gloo's threads may abort the process as it ends, which then has another exit status.
+    """
     if _joined():
         import torch
 
-        torch.distributed.destroy_process_group()
+        # NCCL would wait for ranks that are gone.
+        if not failed or torch.distributed.get_backend() == "gloo":
+            torch.distributed.destroy_process_group()
 
 
 def _told(error: Exception) -> dict[str, Any]:

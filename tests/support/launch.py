@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,12 @@ import psutil
 
 SCRIPTS = Path(sys.executable).parent
 _MARK = "MLMREF_TEST_LAUNCH"
+
+
+def free_port():
+    """Return a port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def torchrun(ranks=2, *options):
