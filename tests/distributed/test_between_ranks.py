@@ -118,3 +118,15 @@ def test_rows_and_masks_do_not_depend_on_ranks_or_workers(found, alone):
     assert expected[:7] != expected[7:]
     for one in (*found, alone):
         assert one["steps"] == {"0": expected, "1": expected, "2": expected}
+
+
+@pytest.mark.clause("BACK-004")
+@pytest.mark.clause("RANK-002")
+@pytest.mark.parametrize("backend", ["trainer", "accelerate"])
+def test_unused_layers_and_steps_without_targets_train_as_in_one_process(found, alone, backend):
+    """Ranks wait for no gradient that never comes; without a target on one, the other's count."""
+    for name, expected in alone["trained"][backend].items():
+        assert len(expected) == 2 * 3
+        assert (0.0 in expected) is (name == "few targets")
+        for one in found:
+            assert one["trained"][backend][name] == pytest.approx(expected, rel=1e-4)

@@ -48,6 +48,7 @@ def facts():
         "agree": said(lambda: agree({"corpus": "a", "tokens": 3})),
         "differ": said(lambda: agree({"corpus": "a", "tokens": 3 + here})),
         **figures(),
+        "trained": {name: trained(name) for name in ("trainer", "accelerate")},
     }
 
 
@@ -119,6 +120,26 @@ def figures():
         sizes[str(size)] = [measured.perplexity, measured.targets, measured.correct]
     few = evaluate(objective, one, masker())
     return {"steps": cuts, "evaluations": sizes, "a single chunk": [few.perplexity, few.targets]}
+
+
+def trained(backend):
+    """Return the losses of a model with a layer that is never used, and of one with few targets."""
+    from support.jobs import masker, some_chunks, train
+    from support.models import without_dropout
+    from torch import nn
+
+    from mlmref.distributed import world_size
+
+    losses = {}
+    for name, rate in (("unused", 0.15), ("few targets", 0.01)):
+        model = without_dropout("bert")
+        if name == "unused":
+            model.bert.forgotten = nn.Linear(3, 3)
+        cut = {"batch_size": 4 // world_size(), "accumulation": 2, "epochs": 2}
+        masks = masker(mlm_probability=rate)
+        done = train(backend, model=model, chunks=some_chunks(17), masker_=masks, **cut)
+        losses[name] = done.losses()
+    return losses
 
 
 def faulty(fault):

@@ -4,10 +4,15 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from rich.console import Console
+from support.models import tiny_model, without_dropout
+from torch import nn
 
+from mlmref.backends.shared import leaves_idle
 from mlmref.distributed import check_launcher, is_main, rank, world_size
 from mlmref.errors import ConfigError
+from mlmref.objective import MaskedLMObjective
 from mlmref.progress import SILENT, Lines, reporter
 
 RANKED = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
@@ -99,3 +104,37 @@ def test_one_process_where_several_were_asked_for_is_noted(monkeypatch):
         "accelerate launch started one process; --multi_gpu starts several, on CPUs where there "
         "is no GPU"
     ]
+
+
+def with_unused_layer():
+    """Return a model of which a layer is never used."""
+    model = without_dropout("bert")
+    model.bert.forgotten = nn.Linear(3, 3)
+    return model
+
+
+@pytest.mark.clause("RANK-002")
+def test_ranks_wait_for_no_gradient_that_may_not_come():
+    """A layer that is never used, or is left out by chance, is known; so is one that is frozen."""
+    assert not leaves_idle(MaskedLMObjective(tiny_model("bert")))
+    assert leaves_idle(MaskedLMObjective(with_unused_layer()))
+    frozen = with_unused_layer()
+    frozen.bert.forgotten.requires_grad_(requires_grad=False)
+    assert not leaves_idle(MaskedLMObjective(frozen))
+    by_chance = tiny_model("bert")
+    by_chance.config.layerdrop = 0.1
+    assert leaves_idle(MaskedLMObjective(by_chance))
+    assert leaves_idle(nn.Linear(3, 3)), "what is not known is not relied upon"
+
+
+@pytest.mark.clause("BACK-023")
+@pytest.mark.parametrize("training", [True, False])
+def test_looking_for_them_leaves_the_model_as_it_was(training):
+    """No gradient, no sum, no draw from a generator, and the mode that it had."""
+    objective = MaskedLMObjective(tiny_model("bert")).train(training)
+    generator = torch.get_rng_state()
+    leaves_idle(objective)
+    assert all(one.grad is None for one in objective.parameters())
+    assert objective.take_sums() == (0.0, 0)
+    assert objective.training is objective.model.training is training
+    assert torch.equal(torch.get_rng_state(), generator)
