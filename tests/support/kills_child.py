@@ -6,6 +6,7 @@ the stages of a run. They are counted by patches of this process's own.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -80,6 +81,9 @@ def main(sets, resume, at, log, number, errors):
     from mlmref.progress import reporter
     from mlmref.resolve import resolve
 
+    # As in a process that a user starts here; the server's own way leaves the loader's workers
+    # behind, which watch the server and not the run that was killed.
+    multiprocessing.set_start_method("fork", force=True)
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     torch.set_num_threads(1)
     if at is not None or log:

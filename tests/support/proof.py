@@ -62,7 +62,8 @@ class Proof:
 
     def pytest_runtest_logreport(self, report):
         """Note the marks of a test and what came of one of its phases."""
-        cited, away = dict(report.user_properties)[PROPERTY]
+        # A test in which its process died comes without any, and is told by pytest-xdist.
+        cited, away = dict(report.user_properties).get(PROPERTY, ((), False))
         self.marks[report.nodeid] = set(cited), away
         # What was expected to fail proves nothing, whether it failed or not.
         outcome = "expected" if hasattr(report, "wasxfail") else report.outcome
