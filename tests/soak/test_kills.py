@@ -114,7 +114,7 @@ def test_a_kill_at_thirty_random_moments(whole, place, tmp_path, workers):
     """SIGKILL whenever, to runs with and without a worker, some killed again when taken up."""
     draws = random.Random(f"{SEED}/{whole[0]}/{workers}")  # noqa: S311 - moments, no secrets
     # Longer than the others, so that most moments are in training.
-    changes = [f"training.workers={workers}", "training.epochs=8"]
+    changes = [f"training.workers={workers}", "training.epochs=4"]
     began = time.monotonic()
     sets = settings(place, tmp_path / "timed", **{"training.backend": whole[0]})
     assert Run([*sets, *changes]).status() == 0
