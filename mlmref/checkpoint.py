@@ -8,6 +8,7 @@ and ``manifest.json``, which names the run and the SHA-256 of each file.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -125,7 +126,7 @@ def save(
         shutil.rmtree(building, ignore_errors=True)
         raise
     flush(folder)
-    _prune(folder, run, last)
+    _prune(folder, run, last, step)
     return Checkpoint(folder=place, step=step)
 
 
@@ -180,9 +181,16 @@ def clear(folder: Path, run: str) -> None:
 
 
 def last_step(folder: Path) -> int | None:
-    """Return the step of the newest checkpoint, whole or not; ``None`` where there is none."""
-    steps = [_step(place) for place in _by_step(folder)]
-    return max((step for step in steps if step >= 0), default=None)
+    """Return the step of the checkpoint that was written last; ``None`` where there is none.
+
+    Not the highest number, which may be of one that was damaged and passed over.
+    """
+    written = {}
+    for place in _by_step(folder):
+        if _step(place) >= 0:
+            with suppress(OSError):
+                written[(place / MANIFEST).stat().st_mtime_ns, _step(place)] = _step(place)
+    return written[max(written)] if written else None
 
 
 def _step(place: Path) -> int:
@@ -207,12 +215,18 @@ def _set_aside(place: Path) -> None:
         place.rename(aside)
 
 
-def _prune(folder: Path, run: str, last: int) -> None:
-    """Remove the run's checkpoints but the newest, and what a kill left half written of others."""
+def _prune(folder: Path, run: str, last: int, step: float = math.inf) -> None:
+    """Remove the run's checkpoints but the newest, and what a kill left half written of others.
+
+    Those beyond ``step`` were passed over when the run was taken up: they stay, and do not count.
+    """
     mine = []
     for place in _by_step(folder):
         with suppress(OSError, ValueError, LookupError):
-            if unsealed((place / MANIFEST).read_bytes())["run"] == run and _step(place) >= 0:
+            if (
+                unsealed((place / MANIFEST).read_bytes())["run"] == run
+                and 0 <= _step(place) <= step
+            ):
                 mine.append(place)
     for place in mine[last:]:
         # Renamed first, so that one half removed is not taken for a damaged one.

@@ -52,7 +52,7 @@ class Story:
         self._metrics = (self._file if is_main() else Path(os.devnull)).open(
             "a", encoding="utf-8", buffering=1
         )
-        for line in begun.splitlines():
+        for line in begun.split("\n")[:-1]:  # splitlines() would part texts at U+2028 too
             self._remember(json.loads(line))
 
     def _remember(self, event: dict[str, Any]) -> None:

@@ -40,6 +40,8 @@ class Stopping:
         trace: TracebackType | None,
     ) -> None:
         self._put_back()
+        if kind is None and self.asked:  # it came when the last step was booked already
+            self.obey()
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

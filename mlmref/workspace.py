@@ -184,6 +184,13 @@ class RunFolder:
     def _make(self, marker: bytes) -> None:
         """Make the folder to build in with its marker, at once, so that a kill leaves no other."""
         new = self.place.with_name(f".{self.place.name}.new")
+        ours = {new / checkpoint.FOLDER, new / checkpoint.FOLDER / checkpoint.RUN}
+        if {*new.rglob("*")} - ours:
+            raise OutputError(
+                "there is something already, and it stays as it is",
+                where=str(new),
+                hint="choose a new folder with --output, or move that one away",
+            )
         new.mkdir(exist_ok=True)  # a kill may have left one, and nobody else is at it
         try:
             (new / checkpoint.FOLDER).mkdir(exist_ok=True)

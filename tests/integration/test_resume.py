@@ -148,6 +148,26 @@ def test_a_signal_ends_the_step_and_saves(place, events, tmp_path, number, statu
 
 
 @pytest.mark.clause("RUN-014")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_after_the_last_step_is_heard(place, events, tmp_path, number, status):
+    """When nothing is left to train it ends the command all the same, and the run goes on."""
+    sets = settings(place, tmp_path / "out")
+    assert Run(sets, at=moment(events[1], "after step", -1), signal_=number).status() == status
+    assert until_done(sets, tmp_path / "out") == events[0]
+
+
+@pytest.mark.clause("RES-004")
+def test_a_prompt_with_a_line_separator_is_taken_up(place, tmp_path):
+    """U+2028 in a prompt, which some take for the end of a line of metrics.jsonl."""
+    changes = {"fill.prompts": '["a\u2028{mask}"]'}
+    assert Run(settings(place, tmp_path / "whole", **changes)).status() == 0
+    sets = settings(place, tmp_path / "out", **changes)
+    log = tmp_path / "log"
+    assert Run(sets, at=300, log=log).status() == -signal.SIGKILL
+    assert until_done(sets, tmp_path / "out") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.clause("RUN-014")
 def test_a_second_signal_is_obeyed_at_once(place, tmp_path):
     """Both before a step of several seconds ends."""
     sets = settings(

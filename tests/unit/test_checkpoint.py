@@ -274,6 +274,18 @@ def test_the_last_ones_are_kept(tmp_path):
     assert last_step(tmp_path / "checkpoints") == 6
 
 
+@pytest.mark.clause("CKPT-004")
+@pytest.mark.clause("CKPT-005")
+def test_damaged_ones_do_not_take_the_place_of_new_ones(tmp_path):
+    """With the newest two damaged, what is saved from the start on is kept and found."""
+    for step in (5, 6):
+        (saved(tmp_path, step, last=2).folder / "state.json").write_text("{}")
+    for step in (1, 2, 3):
+        saved(tmp_path, step, last=2)
+    assert found(tmp_path)[0] == 3
+    assert last_step(tmp_path / "checkpoints") == 3
+
+
 @pytest.mark.clause("CKPT-007")
 def test_what_is_not_the_runs_own_stays(tmp_path):
     """A folder without a manifest, another run's and a damaged one outlive saving and clearing."""

@@ -130,8 +130,20 @@ def test_what_has_a_checkpoint_is_kept_and_told(tmp_path, error):
 def save_and_fail(place, error):
     """Make a checkpoint's folder in a run folder, and fail."""
     with RunFolder(place, "") as folder:
-        (folder.building / "checkpoints" / "step-00000007").mkdir()
+        made = folder.building / "checkpoints" / "step-00000007"
+        made.mkdir()
+        (made / "manifest.json").touch()
         raise error
+
+
+@pytest.mark.clause("RUN-002")
+def test_a_folder_of_the_name_that_is_built_under_stays(tmp_path):
+    """Somebody's own .out.new with something in it is refused, and is not removed."""
+    (tmp_path / ".out.new").mkdir()
+    (tmp_path / ".out.new" / "theirs").touch()
+    with pytest.raises(OutputError, match="there is something"), RunFolder(tmp_path / "out", ""):
+        pass
+    assert sorted(one.name for one in tmp_path.rglob("*")) == [".out.new", "theirs"]
 
 
 @pytest.mark.clause("RES-006")
