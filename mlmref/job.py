@@ -203,6 +203,7 @@ class Job:
         """Return all but the weights that training has to remember (CKPT-001)."""
         return {
             "done": self.done,
+            "rate": self._rate,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "kept": {name: one.state_dict() for name, one in self.kept.items()},
@@ -225,6 +226,7 @@ class Job:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         self.done, self.restored = saved["done"], saved["kept"]
+        self._rate = saved["rate"]  # what a step that fp16 skips is reported with
 
     def _before_step(self, *_: object) -> None:
         """Note the rate, and leave the weights alone when nothing was to be learnt (E04).

@@ -5,6 +5,8 @@ Clauses RES-001 to RES-006 (spec/checkpoints.md).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -174,6 +176,8 @@ def what_matters(config: Config) -> dict[str, Any]:
 def ingredients(ready: Ready, plugins: Plugins) -> dict[str, Any]:
     """Return what a run is made of, beside its settings."""
     from mlmref import __version__
+    from mlmref.distributed import state
+    from mlmref.optimisation import choose_precision
 
     used = (plugins.segmenter, plugins.strategy, plugins.backend)
     return {
@@ -182,8 +186,16 @@ def ingredients(ready: Ready, plugins: Plugins) -> dict[str, Any]:
         "tokens": ready.chunks.tokens.fingerprint,
         "chunks to train on": len(ready.split.train),
         "model": ready.loaded.digest,
+        "the model's settings": _digest(ready.loaded.model.config.to_dict()),
+        "precision": choose_precision(ready.config.training.precision, state().device),
         **{f"plugin {one.entry.name}": str(one.source) for one in used},
     }
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a model's own settings, wherever it was loaded from."""
+    own = {key: value for key, value in settings.items() if not key.startswith("_")}
+    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def surroundings(config: Config) -> dict[str, Any]:
@@ -237,7 +249,8 @@ def _newest_alike(config: Config) -> Found | None:
         except OutputError:
             continue
         if not _differences(begun.settings, now):
-            alike.append((building.stat().st_mtime_ns, building, begun))
+            saved = (building / checkpoint.FOLDER).stat().st_mtime_ns  # a save changes it
+            alike.append((saved, building, begun))
     if not alike:
         return None
     _, building, begun = max(alike, key=lambda one: one[0])

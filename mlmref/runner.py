@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -215,9 +216,11 @@ def train(
                     with chosen.blamed("train", *through), connected():
                         backend.train(job)
             except BaseException:
-                saves.save_if_whole(job, story, clock)
-                if stopping.asked:
-                    stopping.obey()
+                try:
+                    saves.save_if_whole(job, story, clock)
+                finally:
+                    if stopping.asked:
+                        stopping.obey()
                 raise
 
 
@@ -269,7 +272,8 @@ def publish_all(config: Config, place: Path, reporter: Reporter) -> None:
     try:
         push(config, place, "The adapted model", reporter)
     except KeyboardInterrupt:
-        again = f"hf upload {config.output.push} {place}"
+        private = ["--private"] * config.output.private
+        again = shlex.join(["hf", "upload", str(config.output.push), str(place), *private])
         raise KeyboardInterrupt(f"not published: the run is whole, go on with {again}") from None
 
 

@@ -195,7 +195,10 @@ class RunFolder:
         try:
             (new / checkpoint.FOLDER).mkdir(exist_ok=True)
             (new / checkpoint.FOLDER / checkpoint.RUN).write_bytes(marker)
+            for made in (new / checkpoint.FOLDER / checkpoint.RUN, new / checkpoint.FOLDER, new):
+                flush(made)
             new.rename(self.building)
+            flush(self.building.parent)
         except BaseException:
             with suppress(OSError):
                 (new / checkpoint.FOLDER / checkpoint.RUN).unlink()
