@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.clock import Clock
-from mlmref.config import Config
+from mlmref.config import CheckpointConfig, Config
 from mlmref.disk import as_os_errors, replace
 from mlmref.distributed import check_launcher, is_main
 from mlmref.errors import MlmrefError, OutputError
@@ -77,12 +77,14 @@ def run(
     agree(surroundings(config))
     found = look_for(resume, config, reporter.note)
     if found.done:
-        return finished(found, config, reporter)
+        return finished(found, reporter)
     label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
     begun = found.begun or begin(config)
     with RunFolder(found.place, label, None if found.begun else begun.marker) as folder:
         saves = Saves(folder.building, begun, config.checkpoints, reporter)
         saved = saves.newest() if found.begun else None
+        if is_main() and not found.begun:  # a kill while loading leaves what to go on with
+            replace(folder.building / "config.toml", to_toml(config).encode())
         with together():
             loaded = load(config, clock, reporter)
             answers = [] if saved else ask(config, loaded, clock)
@@ -232,7 +234,7 @@ def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:
     return Story(folder, clock, saved.metrics, saved.resumed)
 
 
-def finished(found: Found, config: Config, reporter: Reporter) -> Result:
+def finished(found: Found, reporter: Reporter) -> Result:
     """Return the result of a run that was finished before."""
     place = found.place
     assert place is not None and found.begun is not None  # noqa: S101, PT018 - it was found there
@@ -240,11 +242,12 @@ def finished(found: Found, config: Config, reporter: Reporter) -> Result:
 
     def look() -> dict[str, Any]:
         assert found.begun is not None  # noqa: S101 - as above
+        record: dict[str, Any] = json.loads((place / "record.json").read_text("utf-8"))
+        own = CheckpointConfig(**record["config"]["checkpoints"])
         # Whoever finished it was ended before this, or is just about to do it.
         with suppress(OutputError, OSError), held(place):  # it may be nobody's to write to
             if found.begun.run:
-                Saves(place, found.begun, config.checkpoints, reporter).clear(place)
-        record: dict[str, Any] = json.loads((place / "record.json").read_text("utf-8"))
+                Saves(place, found.begun, own, reporter).clear(place)
         return record
 
     return Result(folder=place, record=by_main(look))

@@ -56,7 +56,8 @@ class Stopping:
 
     def obey(self) -> None:
         """Do what the signal would have done; on a rank that got none, as at SIGTERM."""
-        asked = self.asked or signal.SIGTERM
+        # A program's own handler may return, and what it has heard of is not to be told again.
+        asked, self.asked = self.asked or signal.SIGTERM, 0
         self._put_back()
         signal.raise_signal(asked)
 

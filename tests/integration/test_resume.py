@@ -390,6 +390,26 @@ def test_a_finished_run_stays_finished(place, tmp_path):
     assert listing(out) == before
 
 
+@pytest.mark.clause("RES-005")
+def test_kept_checkpoints_stay_whatever_is_typed_again(place, tmp_path):
+    """The finished run was to keep them, so the same command without that keeps them too."""
+    out = tmp_path / "out"
+    sets = settings(place, out)
+    run(resolve(sets=[*sets, "checkpoints.keep=true"]))
+    before = listing(out)
+    run(resolve(sets=sets), resume="auto")
+    assert listing(out) == before
+
+
+@pytest.mark.clause("RES-001")
+def test_what_is_printed_goes_on_after_a_kill_while_loading(place, events, tmp_path):
+    """The folder alone is enough before the first checkpoint too."""
+    killed(place, events, tmp_path / "out", "before load", 0)
+    done = mlmref("run", "--resume", tmp_path / "out", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert outcome(tmp_path / "out")["weights"] == events[0]["weights"]
+
+
 @pytest.mark.clause("RES-006")
 @pytest.mark.parametrize("resume", ["auto", "out"])
 def test_a_folder_that_only_has_the_name_stays(place, tmp_path, monkeypatch, resume):
