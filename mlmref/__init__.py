@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlmref.errors import MlmrefError as MlmrefError
     from mlmref.hookspecs import hookimpl as hookimpl
     from mlmref.plugins import discover as discover
-    from mlmref.runner import Result as Result
+    from mlmref.results import Result as Result
     from mlmref.runner import evaluate as evaluate
     from mlmref.runner import run as run
 
@@ -27,7 +27,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Config": "config",
     "MlmrefError": "errors",
-    "Result": "runner",
+    "Result": "results",
     "discover": "plugins",
     "evaluate": "runner",
     "hookimpl": "hookspecs",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mlmref.disk import canonical, sealed, sha256, unsealed
 from mlmref.errors import OutputError
 from mlmref.sink import Sink, gathered, writing
 
@@ -88,7 +89,7 @@ def cached(
         "parts": dict(parts),
         "schema": schema.to_string(show_schema_metadata=False),
     }
-    key = hashlib.sha256(_canonical(identity)).hexdigest()
+    key = hashlib.sha256(canonical(identity)).hexdigest()
     entry = _Entry(cache_folder() / station, key)
     facts = entry.facts()
     if facts is not None:
@@ -116,7 +117,7 @@ def _made(
         made = facts is None
         if facts is None:
             with closing(make()) as batches:
-                facts = entry.write(json.loads(_canonical(identity)), schema, batches)
+                facts = entry.write(json.loads(canonical(identity)), schema, batches)
         with writing(entry.folder):
             return entry.serve(facts, made=made)
 
@@ -139,19 +140,15 @@ class _Entry:
     def facts(self) -> dict[str, Any] | None:
         """Return the facts of a whole entry, ``None`` if there is none (CACHE-004, CACHE-005)."""
         try:
-            sidecar = json.loads(self._sidecar.read_bytes())
-            entry = sidecar["entry"]
-            seal = hashlib.sha256(_canonical(entry)).hexdigest()
-            if sidecar["sha256"] != seal or entry["key"] != self.key:
+            entry = unsealed(self._sidecar.read_bytes())
+            if entry["key"] != self.key:
                 return None
             now = stamp(self._data)
             # A stamp taken in the same tick of the file system's clock as a later change would
             # look the same, so it is believed only once the clock has moved on.
             settled = self._sidecar.stat().st_mtime_ns > now[-1]
-            if not (settled and entry["stamp"] == now):
-                with self._data.open("rb") as data:
-                    if hashlib.file_digest(data, "sha256").hexdigest() != entry["sha256"]:
-                        return None
+            if not (settled and entry["stamp"] == now) and sha256(self._data) != entry["sha256"]:
+                return None
             facts: dict[str, Any] = entry["facts"]
         except (OSError, ValueError, LookupError, TypeError):
             return None
@@ -195,11 +192,10 @@ class _Entry:
                 "bytes": now[1],
                 "sha256": sink.digest.hexdigest(),
                 "stamp": now,
-                "facts": json.loads(_canonical(facts)),
+                "facts": json.loads(canonical(facts)),
             }
-            seal = hashlib.sha256(_canonical(entry)).hexdigest()
             with Sink(sidecar_part) as sink:
-                sink.write(json.dumps({"entry": entry, "sha256": seal}, indent=1).encode())
+                sink.write(sealed(entry))
             with writing(self.folder):
                 sidecar_part.replace(self._sidecar)
         except BaseException:
@@ -215,8 +211,3 @@ def stamp(path: Path) -> list[int]:
     """Return what no change of a file through the file system leaves as it was (CACHE-005)."""
     state = path.stat()
     return [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
-
-
-def _canonical(value: object) -> bytes:
-    """Spell a JSON value in the one way that is hashed."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

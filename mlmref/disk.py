@@ -16,10 +16,19 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 def flush(path: Path) -> None:
-    """Have a file, or what a folder lists, on the disk when this returns."""
+    """Have a file, or what a folder lists, on the disk when this returns.
+
+    Where a file system flushes no folders, they are its own to look after.
+
+    Raises:
+        OSError: with the path.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP} or not path.is_dir():
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
 
@@ -60,9 +69,13 @@ def unsealed(content: bytes) -> dict[str, Any]:
     return entry
 
 
+def canonical(value: object) -> bytes:
+    """Spell a JSON value in the one way that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
 def _seal(entry: Mapping[str, Any]) -> str:
-    canonical = json.dumps(entry, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical(entry)).hexdigest()
 
 
 @contextmanager

@@ -37,6 +37,10 @@ class Reporter(Protocol):
         """Say one line."""
         ...
 
+    def warn(self, text: str) -> None:
+        """Say one line that ``--quiet`` does not keep back: the run is not what was expected."""
+        ...
+
 
 class Silent:
     """Says nothing. Both a reporter and its stages."""
@@ -52,8 +56,22 @@ class Silent:
     def note(self, text: str) -> None:
         """Do nothing."""
 
+    def warn(self, text: str) -> None:
+        """Do nothing."""
+
 
 SILENT = Silent()
+
+
+class Quiet(Silent):
+    """Says what ``--quiet`` does not keep back, and nothing else (RES-003)."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def warn(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 class Lines:
@@ -66,6 +84,8 @@ class Lines:
     def note(self, text: str) -> None:
         """Print one line."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    warn = note
 
     @contextmanager
     def stage(self, name: str, total: float | None = None) -> Iterator[Stage]:
@@ -104,6 +124,8 @@ class Bars:
     def note(self, text: str) -> None:
         """Print one line above the bars."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    warn = note
 
     @contextmanager
     def stage(self, name: str, total: float | None = None) -> Iterator[Stage]:
@@ -151,7 +173,9 @@ class _Bar:
 
 
 def reporter(console: Console, *, quiet: bool) -> Reporter:
-    """Choose how to report: nothing, bars on a terminal, or lines; the main process alone does."""
-    if quiet or not is_main():
+    """Choose how to report: warnings, bars on a terminal, or lines; the main process alone does."""
+    if not is_main():
         return SILENT
+    if quiet:
+        return Quiet(console)
     return Bars(console) if console.is_terminal else Lines(console)

@@ -5,77 +5,27 @@ Clauses RES-001 to RES-006 (spec/checkpoints.md).
 
 from __future__ import annotations
 
-import hashlib
 import json
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from mlmref import checkpoint
 from mlmref.checkpoint import RUN
 from mlmref.config import Config
-from mlmref.disk import sealed, unsealed
-from mlmref.distributed import world_size
+from mlmref.disk import unsealed
 from mlmref.errors import ConfigError, OutputError
+from mlmref.identity import Begun, differences, what_matters
 from mlmref.together import by_main
 from mlmref.workspace import RUNS, finished, unfinished
 
 if TYPE_CHECKING:
-    from mlmref.prepare import Plugins, Ready
+    pass
 
 AUTO = "auto"
 """For ``--resume``: go on if there is something to go on with, else begin."""
-
-# Keys that change no figure of a run beyond the last digits, and where it is written; how a step
-# is cut into micro-batches is compared by the examples in it.
-_FREE = {
-    "training.workers",
-    "training.batch_size",
-    "training.accumulation",
-    "evaluation.batch_size",
-    "output.folder",
-    "output.push",
-    "output.push_every_epoch",
-    "output.private",
-    "checkpoints.every",
-    "checkpoints.last",
-    "checkpoints.keep",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """A run that has been begun.
-
-    Attributes:
-        run: its identifier.
-        settings: what has to stay as it is: dotted keys and values.
-    """
-
-    run: str
-    settings: Mapping[str, Any]
-
-    @property
-    def marker(self) -> bytes:
-        """What marks a folder as this run's, to be put in ``checkpoints/run.json``."""
-        return sealed({"run": self.run, "settings": dict(self.settings)})
-
-    def refuse_other(self, settings: Mapping[str, Any], where: Path) -> None:
-        """Refuse to go on with settings that would make it another run (RES-002).
-
-        Raises:
-            ConfigError: names each that differs.
-        """
-        if differences := _differences(self.settings, settings):
-            raise ConfigError(
-                f"the run was begun with other settings: {'; '.join(differences)}",
-                where=str(where),
-                hint="go on with the same, or begin a new run with another --output",
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +78,12 @@ def look_for(resume: str | None, config: Config, tell: Callable[[str], None]) ->
 def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -> Found:
     wanted = config.output.folder
     place = None if wanted is None else _path(wanted, "--output")
+    if place is not None and place != finished(place):
+        raise ConfigError(
+            f"{place} is how the folder of a run is named that is not finished",
+            where="--output",
+            hint=f"name it {finished(place)}, and add --resume to go on with it",
+        )
     if resume is None:
         return Found(place=place)
     if resume != AUTO:
@@ -150,11 +106,6 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
     return found
 
 
-def begin(config: Config) -> Begun:
-    """Begin a new run."""
-    return Begun(run=uuid.uuid4().hex, settings=what_matters(config))
-
-
 def settings_file(resume: str | None) -> Path | None:
     """Return the settings that the run to go on with was begun with, if it is named."""
     if resume in {None, AUTO}:
@@ -162,51 +113,6 @@ def settings_file(resume: str | None) -> Path | None:
     place = finished(_path(str(resume), "--resume"))
     files = [folder / "config.toml" for folder in (unfinished(place), place)]
     return next((file for file in files if file.is_file()), None)
-
-
-def what_matters(config: Config) -> dict[str, Any]:
-    """Return the settings that shape a run's figures, by dotted key, as JSON values."""
-    training = config.training
-    settings = dict(_dotted(config.model_dump(mode="json")))
-    return {key: value for key, value in settings.items() if key not in _FREE} | {
-        "examples in a step": training.batch_size * training.accumulation * world_size()
-    }
-
-
-def ingredients(ready: Ready, plugins: Plugins) -> dict[str, Any]:
-    """Return what a run is made of, beside its settings."""
-    from mlmref import __version__
-    from mlmref.distributed import state
-    from mlmref.optimisation import choose_precision
-
-    used = (plugins.segmenter, plugins.strategy, plugins.backend)
-    return {
-        "mlmref": __version__,
-        "corpus": ready.corpus.fingerprint,
-        "tokens": ready.chunks.tokens.fingerprint,
-        "chunks to train on": len(ready.split.train),
-        "model": ready.loaded.digest,
-        "the model's settings": _digest(ready.loaded.model.config.to_dict()),
-        "precision": choose_precision(ready.config.training.precision, state().device),
-        **{f"plugin {one.entry.name}": str(one.source) for one in used},
-    }
-
-
-def _digest(settings: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a model's own settings, wherever it was loaded from."""
-    own = {key: value for key, value in settings.items() if not key.startswith("_")}
-    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def surroundings(config: Config) -> dict[str, Any]:
-    """Return what ranks have to have in common beside what a run is made of."""
-    from mlmref.distributed import state
-
-    return {
-        **{name: version(name) for name in ("mlmref", "torch", "transformers")},
-        "the device": state().device.type,
-        **dict(_dotted(config.model_dump(mode="json"))),
-    }
 
 
 def _path(text: str, flag: str) -> Path:
@@ -226,17 +132,23 @@ def _at(place: Path, config: Config) -> Found | None:
         begun = _begun(building)
         begun.refuse_other(what_matters(config), building)
         return Found(place=place, begun=begun)
-    if (place / "record.json").is_file() and (place / "config.toml").is_file():
-        from mlmref.resolve import resolve
+    was = _recorded(place)
+    if was is None:
+        return None
+    try:
+        run = _begun(place).run  # one that was ended before its checkpoints were removed
+    except OutputError:
+        run = ""
+    begun = Begun(run=run, settings=what_matters(was))
+    begun.refuse_other(what_matters(config), place)
+    return Found(place=place, begun=begun, done=True)
 
-        settings = what_matters(resolve(file=place / "config.toml"))
-        try:
-            run = _begun(place).run  # one that was ended before its checkpoints were removed
-        except OutputError:
-            run = ""
-        begun = Begun(run=run, settings=settings)
-        begun.refuse_other(what_matters(config), place)
-        return Found(place=place, begun=begun, done=True)
+
+def _recorded(place: Path) -> Config | None:
+    """Return the settings of a finished run."""
+    with suppress(OSError, ValueError, LookupError):
+        record = json.loads((place / "record.json").read_bytes())
+        return Config.model_validate_json(json.dumps(record["config"]))
     return None
 
 
@@ -248,7 +160,7 @@ def _newest_alike(config: Config) -> Found | None:
             begun = _begun(building)
         except OutputError:
             continue
-        if not _differences(begun.settings, now):
+        if not differences(begun.settings, now):
             saved = (building / checkpoint.FOLDER).stat().st_mtime_ns  # a save changes it
             alike.append((saved, building, begun))
     if not alike:
@@ -268,23 +180,3 @@ def _begun(building: Path) -> Begun:
             where=str(building),
             hint="choose another folder with --output, or remove it",
         ) from None
-
-
-def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{key} was {_shown(was.get(key))}, is {_shown(now.get(key))}"
-        for key in sorted({*was, *now})
-        if was.get(key) != now.get(key)
-    ]
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else str(value)
-
-
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

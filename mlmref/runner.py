@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import tempfile
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.clock import Clock
-from mlmref.config import CheckpointConfig, Config
-from mlmref.disk import as_os_errors, replace
+from mlmref.config import Config
+from mlmref.disk import replace
 from mlmref.distributed import check_launcher, is_main
-from mlmref.errors import MlmrefError, OutputError
+from mlmref.errors import MlmrefError
 from mlmref.generators import generators_left
-from mlmref.prepare import Plugins, Ready, check_first, choose_plugins, load, prepare
+from mlmref.identity import begin, ingredients, surroundings
+from mlmref.prepare import Ready, check_first, choose_plugins, load, prepare
 from mlmref.progress import SILENT, Reporter
-from mlmref.quiet import quiet
 from mlmref.record import Story, plugin_used
 from mlmref.resolve import resolve, shared, to_toml
-from mlmref.resume import Found, begin, ingredients, look_for, settings_file, surroundings
+from mlmref.results import Result, finish, finished, publish_all, publish_epoch
+from mlmref.resume import look_for, settings_file
 from mlmref.saves import Saved, Saves
 from mlmref.signals import Stopping
 from mlmref.together import agree, by_main, connected, together, watched
-from mlmref.workspace import RunFolder, held
+from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
     from mlmref.contracts import BackendEntry, TrainingBackend
@@ -33,19 +31,6 @@ if TYPE_CHECKING:
     from mlmref.job import StepReport
     from mlmref.model import LoadedModel
     from mlmref.registry import Chosen, Registry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a run came to.
-
-    Attributes:
-        folder: the run folder; Transformers alone loads the adapted model from it.
-        record: what its ``record.json`` holds.
-    """
-
-    folder: Path
-    record: dict[str, Any]
 
 
 @watched()
@@ -75,12 +60,13 @@ def run(
         check_first(config, reporter)
         backend = plugins.backend.make()
     agree(surroundings(config))
-    found = look_for(resume, config, reporter.note)
+    found = look_for(resume, config, reporter.warn)
     if found.done:
-        return finished(found, reporter)
+        return finished(found, config, reporter)
     label = f"{plugins.strategy.entry.name}-{plugins.backend.entry.name}"
     begun = found.begun or begin(config)
-    with RunFolder(found.place, label, None if found.begun else begun.marker) as folder:
+    flags = ["--trust-remote-code"] * config.model.trust_remote_code
+    with RunFolder(found.place, label, None if found.begun else begun.marker, flags) as folder:
         saves = Saves(folder.building, begun, config.checkpoints, reporter)
         saved = saves.newest() if found.begun else None
         if is_main() and not found.begun:  # a kill while loading leaves what to go on with
@@ -232,69 +218,3 @@ def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:
         return Story(folder, clock)
     clock.go_on(saved.timings)
     return Story(folder, clock, saved.metrics, saved.resumed)
-
-
-def finished(found: Found, reporter: Reporter) -> Result:
-    """Return the result of a run that was finished before."""
-    place = found.place
-    assert place is not None and found.begun is not None  # noqa: S101, PT018 - it was found there
-    reporter.note(f"{place}: the run is finished already")
-
-    def look() -> dict[str, Any]:
-        assert found.begun is not None  # noqa: S101 - as above
-        record: dict[str, Any] = json.loads((place / "record.json").read_text("utf-8"))
-        own = CheckpointConfig(**record["config"]["checkpoints"])
-        # Whoever finished it was ended before this, or is just about to do it.
-        with suppress(OutputError, OSError), held(place):  # it may be nobody's to write to
-            if found.begun.run:
-                Saves(place, found.begun, own, reporter).clear(place)
-        return record
-
-    return Result(folder=place, record=by_main(look))
-
-
-def finish(
-    ready: Ready, plugins: Plugins, folder: RunFolder, story: Story, saves: Saves
-) -> dict[str, Any]:
-    """Put the whole run folder in its place; return the record."""
-    export(ready, folder.building)
-    record = story.write(ready, plugins, folder.building)
-    saves.clear(folder.finish())
-    return record
-
-
-def export(ready: Ready, folder: Path) -> None:
-    """Write model and tokenizer as Transformers alone loads them."""
-    with quiet(), as_os_errors(folder):
-        ready.loaded.model.save_pretrained(folder)
-        ready.loaded.tokenizer.save_pretrained(folder)
-
-
-def publish_all(config: Config, place: Path, reporter: Reporter) -> None:
-    """Publish the finished run."""
-    try:
-        push(config, place, "The adapted model", reporter)
-    except KeyboardInterrupt:
-        private = ["--private"] * config.output.private
-        again = shlex.join(["hf", "upload", str(config.output.push), str(place), *private])
-        raise KeyboardInterrupt(f"not published: the run is whole, go on with {again}") from None
-
-
-def publish_epoch(ready: Ready, epoch: int, reporter: Reporter) -> None:
-    """Publish what there is after an epoch."""
-    with tempfile.TemporaryDirectory() as folder:
-        export(ready, Path(folder))
-        try:
-            push(ready.config, Path(folder), f"After epoch {epoch}", reporter)
-        except OutputError as error:  # the next epoch may reach the hub again
-            reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
-
-
-def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:
-    """Publish a folder on the hub."""
-    from mlmref.publish import publish
-
-    assert config.output.push  # noqa: S101 - the callers ask for it
-    with quiet(), reporter.stage("publish"):
-        url = publish(folder, config.output.push, private=config.output.private, message=message)
-    reporter.note(f"published: {url}")

@@ -16,7 +16,7 @@ from mlmref import checkpoint
 from mlmref.checkpoint import Checkpoint
 from mlmref.config import CheckpointConfig
 from mlmref.distributed import is_main
-from mlmref.resume import Begun
+from mlmref.identity import Begun
 from mlmref.together import together
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Saves:
                 read = {**found.load(), "metrics": found.metrics}
         state = share_state(read)
         if state is None:
-            self._reporter.note("no whole checkpoint: the run begins from its first step")
+            self._reporter.warn("no whole checkpoint: the run begins from its first step")
             return None
         self._at = state["job"]["done"]
         self._resumed = [*state["resumed"], self._at]
@@ -124,10 +124,12 @@ class Saves:
 
     def save_if_whole(self, job: Job, story: Story, clock: Clock) -> None:
         """Write a checkpoint of the last step, if what failed since has left it as it was."""
-        from torch import nn
-
-        # What it averages moves with every micro-batch, before the step that it belongs to.
-        moved = any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in job.model.modules())
+        model = job.model.model
+        buffers = (
+            model.state_dict().keys() - dict(model.named_parameters(remove_duplicate=False)).keys()
+        )
+        # Averages, ranges: they move with every micro-batch, before the step that it belongs to.
+        moved = any(model.get_buffer(name).is_floating_point() for name in buffers)
         if job.between and job.done > max(self._at, 0) and not moved:
             with suppress(Exception):  # the failure that led here is the one to hear of
                 self._write(job, story, clock)  # other ranks may be gone
@@ -138,4 +140,4 @@ class Saves:
             checkpoint.clear(place / checkpoint.FOLDER, self._begun.run)
 
     def _find(self) -> Checkpoint | None:
-        return checkpoint.newest(self._folder, self._begun.run, self._reporter.note)
+        return checkpoint.newest(self._folder, self._begun.run, self._reporter.warn)

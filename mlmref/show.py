@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlmref.conformance.core import Report
     from mlmref.contracts import Options
     from mlmref.fill import Filled
-    from mlmref.runner import Result
+    from mlmref.results import Result
 
 
 def as_json(answer: Any) -> str:

@@ -7,6 +7,7 @@ along, so workers, ranks, backends and resumption cannot change what is trained 
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +130,18 @@ def loader(dataset: TrainingSteps, first: int, last: int, workers: int) -> DataL
         num_workers=workers,
         collate_fn=_as_it_is,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_apart,
     )
+
+
+def _apart(_: int) -> None:
+    """Put a worker into a process group of its own.
+
+    A signal to all of the run's (Ctrl-C, timeout, a queue) is then the main process's to obey, and
+    none of its workers is gone before it has ended its step (RUN-014).
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
 
 
 def _as_it_is(step: Step) -> Step:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,7 @@ class RunFolder:
         label: what the name of a new one ends with.
         marker: what marks the folder as an unfinished run's; ``None`` goes on in one that is
             there.
+        flags: what going on with it has to be told besides, as arguments of the command line.
 
     Attributes:
         place: where the folder will be.
@@ -57,9 +58,15 @@ class RunFolder:
             unfinished run and a new one was asked for, or nothing can be written there.
     """
 
-    def __init__(self, place: Path | None, label: str, marker: bytes | None = b"") -> None:
-        self._wanted, self._label, self._marker = place, label, marker
-        self._kept = False
+    def __init__(
+        self,
+        place: Path | None,
+        label: str,
+        marker: bytes | None = b"",
+        flags: Sequence[str] = (),
+    ) -> None:
+        self._wanted, self._label, self._marker, self._flags = place, label, marker, flags
+        self._kept = self._whole = False
         self._step_before: int | None = None
 
     def __enter__(self) -> RunFolder:
@@ -101,7 +108,14 @@ class RunFolder:
         if step is None and not (self._kept or self._marker is None):
             shutil.rmtree(self.building, ignore_errors=True)
         self._clear()
-        saved = None if step is None else f"saved at step {step:,}: {how_to_go_on(self.place)}"
+        there = self._whole and not self.building.exists()
+        if there and error is not None and not isinstance(error, Exception):
+            error.add_note(f"the run is whole, in {self.place}")
+        saved = (
+            None
+            if step is None
+            else f"saved at step {step:,}: {how_to_go_on(self.place, self._flags)}"
+        )
         # What the run itself is to blame for would only come again.
         if (
             saved
@@ -133,6 +147,7 @@ class RunFolder:
         for file in sorted(self.building.rglob("*")):
             flush(file)
         flush(self.building)
+        self._whole = True
         try:
             self.building.rename(self.place)
         except OSError as error:
@@ -176,7 +191,7 @@ class RunFolder:
             raise OutputError(
                 "an unfinished run is there, and it stays as it is",
                 where=str(self.building),
-                hint=f"{how_to_go_on(place)}; or choose another folder with --output",
+                hint=f"{how_to_go_on(place, self._flags)}; or choose another folder with --output",
             )
         else:
             self._make(self._marker)
@@ -230,11 +245,12 @@ def held(place: Path) -> Iterator[None]:
         _unlock(lock)
 
 
-def how_to_go_on(place: Path) -> str:
+def how_to_go_on(place: Path, flags: Sequence[str] = ()) -> str:
     """Say which command goes on with an unfinished run."""
+    name = f"./{place}" if str(place) == "auto" else str(place)  # which --resume takes otherwise
     if world_size() > 1:
-        return f"the same command goes on from there with --resume {shlex.quote(str(place))}"
-    return "go on with " + shlex.join(["mlmref", "run", "--resume", str(place)])
+        return f"the same command goes on from there with --resume {shlex.quote(name)}"
+    return "go on with " + shlex.join(["mlmref", "run", "--resume", name, *flags])
 
 
 def _lock(place: Path) -> FileLock:

@@ -6,6 +6,7 @@ read the hub's address when they are imported.
 
 import hashlib
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,39 @@ def test_a_run_publishes_itself(tmp_path):
         assert second == last == (tmp_path / "run" / "model.safetensors").read_bytes()
         card = ModelCard(hub.files("tester/films")["README.md"].decode())
         assert card.data.model_name == "tester/films"
+
+
+STOPPED = """
+import os, signal, sys
+from mlmref import publish
+number = int(sys.argv.pop(1))
+publish.publish = lambda *_, **__: os.kill(os.getpid(), number)
+from mlmref.cli import main; main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.clause("RUN-011")
+@pytest.mark.clause("PUB-004")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_publishing_says_how_to_publish(tmp_path, number, status):
+    """The run is whole; the command is one that can be pasted, and going on tells it again."""
+    corpus, out = tmp_path / "films.txt", tmp_path / "my run"
+    corpus.write_text("\n".join(f"Film {n} was a great film, and I liked it." for n in range(200)))
+    typed = ["run", "--corpus", corpus, "--chunk-size", 32, "--train-size", 8, "--test-size", 8]
+    typed += ["--batch-size", 4, "--output", out, "--quiet", "--resume", "auto"]
+    typed += ["--push", "tester/films", "--set", "output.private=true"]
+    with HubStandIn() as hub:
+        cache = {"MLMREF_CACHE": str(tmp_path / "cache")}
+        done = hub.python(STOPPED, int(number), *typed, **cache)
+        assert done.returncode == status
+        line = done.stderr.splitlines()[-1]
+        command = f"hf upload tester/films '{out}' --private"
+        assert line.endswith(f"ed: not published: the run is whole, go on with {command}")
+        again = hub.python("from mlmref.cli import main; main()", *typed, **cache)
+        assert again.returncode == 0
+        assert again.stderr.strip() == f"nothing is published; to do that: {command}"
+        assert not hub.commits
 
 
 @pytest.mark.clause("PUB-004")

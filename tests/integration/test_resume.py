@@ -4,12 +4,16 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from support.bad_inputs import listing
@@ -234,14 +238,20 @@ def test_other_settings_are_refused_by_name(stopped, what):
 
 
 @pytest.mark.clause("RES-002")
-@pytest.mark.parametrize("what", ["corpus", "model", "mlmref", "plugin"])
+@pytest.mark.parametrize("what", ["corpus", "model", "mlmref", "plugin", "precision", "settings"])
 def test_other_ingredients_are_refused_by_name(stopped, place, what, monkeypatch, tmp_path):
     """One document, the weights, mlmref or a plugin is not what it was; nothing changes."""
     out, sets = stopped
-    file = place / {"corpus": "corpus.txt", "model": "model/model.safetensors"}.get(what, "events")
+    files = {"corpus": "corpus.txt", "model": "model/model.safetensors"}
+    file = place / (files | {"settings": "model/config.json"}).get(what, "events")
     content = bytearray(file.read_bytes())
     if what == "mlmref":
         monkeypatch.setattr("mlmref.__version__", "9.9")
+    elif what == "settings":
+        own = json.loads(content) | {"hidden_dropout_prob": 0.4}
+        file.write_text(json.dumps(own), "utf-8")
+    elif what == "precision":  # as on a machine where auto finds another device
+        monkeypatch.setattr("mlmref.optimisation.choose_precision", lambda *_: "bf16")
     elif what == "plugin":
         monkeypatch.setattr(Source, "__str__", lambda _: "'token' of another 2.0")
     else:
@@ -355,6 +365,43 @@ def test_auto_without_a_folder_finds_the_run_with_the_same_settings(
     assert Path("runs", folders[1]).exists()
 
 
+@pytest.mark.clause("RES-001")
+def test_auto_takes_the_run_that_saved_last(place, events, tmp_path, monkeypatch):
+    """Of two alike the one that was begun first, if it has saved since."""
+    monkeypatch.chdir(tmp_path)
+    sets = [one for one in settings(place, tmp_path) if not one.startswith("output.folder")]
+    for at in (4, 4):
+        assert Run(sets, at=moment(events[1], "before step", at)).status() < 0
+    first, second = sorted(Path("runs").glob("*.unfinished"))
+    assert run(resolve(sets=sets), resume=str(first)).folder == Path("runs/001-token-trainer")
+    assert Run(sets, at=moment(events[1], "before step", 4)).status() < 0
+    third = Path("runs/003-token-trainer.unfinished")
+    save = sorted((second / "checkpoints").glob("step-*"))[-1]
+    save.rename(save.with_name("step-00000099"))  # as a save does, it changes the folder
+    save.with_name("step-00000099").rename(save)
+    assert third.exists()
+    assert run(resolve(sets=sets), resume="auto").folder == Path("runs/002-token-trainer")
+
+
+@pytest.mark.clause("RES-003")
+@pytest.mark.clause("CKPT-004")
+def test_quiet_does_not_keep_back_that_a_run_begins_over(stopped, place, tmp_path):
+    """Neither that there is nothing to go on with, nor what was passed over, nor that it begins."""
+    out, sets = stopped
+    for file in out.with_name("out.unfinished").rglob("state.json"):
+        file.write_text("{}")
+    flags = [part for one in sets for part in ("--set", one)]
+    again = mlmref("run", "--quiet", *flags, "--resume", "auto")
+    assert again.returncode == 0, again.stderr
+    lines = again.stderr.splitlines()
+    assert ["passed over" in line for line in lines] == [True, True, False]
+    assert lines[-1] == "no whole checkpoint: the run begins from its first step"
+    other = [*flags, "--output", tmp_path / "other", "--resume", "auto"]
+    begun = mlmref("run", "--quiet", *other, "--max-steps", "1")
+    assert begun.returncode == 0
+    assert begun.stderr.startswith(f"nothing to go on with in {tmp_path / 'other'}: a new run")
+
+
 @pytest.mark.clause("RES-003")
 def test_a_folder_that_is_named_must_be_there(place, tmp_path):
     """--resume DIR with no run there is refused; nothing is made."""
@@ -423,6 +470,69 @@ def test_a_folder_that_only_has_the_name_stays(place, tmp_path, monkeypatch, res
     with pytest.raises(OutputError, match="an unfinished run is there"):
         run(resolve(sets=settings(place, "out")))
     assert listing(tmp_path) == before
+
+
+@pytest.mark.clause("RUN-014")
+def test_the_printed_command_goes_on_whatever_the_name(place, events, tmp_path, monkeypatch):
+    """A run named auto, and one with a blank and a quote in its name."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("auto", "it's mine"):
+        sets = settings(place, name)
+        at = moment(events[1], "before step", 7)
+        assert Run(sets, at=at, signal_=signal.SIGTERM, errors="err").status() == 143
+        line = Path("err").read_text("utf-8").splitlines()[-1]
+        done = mlmref(*shlex.split(line.split("go on with mlmref ")[1]), "--quiet")
+        assert done.returncode == 0, (line, done.stderr)
+        assert outcome(Path(name))["weights"] == events[0]["weights"]
+
+
+@pytest.mark.clause("RES-001")
+def test_no_run_is_named_as_an_unfinished_one(place, tmp_path):
+    """--output x.unfinished is refused, since --resume would look for x."""
+    with pytest.raises(ConfigError, match=r"--output: .*x\.unfinished is how the folder"):
+        run(resolve(sets=settings(place, tmp_path / "x.unfinished")))
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.clause("RUN-011")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_after_the_last_rename_says_that_the_run_is_whole(
+    place, events, tmp_path, number, status
+):
+    """Not that nothing was kept; and going on with it clears up."""
+    out, at = tmp_path / "out", moment(events[1], "after rename whole.unfinished")
+    sets = settings(place, out)
+    assert Run(sets, at=at, signal_=number, errors=tmp_path / "err").status() == status
+    assert (
+        (tmp_path / "err").read_text().splitlines()[-1].endswith(f"ed: the run is whole, in {out}")
+    )
+    assert until_done(sets, out) == events[0]
+
+
+@pytest.mark.clause("RUN-014")
+@pytest.mark.clause("CLI-003")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_the_whole_group_leaves_workers_to_the_run(place, tmp_path, number, status):
+    """As Ctrl-C, timeout and queues send it: one line, the usual status, and no worker is left."""
+    flags = settings(place, tmp_path / "out", **{"training.epochs": 400, "training.workers": 2})
+    command = [sys.executable, "-m", "mlmref", "run", "--quiet"]
+    metrics = tmp_path / "out.unfinished" / "metrics.jsonl"
+    process = subprocess.Popen(
+        [*command, *(part for one in flags for part in ("--set", one))],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: metrics.read_text().count('"event": "step"') > 15)
+    workers = psutil.Process(process.pid).children()
+    assert len(workers) == 2
+    os.killpg(process.pid, number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == status, told
+    [line] = told.splitlines()
+    assert "saved at step" in line
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
 
 
 @pytest.mark.clause("RUN-004")

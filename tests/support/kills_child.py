@@ -20,7 +20,7 @@ from transformers import Trainer  # noqa: F401 - the same
 
 import mlmref.backends.accelerate
 import mlmref.backends.trainer  # noqa: F401 - the same
-from mlmref import evaluation, runner
+from mlmref import evaluation, results, runner
 from mlmref.job import Job
 from mlmref.objective import MaskedLMObjective
 
@@ -71,7 +71,8 @@ def _watch_everything(event):
     _watch(event, Job, "after_step", lambda job, _: f"step {job.done}")
     _watch(event, evaluation, "evaluate", lambda *_: "evaluation")
     _watch(event, torch.optim.AdamW, "step", lambda *_: "update")
-    for stage in ("load", "ask", "prepare", "export", "measure"):
+    _watch(event, results, "export", lambda *_: "export")
+    for stage in ("load", "ask", "prepare", "measure"):
         _watch(event, runner, stage, lambda *_, stage=stage: stage)
 
 

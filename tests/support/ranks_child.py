@@ -144,7 +144,7 @@ def trained(backend):
 
 def faulty(fault):
     """Put something wrong into this process, if it is on the rank of the fault."""
-    from mlmref import job, resume, runner
+    from mlmref import identity, job, runner
     from mlmref.distributed import rank
     from mlmref.errors import CorpusError
 
@@ -168,8 +168,8 @@ def faulty(fault):
     if what == "prepare":
         runner.prepare = fails
     elif what == "version":
-        true = resume.version
-        resume.version = lambda name: "another" if name == "torch" else true(name)
+        true = identity.version
+        identity.version = lambda name: "another" if name == "torch" else true(name)
     elif what != "none":
         job.Job.after_step = {"step": fails_at_three, "slow": slow}[what]
 

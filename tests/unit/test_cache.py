@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from support.unprivileged import open_folder, unprivileged
 
-from mlmref.cache import _canonical, cache_folder, cached
+from mlmref.cache import cache_folder, cached, canonical
 from mlmref.errors import OutputError
 
 SCHEMA = pa.schema({"n": pa.int32()})
@@ -326,7 +326,7 @@ def test_a_stamp_from_the_tick_of_the_write_is_not_believed(folder):
     state = data.stat()
     entry = json.loads(sidecar.read_text())["entry"]
     entry["stamp"] = [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]
-    seal = hashlib.sha256(_canonical(entry)).hexdigest()
+    seal = hashlib.sha256(canonical(entry)).hexdigest()
     sidecar.write_text(json.dumps({"entry": entry, "sha256": seal}))
     os.utime(sidecar, ns=(state.st_ctime_ns, state.st_ctime_ns))
     assert serve().made

@@ -10,11 +10,17 @@ from support.models import tiny_model
 from torch import nn
 
 from mlmref import objective
+from mlmref.checkpoint import last_step
+from mlmref.clock import Clock
 from mlmref.config import CheckpointConfig
 from mlmref.conformance.backends.toy_job import PlainLoop
 from mlmref.contracts import Options
 from mlmref.errors import MlmrefError
+from mlmref.identity import Begun
 from mlmref.job import Job
+from mlmref.progress import SILENT
+from mlmref.record import Story
+from mlmref.saves import Saves
 from mlmref.stream import TrainingSteps
 
 SETTINGS = {
@@ -185,6 +191,31 @@ def test_saved_state_that_no_backend_asks_for_ends_the_run():
     booked.job.restore(state, stopped.job.weights())
     with pytest.raises(MlmrefError, match="did not ask for its state 'scaler'"):
         PlainLoop(Options()).train(booked.job)
+
+
+@pytest.mark.clause("CKPT-001")
+def test_the_rate_of_a_step_that_fp16_skips_is_the_last_ones():
+    """A resumed job reports what one without a stop does, though no optimiser's step told it."""
+    stopped = train("plain", **SETTINGS, stop=3)
+    resumed, kept = Booked(**SETTINGS, goes_on=stopped), stopped.reports[-1].learning_rate
+    reports = []
+    resumed.job.on_step = reports.append
+    resumed.job.after_step(0.0)  # the loss scaler has passed the optimiser over
+    assert reports[0].learning_rate == kept
+
+
+@pytest.mark.clause("CKPT-010")
+@pytest.mark.parametrize("kind", ["floats", "whole numbers", "not saved with the model"])
+def test_what_moves_in_training_is_not_saved_between_steps(kind, tmp_path):
+    """Averages and ranges in buffers are those of a step that has not been taken yet."""
+    booked = train("plain", **SETTINGS, stop=3)
+    values = torch.zeros(2, dtype=torch.long if kind == "whole numbers" else torch.float)
+    booked.model.register_buffer("average", values, persistent=kind != "not saved with the model")
+    saves = Saves(tmp_path, Begun(run="a", settings={}), CheckpointConfig(), SILENT)
+    booked.job.between = True
+    story = Story(tmp_path, Clock())
+    saves.save_if_whole(booked.job, story, Clock())
+    assert (last_step(tmp_path / "checkpoints") is None) == (kind == "floats")
 
 
 @pytest.mark.clause("CKPT-003")

@@ -1,10 +1,13 @@
 """The run folder: whole or not at all (spec/run.md)."""
 
+import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from mlmref.disk import flush
 from mlmref.errors import OutputError
 from mlmref.workspace import RunFolder
 
@@ -177,6 +180,41 @@ def test_going_on_happens_in_the_folder_that_is_there(tmp_path):
         folder.finish()
     assert (tmp_path / "out" / "file").exists()
     assert [one.name for one in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.clause("CKPT-002")
+def test_the_marker_is_flushed_before_anything_is_built_on_it(tmp_path, monkeypatch):
+    """The marker, both folders, and the one that they are in."""
+    flushed, real = [], os.fsync
+
+    def fsync(descriptor):
+        flushed.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with RunFolder(tmp_path / "out", ""):
+        assert flushed == ["run.json", "checkpoints", ".out.new", tmp_path.name]
+
+
+@pytest.mark.clause("RUN-003")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_file_system_may_flush_no_folders(tmp_path, monkeypatch, number):
+    """A run is possible there; another error, or one for a file, is told with its path."""
+    real = os.fsync
+
+    def fsync(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().is_dir():
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if number == errno.EIO:
+        with pytest.raises(OSError, match=re.escape(str(tmp_path))):
+            flush(tmp_path)
+    else:
+        with RunFolder(tmp_path / "out", "") as folder:
+            folder.finish()
+        assert (tmp_path / "out").is_dir()
 
 
 @pytest.mark.clause("RUN-004")
