@@ -22,7 +22,7 @@ from mlmref.results import Result, finish, finished, publish_all, publish_epoch
 from mlmref.resume import look_for, settings_file
 from mlmref.saves import Saved, Saves
 from mlmref.signals import Stopping
-from mlmref.together import agree, by_main, connected, together, watched
+from mlmref.together import LostError, RankError, agree, by_main, connected, together, watched
 from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -203,11 +203,12 @@ def train(
                     through = (MlmrefError, OSError, MemoryError, SystemExit)
                     with chosen.blamed("train", *through), connected():
                         backend.train(job)
-            except BaseException:
+            except BaseException as error:
                 try:
                     saves.save_if_whole(job, story, clock)
                 finally:
-                    if stopping.asked:
+                    # A launcher sends SIGTERM because of that other rank, whose end is the news.
+                    if stopping.asked and not isinstance(error, RankError | LostError):
                         stopping.obey()
                 raise
 

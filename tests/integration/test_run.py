@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import tomllib
 
 import numpy as np
@@ -17,6 +18,7 @@ from mlmref.errors import ModelError
 from mlmref.plugins import discover
 from mlmref.record import dumps
 from mlmref.resolve import resolve
+from mlmref.together import LostError
 
 KEYS = {
     "perplexity",
@@ -192,6 +194,31 @@ def test_a_run_leaves_the_generators_to_their_owner(place):
         work()
         draws.append(drawn())
     assert draws[0] == draws[1]
+
+
+@pytest.mark.clause("RANK-006")
+def test_a_lost_rank_is_the_news_and_not_the_signal_that_follows(place):
+    """A launcher sends SIGTERM when a process is gone; why it is sent is what has to be said."""
+
+    class Lost:
+        def train(self, job):
+            signal.raise_signal(signal.SIGTERM)
+            raise LostError
+
+    class Plugin:
+        @hookimpl
+        def mlmref_training_backends(self):
+            return [BackendEntry(name="lost", summary="a", build=lambda _: Lost())]
+
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("the signal was obeyed"))
+    try:
+        with pytest.raises(LostError, match="another process of the run was killed or lost"):
+            run(
+                settings(place, "training.backend=lost", output="lost"),
+                registry=discover([Plugin()]),
+            )
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.clause("RUN-012")
