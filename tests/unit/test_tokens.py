@@ -4,6 +4,7 @@ import logging
 import pickle
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tokenizers
 from support.tokenizers import FAMILIES, SPECIAL, tokenizer
@@ -13,6 +14,7 @@ from transformers import CanineTokenizer, PreTrainedTokenizerFast
 
 from mlmref import tokens as station
 from mlmref.errors import ModelError
+from mlmref.segments import Segments
 from mlmref.tokens import tokenize, vocabulary_of
 
 LONG = "this is a great film and the story is great " * 20
@@ -309,7 +311,7 @@ def test_tokens_stay_in_their_file():
     assert kinds == {"input_ids": "int32", "word_start": "uint8"}
     assert tokens.dataset.cache_files, "memory-mapped"
     column = tokens.dataset.data.column("input_ids")
-    for segment, rows in zip(tokens._ids, column.chunks, strict=True):
+    for segment, rows in zip(tokens._ids.views, column.chunks, strict=True):
         assert segment.ctypes.data == rows.values.buffers()[1].address
 
 
@@ -321,25 +323,77 @@ def test_positions_outside_the_stream_are_errors(position):
         tokens_of(numbered([2, 3]), cuts=[1]).take(np.array([0, position]))
 
 
-class _Counted(list):
-    """A list that counts how often something is taken out of it."""
-
-    taken = 0
-
-    def __getitem__(self, index):
-        """Count and give."""
-        self.taken += 1
-        return super().__getitem__(index)
+@pytest.mark.clause("TOK-013")
+def test_no_look_up_visits_each_record_batch():
+    """Positions that jump between record batches are looked up at once, however many there are."""
+    tokens = tokens_of(numbered([4] * 100), cuts=range(1, 100))
+    for column in (tokens._ids, tokens._starts):
+        column.views = None
+    positions = np.array([[0, 399, 4, 398], [1, 200, 1, 203]])
+    ids, starts = tokens.take(positions)
+    assert ids.tolist() == (positions + 10).tolist()
+    assert starts.tolist() == ((positions + 10) % 3 == 0).tolist()
+    assert (ids.dtype, starts.dtype) == (np.int32, np.bool_)
 
 
 @pytest.mark.clause("TOK-013")
-def test_each_record_batch_is_visited_once():
-    """Positions that jump between record batches cost as many look-ups as there are batches."""
-    tokens = tokens_of(numbered([4, 4, 4]), cuts=[1, 2])
-    tokens._ids = _Counted(tokens._ids)
-    ids, _ = tokens.take(np.array([0, 4, 8, 1, 5, 9, 2, 6, 10]))
-    assert ids.tolist() == [10, 14, 18, 11, 15, 19, 12, 16, 20]
-    assert tokens._ids.taken == 3
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0)])
+def test_no_positions_give_no_tokens(shape):
+    """Nothing asked for is nothing given, of the shape that was asked for."""
+    for tokens in (tokens_of(numbered([3])), tokens_of([[]]), tokens_of([])):
+        ids, starts = tokens.take(np.empty(shape, dtype=np.int64))
+        assert (ids.shape, starts.shape) == (shape, shape)
+        assert (ids.dtype, starts.dtype) == (np.int32, np.bool_)
+
+
+@pytest.mark.clause("TOK-013")
+@pytest.mark.parametrize("cuts", [[], [1], [2], [1, 2, 3], [0, 2, 2, 4]], ids=str)
+def test_runs_are_the_positions_side_by_side(cuts):
+    """Within a record batch and across several, whatever they begin with and of any width."""
+    tokens = tokens_of(numbered([3, 1, 0, 5]), cuts=cuts, slack=1)
+    for width in range(1, 10):
+        begins = np.arange(9 - width + 1)[::-1]
+        ids, starts = tokens.runs(begins, width)
+        expected = tokens.take(begins[:, None] + np.arange(width))
+        assert ids.tolist() == expected[0].tolist()
+        assert starts.tolist() == expected[1].tolist()
+        assert (ids.dtype, starts.dtype) == (np.int32, np.bool_)
+
+
+@pytest.mark.clause("TOK-013")
+def test_no_runs_are_as_wide_as_those_asked_for():
+    """No run asked for, none given, of tokens or of none."""
+    for tokens in (tokens_of(numbered([3])), tokens_of([[]])):
+        ids, starts = tokens.runs(np.empty(0, dtype=np.int64), 4)
+        assert (ids.shape, starts.shape) == ((0, 4), (0, 4))
+        assert (ids.dtype, starts.dtype) == (np.int32, np.bool_)
+
+
+@pytest.mark.clause("TOK-013")
+@pytest.mark.parametrize(("begin", "width"), [(-1, 2), (4, 2), (5, 1), (0, 6)])
+def test_runs_outside_the_stream_are_errors(begin, width):
+    """A run that begins before the first token or goes on past the last one is not there."""
+    with pytest.raises(IndexError, match="range"):
+        tokens_of(numbered([2, 3]), cuts=[1]).runs(np.array([0, begin, 0]), width)
+
+
+@pytest.mark.clause("TOK-013")
+def test_segments_out_of_step_are_looked_up_too():
+    """Ids that lie at an odd address, as no file of the cache has them, are the same ids."""
+    numbers = np.arange(10, 18, dtype=np.int32)
+    odd = pa.py_buffer(b"x" + numbers.tobytes()).slice(1)
+    offsets = pa.py_buffer(np.array([0, 3, 8], dtype=np.int32))
+    values = pa.Array.from_buffers(pa.int32(), 8, [None, odd])
+    lists = pa.ListArray.from_buffers(pa.list_(pa.int32()), 2, [None, offsets], children=[values])
+    even = pa.array([[20, 21], []], pa.list_(pa.int32()))
+    segments = Segments(pa.chunked_array([even, lists, even]), np.int32)
+    assert len(segments) == 12
+    assert segments.lengths.tolist() == [2, 0, 3, 5, 2, 0]
+    positions = np.arange(12)
+    which = np.repeat([0, 1, 2], [2, 8, 2])
+    assert segments.take(positions, which).tolist() == [20, 21, *range(10, 18), 20, 21]
+    runs = segments.runs(np.array([2, 8]), 2, np.array([1, 1]))
+    assert runs.tolist() == [[10, 11], [16, 17]]
 
 
 @pytest.mark.clause("TOK-014")
