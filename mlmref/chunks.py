@@ -7,6 +7,7 @@ it is gathered.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,26 +79,79 @@ class Chunks:
         Raises:
             IndexError: there is no such row.
         """
-        lengths = self.lengths[rows]
-        within = np.arange(self.rule.size)
-        real = within < lengths[:, None]
-        stream = (self.starts[rows][:, None] + within)[real]
-        nth = np.searchsorted(self.offsets, stream, side="right") - 1
-        numbers = self.documents[nth]
-        positions = self.tokens.offsets[numbers] + (stream - self.offsets[nth])
-
-        input_ids = np.full(real.shape, self.tokens.vocabulary.pad_id, dtype=np.int32)
-        word_start = np.zeros(real.shape, dtype=np.bool_)
-        documents = np.full(real.shape, -1)
-        input_ids[real], word_start[real] = self.tokens.take(positions)
-        documents[real] = numbers
+        size, starts, lengths = self.rule.size, self.starts[rows], self.lengths[rows]
+        pieces = _pieces(self.offsets, starts, starts + lengths)
+        documents = self.documents[pieces.nth]
+        # A document's tokens are as far from their place in the stream as its first one is.
+        away = self.tokens.offsets[documents] - self.offsets[pieces.nth]
+        # A full chunk whose documents lie side by side, as they do in order, is one run of tokens.
+        first = away[pieces.firsts]
+        run = lengths == size
+        run[pieces.rows[(away != first[pieces.rows]) & (pieces.sizes > 0)]] = False
+        if run.all():
+            input_ids, word_start = self.tokens.runs(starts + first, size)
+        else:
+            input_ids = np.empty((len(run), size), dtype=np.int32)
+            word_start = np.empty((len(run), size), dtype=np.bool_)
+            input_ids[run], word_start[run] = self.tokens.runs((starts + first)[run], size)
+            other = ~run[pieces.rows]
+            ids, begin = self.tokens.take(_each((pieces.begins + away)[other], pieces.sizes[other]))
+            short = lengths[~run]
+            input_ids[~run] = _rows(ids, short, size, self.tokens.vocabulary.pad_id)
+            word_start[~run] = _rows(begin, short, size, fill=False)
         return ChunkRows(
             input_ids=input_ids,
             word_start=word_start,
-            documents=documents,
+            documents=_rows(np.repeat(documents, pieces.sizes), lengths, size, -1),
             lengths=lengths,
             chunk_ids=self.ids[rows],
         )
+
+
+class _Pieces(NamedTuple):
+    """What there is of each document in some intervals of a stream: ``P`` pieces, row by row.
+
+    Attributes:
+        rows: int64 ``[P]``, in which interval each piece is.
+        nth: int64 ``[P]``, which of the stream's documents it is of.
+        begins: int64 ``[P]``, where in the stream it begins.
+        sizes: int64 ``[P]``, its tokens; none of an empty document between others.
+        firsts: int64 ``[B]``, the first piece of each interval, which is not empty.
+    """
+
+    rows: Int64Array
+    nth: Int64Array
+    begins: Int64Array
+    sizes: Int64Array
+    firsts: Int64Array
+
+
+def _pieces(offsets: Int64Array, starts: Int64Array, ends: Int64Array) -> _Pieces:
+    """Divide intervals of a stream, none of them empty, by its documents."""
+    first = np.searchsorted(offsets, starts, side="right") - 1
+    counts = np.searchsorted(offsets, ends, side="left") - first
+    nth = _each(first, counts)
+    rows = np.repeat(np.arange(len(starts)), counts)
+    begins = np.maximum(offsets[nth], starts[rows])
+    sizes = np.minimum(offsets[nth + 1], ends[rows]) - begins
+    return _Pieces(rows, nth, begins, sizes, firsts=np.cumsum(counts) - counts)
+
+
+def _each(begins: Int64Array, counts: Int64Array) -> Int64Array:
+    """Count up from each of the numbers: so many, one after the other."""
+    ends = np.cumsum(counts)
+    up = np.repeat(begins - (ends - counts), counts)
+    up += np.arange(len(up))
+    return up
+
+
+def _rows(values: np.ndarray[Any, Any], lengths: Int32Array, size: int, fill: int) -> Any:
+    """Lay values out in rows of these lengths, filled up to one size."""
+    if len(values) == len(lengths) * size:
+        return values.reshape(-1, size)
+    rows = np.full((len(lengths), size), fill, dtype=values.dtype)
+    rows[np.arange(size) < lengths[:, None]] = values
+    return rows
 
 
 def chunk(

@@ -98,16 +98,20 @@ def test_tutorial_scope_is_the_tutorials_algorithm(lengths, size):
 
 
 @pytest.mark.clause("CHUNK-010")
-@given(lengths=ragged, rule=chunk_rules, data=st.data())
-def test_documents_in_another_order_are_another_corpus(lengths, rule, data):
+@given(layout=segmented(), rule=chunk_rules, data=st.data())
+def test_documents_in_another_order_are_another_corpus(layout, rule, data):
     """Some documents in some order give the chunks of a corpus that has just those, so ordered."""
+    lengths, segments = layout
     documents = numbered(lengths)
     order = data.draw(st.lists(st.integers(0, len(lengths) - 1), unique=True))
+    if data.draw(st.booleans()):
+        order.sort()  # as a side of a split is: some side by side, and some are left out
     picked = tokens_of([documents[number] for number in order])
-    here = cut(tokens_of(documents), rule, np.array(order, dtype=np.int64))
+    here = cut(tokens_of(documents, **segments), rule, np.array(order, dtype=np.int64))
     there = cut(picked, rule, everything(picked))
     mine, other = (chunks.gather(range_of(chunks)) for chunks in (here, there))
     assert mine.input_ids.tolist() == other.input_ids.tolist()
+    assert mine.word_start.tolist() == other.word_start.tolist()
     numbers = np.array([*order, -1])
     assert mine.documents.tolist() == numbers[other.documents].tolist()
 

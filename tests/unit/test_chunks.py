@@ -146,6 +146,65 @@ def test_a_row_that_is_not_there_is_an_error():
 
 
 @pytest.mark.clause("CHUNK-009")
+@pytest.mark.clause("CHUNK-010")
+@pytest.mark.parametrize("cuts", [[], [1], [2, 4], [1, 2, 3, 4, 5, 6]], ids=str)
+@pytest.mark.parametrize(
+    "order",
+    [
+        [0, 1, 2, 3, 4, 5, 6],
+        [0, 2, 4, 5, 6],
+        [0, 2, 3, 4, 6],
+        [6, 5, 4, 3, 2, 1, 0],
+        [0, 1, 4, 2, 3, 5],
+        [3, 2, 1],
+        [1, 3, 0],
+    ],
+    ids=str,
+)
+def test_gathering_is_the_plain_slice_whatever_lies_side_by_side(order, cuts):
+    """Documents in order or not, empty, of one token, and across record batches."""
+    documents = numbered([3, 0, 5, 1, 1, 4, 2])
+    tokens = tokens_of(documents, cuts=cuts)
+    stream = [(token, number) for number in order for token in documents[number]]
+    for size in (2, 3, 5, 7):
+        chunks = cut(tokens, ChunkConfig(size=size, remainder="pad"), np.array(order))
+        rows = chunks.gather(range_of(chunks)[::-1])
+        for nth in range(len(chunks)):
+            ids, numbers = zip(*stream[nth * size : (nth + 1) * size], strict=True)
+            fill = size - len(ids)
+            assert rows.input_ids[-1 - nth].tolist() == [*ids] + [PAD_ID] * fill
+            assert rows.documents[-1 - nth].tolist() == [*numbers] + [-1] * fill
+            begins = [token % 3 == 0 for token in ids]
+            assert rows.word_start[-1 - nth].tolist() == begins + [False] * fill
+
+
+@pytest.mark.clause("CHUNK-009")
+def test_full_chunks_of_documents_in_order_are_copied_whole(monkeypatch):
+    """Nothing is looked up token by token, empty documents and documents left out or not."""
+    tokens = tokens_of(numbered([3, 0, 5, 1, 1, 0, 4, 2]))
+    monkeypatch.setattr(type(tokens), "take", None)
+    assert rows_of(cut(tokens, DROP, np.arange(8))).input_ids[:, 0].tolist() == [10, 14, 18, 22]
+    rows = rows_of(cut(tokens, DROP, np.array([5, 0, 5, 1, 2, 1])))
+    assert rows.input_ids.tolist() == [[10, 11, 12, 13], [14, 15, 16, 17]]
+    assert rows.documents.tolist() == [[0, 0, 0, 2], [2] * 4]
+    chunks = cut(tokens, PAD, np.arange(7))
+    assert rows_of(chunks.select(np.array([2, 1, 2]))).input_ids[:, 0].tolist() == [18, 14, 18]
+
+
+@pytest.mark.clause("CHUNK-009")
+def test_only_what_is_in_no_run_is_looked_up(monkeypatch):
+    """Of chunks of which one is padded and one is of documents apart, the others are copied."""
+    tokens, taken = tokens_of(numbered([6, 1, 6, 1])), []
+    take = type(tokens).take
+    monkeypatch.setattr(
+        type(tokens), "take", lambda self, at: (taken.append(at.tolist()), take(self, at))[1]
+    )
+    rows = rows_of(cut(tokens, PAD, np.array([0, 2, 3])))
+    assert rows.input_ids[:, 0].tolist() == [10, 14, 19, 23]
+    assert taken == [[4, 5, 7, 8, 13]]
+
+
+@pytest.mark.clause("CHUNK-009")
 def test_gathering_nothing_gives_no_rows():
     """No rows asked for, no rows given, still as wide as a chunk."""
     rows = chunk(tokens_of(numbered([9])), DROP).gather(np.array([], dtype=np.int64))
