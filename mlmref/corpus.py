@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from mlmref.cache import cached, stamp
 from mlmref.config import CorpusConfig
+from mlmref.digests import identified
 from mlmref.errors import CorpusError
-from mlmref.files import find_files, sha256
+from mlmref.files import find_files
 from mlmref.progress import SILENT, Reporter
 from mlmref.readers import kind, read, unreadable
 from mlmref.rows import SCHEMA, Rows, arrow_rows, documents, require_text
@@ -167,8 +168,9 @@ def _local(
         total = sum(path.stat().st_size for path in files)
         with reporter.stage("check", total) as stage:
             for path in files:
-                stamps.append(stamp(path))
-                content.append([kind(path), sha256(path, stage.advance)])
+                before, sha256 = identified(path, stage.advance)
+                stamps.append(before)
+                content.append([kind(path), sha256])
     except OSError as error:
         raise unreadable(path, error) from error
     if known not in (None, content[0][1]):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mlmref.errors import CorpusError
-from mlmref.lines import BLOCK, Advance
 from mlmref.readers import KINDS, kind, unreadable
 
 _NAMES = "name a file, a folder or a glob, imdb, or hub:NAME for a data set on the hub"
@@ -107,13 +105,3 @@ def _may_lead(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     return (
         len(pattern) > 1 and fnmatchcase(parts[0], pattern[0]) and _may_lead(parts[1:], pattern[1:])
     )
-
-
-def sha256(path: Path, advance: Advance) -> str:
-    """Return the hex SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-            advance(len(block))
-    return digest.hexdigest()

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from support.unprivileged import open_folder, unprivileged
 from support.words import Plugin, Told, entry_of
 
 import mlmref
+from mlmref import digests
 from mlmref.errors import OutputError
 from mlmref.plugins import discover
 from mlmref.progress import Silent
@@ -54,6 +56,9 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "corpus.jsonl").write_text("\n".join(rows) + "\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLMREF_CACHE", str(tmp_path / "cache"))
+    # Large files that have settled are remembered: let these be such.
+    monkeypatch.setattr(digests, "_SMALL", 0)
+    monkeypatch.setattr(digests.time, "time_ns", lambda: int((time.time() + 3_600) * 1e9))
     return tmp_path
 
 
@@ -135,6 +140,7 @@ CHANGES = {
 
 
 @pytest.mark.clause("CACHE-002")
+@pytest.mark.clause("CACHE-013")
 @pytest.mark.clause("CORP-017")
 @pytest.mark.clause("TOK-011")
 @pytest.mark.parametrize(("file", "change", "made"), CHANGES.values(), ids=CHANGES.keys())
@@ -143,6 +149,7 @@ def test_what_changes_is_made_again(place, monkeypatch, file, change, made):
     before, first = measured()
     assert first == {READ, TOKENISED}
     assert measured() == (before, set())
+    assert [*Path("cache", "files").iterdir()], "the corpus is remembered"
     rewrite(file, change)
     after, again = measured()
     assert again == made

@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from support.unprivileged import open_folder, unprivileged
 
+from mlmref import cache as station
 from mlmref.cache import cache_folder, cached, canonical
 from mlmref.errors import OutputError
 
@@ -341,6 +343,32 @@ def test_an_unchanged_entry_is_not_read_through(folder, monkeypatch):
     os.utime(sidecar, ns=(later, later))
     monkeypatch.delattr(hashlib, "file_digest")
     assert not serve().made
+
+
+@pytest.mark.clause("CACHE-015")
+@pytest.mark.parametrize("ahead", [0.0, 0.01, 0.03])
+def test_a_made_entry_is_not_read_through(folder, monkeypatch, ahead):
+    """The sidecar is later than the data, however long the file system's clock stands still."""
+    real, tick = station.stamp, int((time.time() + ahead) * 1e9)
+    monkeypatch.setattr(station, "stamp", lambda path: [*real(path)[:-1], tick])
+    serve()
+    monkeypatch.delattr(hashlib, "file_digest")
+    assert not serve().made
+    assert entry_files(folder)[1].stat().st_mtime_ns > tick
+
+
+@pytest.mark.clause("CACHE-015")
+def test_a_coarse_clock_is_not_waited_for(folder, monkeypatch):
+    """Where it ticks every two seconds, the entry is made all the same, and read through."""
+    real, tick = station.stamp, int((time.time() + 60) * 1e9)
+    monkeypatch.setattr(station, "stamp", lambda path: [*real(path)[:-1], tick])
+    began = time.monotonic()
+    assert serve().made
+    assert time.monotonic() - began < 30
+    assert not serve().made
+    monkeypatch.delattr(hashlib, "file_digest")
+    with pytest.raises(AttributeError):
+        serve()
 
 
 # --- two at once -------------------------------------------------------------------------------
