@@ -129,7 +129,7 @@ class _Pieces(NamedTuple):
 def _pieces(offsets: Int64Array, starts: Int64Array, ends: Int64Array) -> _Pieces:
     """Divide intervals of a stream, none of them empty, by its documents."""
     first = np.searchsorted(offsets, starts, side="right") - 1
-    counts = np.searchsorted(offsets, ends, side="left") - first
+    counts = np.searchsorted(offsets, ends) - first
     nth = _each(first, counts)
     rows = np.repeat(np.arange(len(starts)), counts)
     begins = np.maximum(offsets[nth], starts[rows])
@@ -148,8 +148,8 @@ def _each(begins: Int64Array, counts: Int64Array) -> Int64Array:
 def _rows(values: np.ndarray[Any, Any], lengths: Int32Array, size: int, fill: int) -> Any:
     """Lay values out in rows of these lengths, filled up to one size."""
     if len(values) == len(lengths) * size:
-        return values.reshape(-1, size)
-    rows = np.full((len(lengths), size), fill, dtype=values.dtype)
+        return values.reshape(len(lengths), size)
+    rows = np.full((len(lengths), size), fill)
     rows[np.arange(size) < lengths[:, None]] = values
     return rows
 
