@@ -1,11 +1,11 @@
-"""Documents become token ids and word starts (clauses TOK-001 to TOK-018, spec/tokens.md)."""
+"""Documents become token ids and word starts (clauses TOK-001 to TOK-019, spec/tokens.md)."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Generator, Iterator
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 from mlmref.cache import cached
 from mlmref.contracts import BoolArray, Int32Array, Int64Array, SegmenterEntry, Vocabulary
 from mlmref.errors import ModelError
+from mlmref.pieces import Pieces, bounds, pieces_of
 from mlmref.progress import SILENT, Reporter
 from mlmref.registry import Chosen
 from mlmref.segments import Segments
+from mlmref.words import Words
 from mlmref.words.own import OwnWords
 from mlmref.words.segmented import SegmentedWords
 
@@ -35,6 +37,7 @@ _SCHEMA = pa.schema(
         "word_start": pa.list_(pa.field("item", pa.uint8())),
     }
 )
+_BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its table as well
 _BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
 
 
@@ -67,26 +70,6 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
         special_ids=special,
         ordinary_ids=np.setdiff1d(ids, special),
     )
-
-
-class Words(Protocol):
-    """Tells which tokens begin a word: the tokenizer's own words, or a segmenter's."""
-
-    @property
-    def told(self) -> bool:
-        """Whether words are told at all."""
-        ...
-
-    @property
-    def identity(self) -> dict[str, Any] | None:
-        """Everything that shapes the words beside text and tokenizer; ``None`` for nothing."""
-        ...
-
-    def starts(
-        self, encodings: Sequence[tokenizers.Encoding], ids: Int32Array, texts: Sequence[str]
-    ) -> BoolArray:
-        """Tell which of the documents' tokens begin a word."""
-        ...
 
 
 class Tokens:
@@ -183,7 +166,7 @@ def tokenize(
     tokenizer: PreTrainedTokenizerBase,
     *,
     segmenter: Chosen[SegmenterEntry] | None = None,
-    batch_size: int = 1_000,
+    batch_size: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Tokens:
     """Tokenise every document whole, with the tokenizer's special tokens round it (T05).
@@ -192,7 +175,8 @@ def tokenize(
         corpus: the documents.
         tokenizer: a fast tokenizer; it is left as it is (TOK-002).
         segmenter: tells the words; left out, or an entry that builds none, the tokenizer does.
-        batch_size: documents tokenised at a time; changes memory and speed only (TOK-010).
+        batch_size: documents tokenised at a time, at most; left out, as many as are quick.
+            Changes memory and speed only (TOK-010).
         reporter: told of each batch.
 
     Raises:
@@ -209,9 +193,11 @@ def tokenize(
     special[vocabulary.special_ids] = True
 
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
+        pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
+        most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
         with reporter.stage("tokenise", total=len(corpus)) as stage:
-            for texts in _batches(corpus.dataset, batch_size):
-                yield _encode(backend, texts, special, words)
+            for texts in _batches(corpus.dataset, most):
+                yield _encode(backend, texts, special, words, pieces)
                 stage.advance(len(texts))
         return {}
 
@@ -263,20 +249,33 @@ def _words(
     return SegmentedWords(segmenter)
 
 
-def _batches(dataset: datasets.Dataset, batch_size: int) -> Iterator[list[str]]:
+def _batches(dataset: datasets.Dataset, batch_size: int) -> Iterator[pa.StringArray]:
     """Read the documents, at most so many and about so many bytes at a time."""
     for rows in dataset.select_columns(["text"]).with_format("arrow").iter(batch_size):
         for texts in rows.column("text").chunks:
-            sizes = pc.binary_length(texts).to_numpy(zero_copy_only=False)
-            cuts = np.flatnonzero(np.diff(np.cumsum(sizes, dtype=np.int64) // _BATCH_BYTES)) + 1
-            for first, end in zip([0, *cuts], [*cuts, len(texts)], strict=True):
-                yield texts[first:end].to_pylist()
+            cuts = bounds(pc.binary_length(texts).to_numpy(zero_copy_only=False), _BATCH_BYTES)
+            for first, end in pairwise(cuts):
+                yield texts[first:end].cast(pa.string())
 
 
 def _encode(
-    backend: tokenizers.Tokenizer, texts: list[str], special: BoolArray, words: Words
+    backend: tokenizers.Tokenizer,
+    texts: pa.StringArray,
+    special: BoolArray,
+    words: Words,
+    pieces: Pieces | None,
 ) -> pa.RecordBatch:
     """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
+    known = pieces.encode(texts) if pieces else None
+    offsets, ids, starts = known or _whole(backend, texts.to_pylist(), special, words)
+    lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
+    return pa.record_batch(list(lists), schema=_SCHEMA)
+
+
+def _whole(
+    backend: tokenizers.Tokenizer, texts: list[str], special: BoolArray, words: Words
+) -> tuple[Int32Array, Int32Array, BoolArray]:
+    """Tokenise documents whole: where each one's tokens begin, ids, and word starts."""
     encodings = backend.encode_batch(texts)
     offsets = np.zeros(len(texts) + 1, dtype=np.int32)
     np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])
@@ -287,5 +286,4 @@ def _encode(
     starts = outside | words.starts(encodings, ids, texts)
     starts[1:] |= outside[:-1]
     starts[offsets[:-1][np.diff(offsets) > 0]] = True
-    lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
-    return pa.record_batch(list(lists), schema=_SCHEMA)
+    return offsets, ids, starts

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.oracles import leaking_share, range_of
+from support.oracles import leaking_share, plain_word_starts, range_of
+from support.tokens import fresh_cache
 from transformers import AutoTokenizer
 
 import mlmref
 from mlmref.chunks import chunk
 from mlmref.config import ChunkConfig, CorpusConfig, SplitConfig
-from mlmref.corpus import load_corpus
+from mlmref.corpus import corpus_from_texts, load_corpus
 from mlmref.split import split
 from mlmref.tokens import tokenize
 
@@ -42,6 +43,35 @@ def test_the_first_three_reviews_have_the_printed_token_counts(tokens):
     lengths = np.diff(tokens.offsets)
     assert lengths[FIRST_THREE].tolist() == [200, 559, 192]
     assert tokens.offsets[-1] == 7_846_783
+
+
+@pytest.mark.clause("TOK-003")
+@pytest.mark.clause("TOK-004")
+@pytest.mark.clause("TOK-019")
+def test_reviews_have_the_tokens_that_each_has_whole(tokens, tokenizer):
+    """Ids and word starts of every fiftieth review are those of that review by itself."""
+    special = set(tokenizer.all_special_ids)
+    texts = load_corpus(CorpusConfig(name="imdb")).dataset["text"]
+    for number in range(0, 25_000, 50):
+        row, encoding = tokens.dataset[number], tokenizer(texts[number])
+        assert row["input_ids"] == encoding["input_ids"]
+        starts = plain_word_starts(row["input_ids"], encoding.word_ids(), special)
+        assert row["word_start"] == [int(start) for start in starts]
+
+
+@pytest.mark.clause("TOK-010")
+@pytest.mark.clause("TOK-019")
+def test_no_batch_size_changes_reviews(tokens, tokenizer):
+    """Some reviews, one by one, a few or all at a time, have the tokens they have in the corpus."""
+    some = load_corpus(CorpusConfig(name="imdb")).dataset["text"][:300]
+    everywhere = np.arange(tokens.offsets[300])
+    expected = [column.tolist() for column in tokens.take(everywhere)]
+    for size in (1, 7, 300):
+        corpus = corpus_from_texts(some)
+        with fresh_cache():
+            again = tokenize(corpus, tokenizer, batch_size=size)
+        assert again.offsets.tolist() == tokens.offsets[:301].tolist()
+        assert [column.tolist() for column in again.take(everywhere)] == expected
 
 
 @pytest.mark.clause("CHUNK-004")
