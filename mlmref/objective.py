@@ -1,4 +1,4 @@
-"""The loss, at masked positions only (clauses LOSS-001 to LOSS-004).
+"""The loss, at masked positions only (clauses LOSS-001 to LOSS-004, LOSS-007).
 
 About 85 % of positions have no label, and projecting them onto the vocabulary is the largest
 single cost of a step. A hook on the base model keeps only the labelled positions of its last
@@ -75,13 +75,14 @@ class MaskedLMObjective(nn.Module):
         output, targets = at_targets(self.model, input_ids, attention_mask, labels, self.path)
         if self.path == "projected":
             last = self.model.get_output_embeddings()
-            nll = linear_cross_entropy(output, last.weight, last.bias, targets)
+            loss, nll = linear_cross_entropy(output, last.weight, last.bias, targets, weight)
         else:
             nll = F.cross_entropy(output.float(), targets, reduction="sum")
+            loss = nll * weight
         self._nll = nll.detach() if self._nll is None else self._nll + nll.detach()
         self._targets += len(targets)
         self._weight = max(self._weight, weight)
-        return {"loss": nll * weight}
+        return {"loss": loss}
 
     @torch.no_grad()
     def losses(

@@ -4,7 +4,7 @@ The logits of a step's targets, and the softmax and gradient of the same size, a
 arrays of a training step: 1,200 targets by 30,522 tokens are 150 MB each. Here a block of rows
 goes all the way, projection, softmax, gradient, before the next begins, so that only
 small arrays are needed, and nothing is computed twice (as in Hsu et al. 2024, "Liger Kernel",
-arXiv 2410.10989, section 3.2, in plain torch). Clauses LOSS-005, LOSS-006.
+arXiv 2410.10989, section 3.2, in plain torch). Clauses LOSS-005 to LOSS-007.
 """
 
 from __future__ import annotations
@@ -26,60 +26,52 @@ def blocks(rows: int, vocabulary: int) -> list[slice]:
     return [slice(begin, min(begin + height, rows)) for begin in range(0, rows, height)]
 
 
+Gradients = tuple[tuple[Tensor | None, ...], float]
+"""Of hidden states, weight and bias, none where it is not wanted; and a factor still to apply."""
+
+
 class LinearCrossEntropy(torch.autograd.Function):
-    """Summed cross-entropy of a linear projection; see :func:`linear_cross_entropy`."""
+    """Cross-entropy of a linear projection; see :func:`linear_cross_entropy`."""
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
-    ) -> Tensor:
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        scale: float,
+    ) -> tuple[Tensor, Tensor]:
         """Compute the loss, and its gradients while each block's softmax is at hand."""
-        exact = torch.promote_types(hidden.dtype, torch.float32)
-        total = hidden.new_zeros((), dtype=exact)
-        wanted = ctx.needs_input_grad
-        d_hidden = torch.empty_like(hidden) if wanted[0] else None
-        d_weight = torch.zeros_like(weight) if wanted[1] else None
-        d_bias = torch.zeros_like(bias) if bias is not None and wanted[2] else None
-        ctx.share = 1.0
-        for block in blocks(len(hidden), len(weight)):
-            rows, truth = hidden[block], targets[block, None]
-            logits = F.linear(rows, weight, bias)
-            scores = logits.to(exact)
-            score = scores.gather(1, truth)
-            # In place from here on, with one exponential an element.
-            highest = scores.amax(1, keepdim=True)
-            shares = scores.sub_(highest).exp_()
-            whole = shares.sum(1, keepdim=True)
-            total += (highest + whole.log() - score).sum()
-            # The gradient of a row's loss: its softmax, less one at the truth.
-            slope = shares.mul_(1 / whole)
-            slope.scatter_add_(1, truth, slope.new_full((), -1.0).expand(len(truth), 1))
-            if logits.dtype != exact:
-                # In half precision sums over many targets would overflow.
-                ctx.share = 1.0 / len(hidden)
-                slope = slope.mul_(ctx.share).to(logits.dtype)
-            if d_hidden is not None:
-                d_hidden[block] = slope @ weight
-            if d_weight is not None:
-                d_weight += slope.T @ rows
-            if d_bias is not None:
-                d_bias += slope.sum(0)
-        ctx.save_for_backward(d_hidden, d_weight, d_bias)
-        return total
+        ctx.save_for_backward(hidden, weight, bias, targets)
+        ctx.scale, ctx.wanted = scale, ctx.needs_input_grad[:3]
+        nll, ctx.found = _loss_and_gradients(hidden, weight, bias, targets, scale, ctx.wanted)
+        ctx.mark_non_differentiable(nll)
+        return nll * scale, nll
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Scale the gradients that the forward computed."""
-        factor = grads[0] / ctx.share
-        scaled = (
-            None if one is None else (one * factor).to(one.dtype) for one in ctx.saved_tensors
-        )
-        return (*scaled, None)
+        """Hand on the gradients that the forward computed.
+
+        They are handed over, not lent: the gradient of an embedding that shares the weight is
+        then added in place, and no copy is made.
+        """
+        found, ctx.found = ctx.found, None
+        if found is None:  # a second time, through a graph that was retained
+            hidden, weight, bias, targets = ctx.saved_tensors
+            _, found = _loss_and_gradients(hidden, weight, bias, targets, ctx.scale, ctx.wanted)
+        gradients, left = found
+        factor = grads[0] * left
+        if factor.device.type != "cpu" or factor != 1.0:  # to find out would make a GPU wait
+            gradients = tuple(
+                None if one is None else (one * factor).to(one.dtype) for one in gradients
+            )
+        return (*gradients, None, None)
 
 
 def linear_cross_entropy(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor
-) -> Tensor:
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Return the summed cross-entropy of ``hidden @ weight.T + bias``, in nats, as float32.
 
     Args:
@@ -87,9 +79,61 @@ def linear_cross_entropy(
         weight: float ``[V, d]``.
         bias: float ``[V]``, or none.
         targets: int64 ``[n]``.
+        scale: a factor on the loss and so on its gradients.
+
+    Returns:
+        The sum times ``scale``, which has a gradient, and the sum, which has none.
     """
-    loss: Tensor = LinearCrossEntropy.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
-    return loss
+    losses: tuple[Tensor, Tensor] = LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, weight, bias, targets, scale
+    )
+    return losses
+
+
+def _loss_and_gradients(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    scale: float,
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor, Gradients]:
+    """Return the summed cross-entropy, and the wanted gradients of it times ``scale``."""
+    exact = torch.promote_types(hidden.dtype, torch.float32)
+    nll = hidden.new_zeros((), dtype=exact)
+    d_hidden = torch.zeros_like(hidden) if wanted[0] else None
+    d_weight = torch.zeros_like(weight) if wanted[1] else None
+    d_bias = torch.zeros_like(bias) if bias is not None and wanted[2] else None
+    room = _room(hidden, weight)
+    half = room is None
+    # In half precision sums over many targets would overflow.
+    share = 1.0 / max(1, len(hidden)) if half else 1.0
+    for block in blocks(len(hidden), len(weight)):
+        rows, truth = hidden[block], targets[block, None]
+        logits = _logits(rows, weight, bias, room)
+        score, highest = logits.gather(1, truth), logits.amax(1, keepdim=True)
+        shares = torch.softmax(logits, 1, dtype=exact, out=None if half else logits)
+        # The highest share is one over the sum of the exponentials, the highest taken off.
+        nll += (highest - shares.amax(1, keepdim=True).log() - score).sum()
+        # The gradient of a row's loss: its softmax, less one at the truth.
+        slope = shares.scatter_add_(1, truth, shares.new_full((), -1.0).expand(len(truth), 1))
+        if half:
+            slope = slope.mul_(share).to(logits.dtype)
+        if d_hidden is not None:
+            d_hidden[block] = slope @ weight
+        if d_bias is not None:
+            d_bias += slope.sum(0)
+        if d_weight is not None and half:
+            d_weight += slope.T @ rows
+        elif d_weight is not None:
+            d_weight.addmm_(slope.T, rows, alpha=scale)  # the largest, so nothing is made twice
+    gradients = (d_hidden, d_weight, d_bias)
+    if half:  # the factor is left to the end, where it meets what the loss is scaled with besides
+        return nll, (gradients, scale / share)
+    for one in (d_hidden, d_bias):
+        if one is not None:
+            one.mul_(scale)
+    return nll, (gradients, 1.0)
 
 
 @torch.no_grad()
@@ -99,8 +143,42 @@ def linear_losses(
     """Return each row's cross-entropy, float32 ``[n]``, and whether its argmax is the target."""
     losses = hidden.new_empty(len(hidden), dtype=torch.float32)
     hits = hidden.new_empty(len(hidden), dtype=torch.bool)
+    room = _room(hidden, weight)
     for block in blocks(len(hidden), len(weight)):
-        logits = F.linear(hidden[block], weight, bias).float()
-        losses[block] = F.cross_entropy(logits, targets[block], reduction="none")
-        hits[block] = logits.argmax(1) == targets[block]
+        truth = targets[block, None]
+        logits = _logits(hidden[block], weight, bias, room).float()
+        log_shares = torch.log_softmax(logits, 1, out=logits)
+        score = log_shares.gather(1, truth)
+        losses[block] = -score[:, 0]
+        # To look for the first of the highest takes longer than the softmax does, so it is looked
+        # for only where the target is one of them.
+        highest = (score >= log_shares.amax(1, keepdim=True))[:, 0]
+        first = highest.nonzero()[:, 0]
+        highest[first] = log_shares[first].argmax(1) == truth[first, 0]
+        hits[block] = highest
     return losses, hits
+
+
+def _room(hidden: Tensor, weight: Tensor) -> Tensor | None:
+    """Return room for a block's logits, used for each in turn; none in half precision.
+
+    New memory for each block would be mapped by the system page by page, which takes longer than
+    the softmax.
+    """
+    exact = hidden.dtype in (torch.float32, torch.float64) and hidden.dtype == weight.dtype
+    if not exact or torch.is_autocast_enabled(hidden.device.type):
+        return None
+    height = max(
+        (block.stop - block.start for block in blocks(len(hidden), len(weight))), default=0
+    )
+    return hidden.new_empty(height, len(weight))
+
+
+def _logits(rows: Tensor, weight: Tensor, bias: Tensor | None, room: Tensor | None) -> Tensor:
+    """Project some rows, ``[h, d]`` to ``[h, V]``, into ``room`` if there is some."""
+    if room is None:
+        return F.linear(rows, weight, bias)
+    out = room[: len(rows)]
+    if bias is None:
+        return torch.mm(rows, weight.T, out=out)
+    return torch.addmm(bias, rows, weight.T, out=out)

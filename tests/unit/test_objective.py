@@ -4,7 +4,10 @@ import pytest
 import torch
 from support.models import FAMILIES, VOCABULARY, tiny_model, without_dropout
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from mlmref import projection
 from mlmref.contracts import IGNORE_INDEX
 from mlmref.errors import ModelError
 from mlmref.objective import MaskedLMObjective, choose_path
@@ -192,3 +195,37 @@ def test_sums_are_taken_once():
     assert total == pytest.approx(2 * nll)
     assert targets == 2 * int((inputs[2] != IGNORE_INDEX).sum())
     assert objective.take_sums() == (0.0, 0)
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most elements of an array that torch makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        """Let it be made, and look at it."""
+        made = function(*args, **(kwargs or {}))
+        for one in tree_leaves(made):
+            if isinstance(one, torch.Tensor):
+                self.elements = max(self.elements, one.numel())
+        return made
+
+
+@pytest.mark.clause("LOSS-007")
+@pytest.mark.parametrize("rows", [4, 40])
+def test_no_array_has_the_size_of_all_logits(monkeypatch, rows):
+    """Ten times the targets, and the largest array is a block's or the weight's still."""
+    model = tiny_model("bert", vocab_size=2_000)
+    monkeypatch.setattr(projection, "BLOCK", 20 * 2_000)
+    ids = torch.arange(rows * 16).reshape(rows, 16) % 2_000
+    inputs = (ids, torch.ones_like(ids), ids)
+    objective = MaskedLMObjective(model, "projected")
+    with Largest() as largest:
+        objective(*inputs, weight=1.0)["loss"].backward()
+        objective.losses(*inputs)
+    assert largest.elements == 2_000 * 32  # the weight of the projection, and its gradient
+    with Largest() as largest:
+        plain_loss(model, *inputs)
+    assert largest.elements == ids.numel() * 2_000

@@ -24,7 +24,7 @@ def both(hidden, weight, bias, targets):
     """Return loss and gradients of ours and of torch's, each scaled by 0.3."""
     leaves = [one for one in (hidden, weight, bias) if one is not None]
     losses = (
-        linear_cross_entropy(hidden, weight, bias, targets),
+        linear_cross_entropy(hidden, weight, bias, targets)[0],
         F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum"),
     )
     return [(loss.detach(), torch.autograd.grad(0.3 * loss, leaves)) for loss in losses]
@@ -66,6 +66,48 @@ def test_a_vocabulary_larger_than_a_block_is_taken_row_by_row():
     assert blocks(3, projection.BLOCK * 2) == [slice(0, 1), slice(1, 2), slice(2, 3)]
 
 
+@pytest.mark.clause("LOSS-001")
+@given(
+    scale=st.sampled_from([1.0, 0.25, 1e-3, 0.0]), dtype=st.sampled_from(["float64", "bfloat16"])
+)
+def test_the_scale_is_a_factor_on_loss_and_gradients(scale, dtype):
+    """As a product outside would be; the sum beside it is unscaled and has no gradient."""
+    inputs = problem(dtype=torch.float64)
+    leaves = [one.to(getattr(torch, dtype)).detach().requires_grad_() for one in inputs[:3]]
+    loss, nll = linear_cross_entropy(*leaves, inputs[3], scale)
+    outside, same = linear_cross_entropy(*leaves, inputs[3])
+    assert not nll.requires_grad
+    assert torch.equal(nll, same)
+    torch.testing.assert_close(loss, outside * scale)
+    got, expected = (torch.autograd.grad(one, leaves) for one in (loss, outside * scale))
+    torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.clause("LOSS-001")
+def test_a_graph_that_is_retained_gives_the_same_again():
+    """Gradients are handed over the first time and made anew the second."""
+    *leaves, targets = problem()
+    loss, _ = linear_cross_entropy(*leaves, targets)
+    first = torch.autograd.grad(loss, leaves, retain_graph=True)
+    for one in first:
+        one.fill_(7.0)  # the receiver's to do with as it likes
+    expected = torch.autograd.grad(
+        F.cross_entropy(F.linear(*leaves), targets, reduction="sum"), leaves
+    )
+    torch.testing.assert_close(torch.autograd.grad(loss, leaves), expected)
+
+
+@pytest.mark.clause("LOSS-001")
+def test_the_first_choice_is_the_first_of_the_highest():
+    """As argmax has it, where several tokens share the highest logit and where none does."""
+    hidden, weight, targets = torch.zeros(9, 4), torch.randn(5, 4), torch.arange(9) % 5
+    hidden[5:] = torch.randn(4, 4)
+    _, hits = linear_losses(hidden, weight, None, targets)
+    assert torch.equal(hits, F.linear(hidden, weight).argmax(1) == targets)
+    assert hits[0]
+    assert not hits[1]
+
+
 @pytest.mark.clause("LOSS-006")
 def test_extreme_logits_stay_finite():
     """Logits of thousands, in float32: torch's own figures, nothing infinite."""
@@ -81,7 +123,7 @@ def test_only_the_gradients_that_are_wanted_are_computed():
     hidden, weight, bias, targets = problem()
     expected = both(hidden, weight, bias, targets)[1][1]
     frozen = weight.detach()
-    loss = linear_cross_entropy(hidden, frozen, bias, targets)
+    loss, _ = linear_cross_entropy(hidden, frozen, bias, targets)
     got = torch.autograd.grad(0.3 * loss, [hidden, bias])
     torch.testing.assert_close(got, (expected[0], expected[2]))
 
@@ -91,7 +133,7 @@ def test_half_precision_sums_in_float32():
     """Under autocast to bfloat16 the loss is float32 and near the exact one."""
     hidden, weight, bias, targets = problem(rows=200, dtype=torch.float32)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = linear_cross_entropy(hidden, weight, bias, targets)
+        loss, _ = linear_cross_entropy(hidden, weight, bias, targets)
     exact = F.cross_entropy(F.linear(hidden, weight, bias), targets, reduction="sum")
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(exact.item(), rel=0.02)
@@ -107,7 +149,7 @@ def test_many_equal_targets_do_not_overflow_in_half_precision(dtype):
     weight = torch.zeros(8, 4, requires_grad=True)
     targets = torch.full((20_000,), 3)
     with torch.autocast("cpu", dtype=dtype):
-        loss = linear_cross_entropy(hidden, weight, None, targets) / 20_000
+        loss = linear_cross_entropy(hidden, weight, None, targets)[0] / 20_000
     exact = F.cross_entropy(F.linear(hidden, weight), targets)
     got, expected = (torch.autograd.grad(one, [hidden, weight]) for one in (loss, exact))
     torch.testing.assert_close(got, expected, rtol=0.02, atol=1e-6)
