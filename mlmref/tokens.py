@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -251,11 +252,28 @@ def _words(
 
 def _batches(dataset: datasets.Dataset, batch_size: int) -> Iterator[pa.StringArray]:
     """Read the documents, at most so many and about so many bytes at a time."""
-    for rows in dataset.select_columns(["text"]).with_format("arrow").iter(batch_size):
-        for texts in rows.column("text").chunks:
-            cuts = bounds(pc.binary_length(texts).to_numpy(zero_copy_only=False), _BATCH_BYTES)
+    for texts in _texts(dataset, batch_size):
+        for start in range(0, len(texts), batch_size):
+            part = texts[start : start + batch_size]
+            cuts = bounds(pc.binary_length(part).to_numpy(zero_copy_only=False), _BATCH_BYTES)
             for first, end in pairwise(cuts):
-                yield texts[first:end].cast(pa.string())
+                yield part[first:end].cast(pa.string())
+
+
+def _texts(dataset: datasets.Dataset, batch_size: int) -> Iterator[pa.Array]:
+    """Read the texts by the batches of their file: pages of a mapped one would stay in memory."""
+    names = [one["filename"] for one in dataset.cache_files]
+    with ExitStack() as stack:
+        try:
+            files = [stack.enter_context(pa.OSFile(name)) for name in names]
+        except OSError:  # somebody has removed the file, which is mapped still (CACHE-012)
+            files = []
+        for file in files:
+            for batch in pa.ipc.open_stream(file):
+                yield batch.column("text")
+    if not files:
+        for rows in dataset.select_columns(["text"]).with_format("arrow").iter(batch_size):
+            yield from rows.column("text").chunks
 
 
 def _encode(

@@ -30,6 +30,15 @@ CORRUPTION_STREAM = "mlmref.corruption"
 REPLACEMENT_STREAM = "mlmref.replacement"
 
 
+def present(rows: ChunkRows) -> BoolArray:
+    """Tell which positions are no padding, bool ``[B, T]``."""
+    height, width = rows.input_ids.shape
+    if height and rows.lengths.min() == width:  # as nearly always, and quicker
+        return np.ones((height, width), dtype=np.bool_)
+    there: BoolArray = np.arange(width) < rows.lengths[:, None]
+    return there
+
+
 def number_words(word_start: BoolArray, special: BoolArray) -> Int32Array:
     """Give the words of each row their numbers, from 0 (MASK-011, MASK-012, MASK-013).
 
@@ -47,9 +56,10 @@ def number_words(word_start: BoolArray, special: BoolArray) -> Int32Array:
     # Flat, which is quicker: what spills into the next row is set true anyway.
     begins.ravel()[1:] |= special.ravel()[:-1]
     begins[:, :1] = True
-    begins &= ~special
-    words: Int32Array = np.add.accumulate(begins, axis=1, dtype=np.int32)
-    words -= 1
+    np.greater(begins, special, out=begins)  # of two bools: the first and not the second
+    # Counted through all rows, which is quicker, and then from each row's start.
+    words: Int32Array = np.add.accumulate(begins.ravel(), dtype=np.int32).reshape(begins.shape)
+    words -= words[:, :1] - begins[:, :1] + 1
     np.copyto(words, np.int32(-1), where=special)
     return words
 
@@ -70,7 +80,7 @@ def corrupt(
         A new int32 ``[B, T]``; equal to ``truth`` outside the targets.
     """
     inputs = truth.copy()
-    np.putmask(inputs, targets, vocabulary.mask_id)
+    np.copyto(inputs, vocabulary.mask_id, where=targets)
     if corruption.random or corruption.keep:
         width = truth.shape[1]
         flat = np.flatnonzero(targets)
@@ -132,22 +142,24 @@ class Masker:
 
     def shown(self, rows: ChunkRows, pass_: int) -> tuple[Batch, Draws]:
         """Return what the strategy is asked with; arguments as of a call."""
+        return self._shown_of(rows, present(rows)), self._draws(rows, pass_)
+
+    def _shown_of(self, rows: ChunkRows, there: BoolArray) -> Batch:
         truth = rows.input_ids
-        present = np.arange(truth.shape[1]) < rows.lengths[:, None]
-        special = self._is_special.take(truth) | ~present
+        special = self._is_special.take(truth)
+        special |= ~there
         words = (
             number_words(rows.word_start, special)
             if self.entry.needs_words
             else np.full(truth.shape, -1, dtype=np.int32)
         )
-        batch = Batch(
+        return Batch(
             input_ids=truth,
             special=special,
             words=words,
             chunk_ids=rows.chunk_ids,
             vocabulary=self._shown,
         )
-        return batch, self._draws(rows, pass_)
 
     def _draws(self, rows: ChunkRows, pass_: int) -> Draws:
         width = rows.input_ids.shape[1]
@@ -164,7 +176,8 @@ class Masker:
             PluginError: the strategy raised, or its plan breaks a clause (MASK-017).
         """
         truth = rows.input_ids
-        batch, draws = self.shown(rows, pass_)
+        there = present(rows)
+        batch, draws = self._shown_of(rows, there), self._draws(rows, pass_)
         own = self._draws(rows, pass_)  # not those that a strategy has had in its hands
         where = f"masking strategy {self.entry.name!r} of {self.owner}"
         plan = checked_plan(
@@ -175,6 +188,5 @@ class Masker:
         else:
             inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
         labels = np.full(truth.shape, IGNORE_INDEX, dtype=np.int32)
-        np.putmask(labels, plan.targets, truth)
-        present = np.arange(truth.shape[1]) < rows.lengths[:, None]
-        return MaskedRows(input_ids=inputs, labels=labels, attention_mask=present)
+        np.copyto(labels, truth, where=plan.targets)
+        return MaskedRows(input_ids=inputs, labels=labels, attention_mask=there)

@@ -35,4 +35,4 @@ class WholeWordMasking:
         # One flat look-up is several times as fast as a pair of index arrays. Outside words
         # (-1) it reads the cell before the row's first, which the last line leaves out.
         cells = batch.words + np.arange(height)[:, None] * width
-        return Plan(targets=chosen.take(cells) & (batch.words >= 0))
+        return Plan(targets=chosen.take(cells) & ~batch.special)
