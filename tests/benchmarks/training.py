@@ -1,0 +1,173 @@
+"""Training and evaluating, against plain Trainer."""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from copy import deepcopy
+
+import torch
+from benchmarks import machine, ours, peers
+from benchmarks.bench import Found, benchmark, in_turn, seconds
+from support.models import FAMILIES, tiny_model
+from torch.nn import functional as F
+
+from mlmref.config import EvaluationConfig
+from mlmref.contracts import IGNORE_INDEX
+from mlmref.evaluation import evaluate
+from mlmref.objective import MaskedLMObjective
+
+STEPS = 5
+
+
+def steps_in_turn(pairs, model, batch_size):
+    """Time a step of plain Trainer and one of ours, on models with the same weights."""
+    rows, tokenizer = ours.as_dataset(ours.parts().train), ours.loaded().tokenizer
+    mine, yours = model, deepcopy(model)
+    with tempfile.TemporaryDirectory() as folder:
+        found = in_turn(
+            pairs,
+            lambda: ours.step(mine, batch_size=batch_size, steps=STEPS),
+            lambda: peers.trainer_step(
+                yours, tokenizer, rows, folder, batch_size=batch_size, steps=STEPS
+            ),
+        )
+    work = machine.operations(lambda: ours.step(mine, batch_size=batch_size, steps=2)) / 2
+    rate = machine.matrix_products()
+    share = work / statistics.median(found.ours) / rate
+    found.facts.update(
+        {"gigaflop": work / 1e9, "machine_gigaflop_per_s": rate / 1e9, "share_of_machine": share}
+    )
+    return found
+
+
+@benchmark(
+    "step",
+    what="training step, embedded checkpoint",
+    work="64 x 128, token masking 15 %",
+    peer="Trainer",
+    floor=5.0,
+)
+def step(pairs):
+    """Time a step of the checkpoint that ships, with its own dropout."""
+    return steps_in_turn(pairs, ours.loaded().model, 64)
+
+
+@benchmark(
+    "step-distilbert",
+    what="training step, DistilBERT's shape",
+    work="16 x 128, random weights",
+    peer="Trainer",
+    floor=1.4,
+)
+def step_distilbert(pairs):
+    """Time a step of a model of DistilBERT's size, whose layers weigh more than its head."""
+    from transformers import DistilBertConfig, DistilBertForMaskedLM
+
+    torch.manual_seed(0)
+    return steps_in_turn(pairs, DistilBertForMaskedLM(DistilBertConfig()), 16)
+
+
+@benchmark(
+    "families",
+    what="forward and backward, the slowest of all `*ForMaskedLM` families",
+    work="16 x 32, small, 8,000 words",
+    peer="its own forward",
+    floor=1.0,
+)
+def families(pairs):
+    """Time each family against its own plain forward, and return the one that gains least."""
+    gained = {}
+    for family in FAMILIES:
+        model = tiny_model(family, vocab_size=8_000).train()
+        gained[family] = in_turn(pairs, *_both_ways(model))
+    gains = {
+        family: statistics.median(found.theirs) / statistics.median(found.ours)
+        for family, found in gained.items()
+    }
+    least = min(gains, key=gains.get)
+    facts = {"slowest": least, "families": len(gains), "gains": gains}
+    return Found(ours=gained[least].ours, theirs=gained[least].theirs, facts=facts)
+
+
+def _both_ways(model):
+    """Return our step and the plain one, without data and optimiser, on the same batch."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(5, 8_000, (16, 32), generator=generator)
+    attention = torch.ones_like(ids)
+    labels = torch.where(torch.rand(ids.shape, generator=generator) < 0.15, ids, IGNORE_INDEX)
+    objective = MaskedLMObjective(model)
+    weight = 1.0 / int((labels != IGNORE_INDEX).sum())
+
+    def mine():
+        objective(ids, attention, labels, weight)["loss"].backward()
+        model.zero_grad()
+
+    def plain():
+        logits = model(input_ids=ids, attention_mask=attention).logits
+        F.cross_entropy(logits.flatten(0, 1), labels.flatten()).backward()
+        model.zero_grad()
+
+    return (lambda: seconds(mine, 3)), (lambda: seconds(plain, 3))
+
+
+@benchmark(
+    "evaluation",
+    what="evaluation, embedded checkpoint",
+    work="1,000 chunks, interval included",
+    peer="`Trainer.evaluate`",
+    floor=6.0,
+)
+def evaluation(pairs):
+    """Measure the held-out chunks, with the bootstrap that Trainer has none of."""
+    model, tokenizer, test = ours.loaded().model, ours.loaded().tokenizer, ours.parts().test
+    objective = MaskedLMObjective(model)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = ours.as_dataset(test)
+        theirs = peers.trainer_evaluation(deepcopy(model), tokenizer, rows, folder)
+        return in_turn(
+            pairs,
+            lambda: seconds(
+                lambda: evaluate(objective, test, ours.masker()).summary(EvaluationConfig(), 42)
+            ),
+            lambda: seconds(theirs),
+        )
+
+
+@benchmark(
+    "step-memory",
+    what="peak memory of training, embedded checkpoint",
+    work="64 x 128, the whole process",
+    peer="Trainer",
+    floor=2.0,
+    unit="MB",
+)
+def step_memory(pairs):
+    """Compare the largest resident sets of two processes that train a few steps."""
+    return in_turn(pairs, lambda: _peak("ours"), lambda: _peak("theirs"), warm_up=False)
+
+
+def _peak(side):
+    """Return the peak of a process of its own, in MB."""
+    command = [sys.executable, "-m", "benchmarks.training", side]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _train_and_tell(side):
+    """Train a few steps as one side does, and print the process's peak memory."""
+    rows = ours.as_dataset(ours.parts().train) if side == "theirs" else None
+    model = ours.loaded().model
+    if rows is None:
+        ours.step(model, batch_size=64, steps=STEPS)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            tokenizer = ours.loaded().tokenizer
+            peers.trainer_step(model, tokenizer, rows, folder, batch_size=64, steps=STEPS)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    _train_and_tell(sys.argv[1])
