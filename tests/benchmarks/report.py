@@ -70,7 +70,7 @@ def figure(value, unit):
     if unit == "s" and value < 1e-3:
         return f"{value * 1e6:.0f} µs"
     if unit == "s" and value < 1:
-        return f"{value * 1e3:.0f} ms"
+        return f"{value * 1e3:.3g} ms"
     return f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
@@ -83,7 +83,7 @@ def table(results):
     for one in results.values():
         if "ratio" in one:
             against = f"{figure(one['theirs'], one['unit'])}, {one['peer']}"
-            ratio = f"**{one['ratio']:.3g}**"
+            ratio = f"**{one['ratio']:,.0f}**" if one["ratio"] >= 100 else f"**{one['ratio']:.3g}**"
         else:
             against, ratio = "", ""
         cells = (
@@ -101,8 +101,54 @@ def table(results):
 
 def shown(text, kept):
     """Put what the results say between the marks of a page."""
-    parts = {"table": table(kept["results"]), "machine": told(kept)}
+    results = kept["results"]
+    parts = {
+        "table": table(results),
+        "machine": told(kept),
+        "share": shares(results),
+        "growth": growth(results),
+    }
     return MARKS.sub(lambda found: found[1] + parts[found[2]] + found[3], text)
+
+
+def shares(results):
+    """Return how much of what the machine can do each of some benchmarks reaches."""
+    lines = ["| | asks for | of the machine's | share |", "|---|---|---|---|"]
+    for name, one in results.items():
+        facts = one["facts"]
+        if "share_of_machine" in facts:
+            work = f"{facts['gigaflop']:.0f} GFLOP in matrix products"
+            rate = f"{facts['machine_gigaflop_per_s']:.0f} GFLOP/s"
+            lines.append(f"| `{name}` | {work} | {rate} | {facts['share_of_machine']:.0%} |")
+        elif "share_of_bandwidth" in facts:
+            work = f"{facts['least_megabyte']:.3g} MB read and written"
+            lines.append(
+                f"| `{name}` | {work} | bandwidth of memory | {facts['share_of_bandwidth']:.0%} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def growth(results):
+    """Return how time and memory grow with the corpus."""
+    columns = ("text", "cold cache", "rate", "peak memory", "without mapped files")
+    columns += ("warm cache", "training, without them")
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    cold, warm, train = (
+        results.get(name, {"facts": {}})["facts"]
+        for name in ("prepare-memory", "warm", "train-memory")
+    )
+    for size, one in cold.items():
+        cells = (
+            f"{int(size):,} MB",
+            figure(one["seconds"], "s"),
+            f"{one['megabyte_per_s']:.0f} MB/s",
+            f"{one['peak']:,.0f} MB",
+            f"{one['own']:,.0f} MB",
+            figure(warm[size], "s"),
+            f"{train[size]['own']:,.0f} MB",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def told(kept):

@@ -68,15 +68,21 @@ def in_a_process(what, file, cache_folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@cache
 def prepared(pairs):
-    """Prepare each corpus once from an empty cache and a few times from a full one."""
+    """Prepare each corpus once from an empty cache and a few times from a full one.
+
+    What came of it is kept for the other benchmarks, which run in processes of their own.
+    """
+    kept = Path(os.environ["MLMREF_CACHE"]).parent / "prepared.json"
+    if kept.exists():
+        return json.loads(kept.read_text("utf-8"))
     told = {}
     for size, file in corpora().items():
         folder = Path(os.environ["MLMREF_CACHE"]).parent / f"cache-{size}"
         cold = in_a_process("prepare", file, folder)
         warm = [in_a_process("prepare", file, folder)["seconds"] for _ in range(pairs)]
         told[str(size)] = cold | {"warm": warm, "megabyte_per_s": size / cold["seconds"]}
+    kept.write_text(json.dumps(told), "utf-8")
     return told
 
 
@@ -125,10 +131,10 @@ def warm(pairs):
 
 @benchmark(
     "train-memory",
-    what="peak memory of training and evaluating",
+    what="peak memory of training and evaluating, without mapped files",
     work="on chunks of 1 GB of text",
     peer="of 62 MB",
-    floor=0.8,
+    floor=0.9,
     unit="MB",
 )
 def train_memory(pairs):
@@ -139,7 +145,7 @@ def train_memory(pairs):
         folder = Path(os.environ["MLMREF_CACHE"]).parent / f"cache-{size}"
         taken[size] = in_a_process("train", file, folder)
     facts = {str(size): one for size, one in taken.items()}
-    return Found(ours=[taken[1_000]["peak"]], theirs=[taken[62]["peak"]], facts=facts)
+    return Found(ours=[taken[1_000]["own"]], theirs=[taken[62]["own"]], facts=facts)
 
 
 class Memory(threading.Thread):
