@@ -89,7 +89,7 @@ def table(results):
         cells = (
             f"`{one['name']}`",
             one["what"],
-            one["work"],
+            one["work"] + ("; measured once" if one["pairs"] == 1 else ""),
             figure(one["ours"], one["unit"]),
             against,
             ratio,
@@ -155,7 +155,7 @@ def told(kept):
     """Say in a sentence on what machine and when the figures were taken."""
     about = kept["machine"]
     return (
-        f"Medians, both sides in turn, on {about['cores']} cores of a {about['processor']} "
+        f"Medians of five pairs or more, both sides in turn, on {about['cores']} cores of a {about['processor']} "
         f"({about['matrix_products_gigaflop_per_s']:.0f} GFLOP/s in float32 matrix products, "
         f"{about['memory_gigabyte_per_s']:.0f} GB/s of copying) on {kept['date']}, with torch "
         f"{about['torch']}, transformers {about['transformers']}, datasets {about['datasets']}. "
