@@ -155,7 +155,8 @@ def told(kept):
     """Say in a sentence on what machine and when the figures were taken."""
     about = kept["machine"]
     return (
-        f"Medians of five pairs or more, both sides in turn, on {about['cores']} cores of a {about['processor']} "
+        "Medians of five pairs or more, both sides in turn, on "
+        f"{about['cores']} cores of a {about['processor']} "
         f"({about['matrix_products_gigaflop_per_s']:.0f} GFLOP/s in float32 matrix products, "
         f"{about['memory_gigabyte_per_s']:.0f} GB/s of copying) on {kept['date']}, with torch "
         f"{about['torch']}, transformers {about['transformers']}, datasets {about['datasets']}. "
