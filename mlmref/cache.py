@@ -54,12 +54,14 @@ class Cached:
 
     Attributes:
         dataset: the rows, memory-mapped.
+        file: the Arrow stream that holds them.
         facts: what making them found out besides, as JSON gives it back.
         key: hex SHA-256 of all that shaped the entry; what is built on it names it as a part.
         made: whether it was made just now; false when it was served.
     """
 
     dataset: datasets.Dataset
+    file: Path
     facts: dict[str, Any]
     key: str
     made: bool
@@ -136,7 +138,7 @@ class _Entry:
         from datasets import Dataset
 
         rows = Dataset.from_file(str(self._data))
-        return Cached(dataset=rows, facts=facts, key=self.key, made=made)
+        return Cached(dataset=rows, file=self._data, facts=facts, key=self.key, made=made)
 
     def facts(self) -> dict[str, Any] | None:
         """Return the facts of a whole entry, ``None`` if there is none (CACHE-004, CACHE-005)."""

@@ -1,6 +1,6 @@
 """Where the text comes from: IMDb, the hub, local files, or memory.
 
-Clauses CORP-001 to CORP-025 (spec/corpus.md); the files' own formats are
+Clauses CORP-001 to CORP-027 (spec/corpus.md); the files' own formats are
 :mod:`mlmref.readers`'.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +58,38 @@ class Corpus:
     fingerprint: str
     empty: int
     source: str
+    on_disk: tuple[datasets.Dataset, Path] | None = field(default=None, repr=False, compare=False)
+    """The file of the cache that holds all rows of a dataset and no others: this one's, unless
+    somebody has chosen among them."""
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    def texts(self, batch_size: int = 1_000) -> Iterator[pa.Array]:
+        """Read all documents in their order, some at a time, and keep none (CORP-027).
+
+        Args:
+            batch_size: documents at a time, where they are not in a file, whose batches are used.
+
+        Yields:
+            Arrow's arrays of type string, none of them empty.
+        """
+        file = self._opened()
+        if file is None:
+            columns = self.dataset.select_columns(["text"]).with_format("arrow")
+            for rows in columns.iter(batch_size):
+                yield from rows.column("text").chunks
+            return
+        # Read, since a file that is mapped would stay in memory page by page.
+        with file:
+            for batch in pa.ipc.open_stream(file):
+                yield batch.column("text")
+
+    def _opened(self) -> pa.OSFile | None:
+        if self.on_disk and self.on_disk[0] is self.dataset:
+            with suppress(OSError):  # somebody has removed it, and it is mapped still (CACHE-012)
+                return pa.OSFile(str(self.on_disk[1]))
+        return None
 
 
 def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
@@ -267,4 +297,5 @@ def _kept(
         fingerprint=entry.key,
         empty=entry.facts["empty"],
         source=source,
+        on_disk=(dataset, entry.file),
     )

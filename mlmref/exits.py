@@ -9,12 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Never
 
 from mlmref.distributed import is_main, world_size
 from mlmref.errors import in_a_line
 from mlmref.terminal import Terminal
-from mlmref.together import last_words, leave, speaking
+from mlmref.together import LostError, RankError, last_words, leave, speaking
 
 err = Terminal(stderr=True)
 """Where errors and progress are printed."""
@@ -28,8 +27,10 @@ class _Terminated(BaseException):
 def told(debug: bool) -> Iterator[None]:
     """Turn what goes wrong into one line and an exit status (RUN-001, CLI-003)."""
 
-    def terminate(*_: object) -> Never:
-        raise _Terminated
+    def terminate(*_: object) -> None:
+        # A launcher sends it because of that other rank, whose end is the news.
+        if not _of_another_rank(sys.exception()):
+            raise _Terminated
 
     before = signal.signal(signal.SIGTERM, terminate)
     try:
@@ -53,6 +54,13 @@ def told(debug: bool) -> Iterator[None]:
     finally:
         if world_size() == 1:
             signal.signal(signal.SIGTERM, before)
+
+
+def _of_another_rank(error: BaseException | None) -> bool:
+    """Tell whether what is on its way up, is another rank's, under whatever else."""
+    while error and not isinstance(error, LostError | RankError):
+        error = error.__context__
+    return error is not None
 
 
 def hush() -> None:

@@ -7,15 +7,15 @@ nothing beyond: a word of a text, with the punctuation on it. A corpus has few d
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmref.contracts import BoolArray, Int32Array, Int64Array
+from mlmref.division import Cut, around, cut, harmless
 
 if TYPE_CHECKING:
     import tokenizers
@@ -28,19 +28,6 @@ _JOINED_BYTES = 2**12  # of pieces tokenised as one text
 _CALL_BYTES = 2**19  # of text tokenised in one call, whose encodings are held at a time
 _BETWEEN = "\ue000\ue001\ue002"  # a token that parts the pieces tokenised as one text
 _PROBE = ("It isn't\t[MASK]ed <mask>,  naïve\n 这部 \x0b\u0301film \x85\u00a0.", "", " \r\n ", "a")
-
-_BERT_SPLITS = {"type": "BertPreTokenizer"}
-_BERT_OPTIONS = {"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"}
-_BYTE_SPLITS = {
-    "type": "ByteLevel",
-    "use_regex": True,
-    "add_prefix_space": None,
-    "trim_offsets": None,
-}
-_ADDED_OPTIONS = {"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}
-
-_Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
-_Cut = Callable[[_Bytes], BoolArray]
 
 
 class Pieces:
@@ -59,7 +46,7 @@ class Pieces:
         backend: tokenizers.Tokenizer,
         words: OwnWords,
         special: BoolArray,
-        cut: _Cut,
+        cut: Cut,
         around: tuple[list[int], list[int]],
     ) -> None:
         from tokenizers import AddedToken, Tokenizer
@@ -162,106 +149,15 @@ class Pieces:
 def pieces_of(backend: tokenizers.Tokenizer, words: OwnWords, special: BoolArray) -> Pieces | None:
     """Return what tokenises by pieces, or ``None`` where that might not give the same tokens."""
     parts = json.loads(backend.to_str())
-    cut, around = _cut(parts), _around(parts["post_processor"])
-    if cut is None or around is None or not _tame(backend, parts["added_tokens"]):
+    divide, outer = cut(parts), around(parts["post_processor"])
+    if divide is None or outer is None or not harmless(backend, parts["added_tokens"], _BETWEEN):
         return None
-    pieces = Pieces(backend, words, special, cut, around)
+    pieces = Pieces(backend, words, special, divide, outer)
     probed = pieces.encode(pa.array(_PROBE))
     whole = [one.ids for one in backend.encode_batch(_PROBE)]
     if probed is None or probed[1].tolist() != [*chain.from_iterable(whole)]:
         return None
     return pieces
-
-
-def _cut(parts: dict[str, Any]) -> _Cut | None:
-    """Tell where any text may be cut, or ``None`` where nothing is known of that.
-
-    The model sees one word of the pre-tokenizer at a time. So a place will do if normalizer and
-    pre-tokenizer do the same to both sides apart as together, and a word ends there.
-    """
-    model, normalizer, splits = (parts[name] for name in ("model", "normalizer", "pre_tokenizer"))
-    if model["type"] not in ("WordPiece", "BPE") or splits is None:
-        return None
-    # Without a token for it, an unknown piece of the probe would be an error.
-    if model["unk_token"] not in (None, *model["vocab"]):
-        return None
-    if model["type"] == "WordPiece":
-        return _behind_blanks if splits == _BERT_SPLITS and _bert(normalizer) else None
-    free = {"add_prefix_space": None, "trim_offsets": None}  # neither has to do with a place inside
-    known = normalizer is None and model["dropout"] is None and {**splits, **free} == _BYTE_SPLITS
-    return _before_blanks if known else None
-
-
-def _bert(normalizer: dict[str, Any] | None) -> bool:
-    """Tell whether all that is done to a text is what BERT does: to each character by itself.
-
-    Only accents look at their neighbours, and never across a blank.
-    """
-    if normalizer is None:
-        return True
-    if normalizer["type"] == "Sequence":
-        return all(map(_bert, normalizer["normalizers"]))
-    return normalizer["type"] == "BertNormalizer" and normalizer.keys() == _BERT_OPTIONS
-
-
-def _behind_blanks(text: _Bytes) -> BoolArray:
-    """Cut BERT's texts behind each of the blanks that its normalizer leaves blanks.
-
-    It takes out others, such as U+000B and U+0085, and joins what they part.
-    """
-    cut = np.zeros(len(text) + 1, np.bool_)
-    for blank in b" \t\n\r":
-        cut[1:] |= text == blank
-    return cut
-
-
-def _before_blanks(text: _Bytes) -> BoolArray:
-    """Cut GPT-2's texts before each space behind a visible ASCII character.
-
-    None of its words goes on behind such a one with a blank, and none looks back. Behind other
-    blanks it would be another matter, since a token may take all in that are before it.
-    """
-    cut = np.zeros(len(text) + 1, np.bool_)
-    cut[1:-1] = (text[1:] == 0x20) & (text[:-1] > 0x20) & (text[:-1] < 0x7F)
-    return cut
-
-
-def _around(processor: dict[str, Any] | None) -> tuple[list[int], list[int]] | None:
-    """Return the ids put before and behind a document, or ``None`` if that is not all there is."""
-    before: list[int] = []
-    behind: list[int] = []
-    if processor is None:
-        return before, behind
-    if processor["type"] in ("BertProcessing", "RobertaProcessing"):
-        return [processor["cls"][1]], [processor["sep"][1]]
-    if processor["type"] != "TemplateProcessing":
-        return None
-    documents = 0
-    for part in processor["single"]:
-        if "Sequence" in part:
-            documents += 1
-        else:
-            token = processor["special_tokens"][part["SpecialToken"]["id"]]
-            (behind if documents else before).extend(token["ids"])
-    return (before, behind) if documents == 1 else None
-
-
-def _tame(backend: tokenizers.Tokenizer, added: list[dict[str, Any]]) -> bool:
-    """Tell whether tokens found in the text before all else are found in its pieces as well.
-
-    None may hold a blank or look at what follows. The blanks that one takes in before itself are
-    in its piece, or would give no tokens.
-    """
-    for token in added:
-        if token.keys() != _ADDED_OPTIONS or token["single_word"] or token["rstrip"]:
-            return False
-        content = token["content"]
-        if token["normalized"] and backend.normalizer:
-            content = backend.normalizer.normalize_str(content)
-        for one in (content, token["content"]):
-            if not one or _BETWEEN[0] in one or any(map(str.isspace, one)):
-                return False
-    return True
 
 
 def bounds(sizes: Int64Array, limit: int) -> Int32Array:

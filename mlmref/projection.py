@@ -112,7 +112,9 @@ def _loss_and_gradients(
         rows, truth = hidden[block], targets[block, None]
         logits = _logits(rows, weight, bias, room)
         score, highest = logits.gather(1, truth), logits.amax(1, keepdim=True)
-        shares = torch.softmax(logits, 1, dtype=exact, out=None if half else logits)
+        # In their place on a CPU, the one device on which that was found right.
+        into = logits if logits.is_cpu and not half else None
+        shares = torch.softmax(logits, 1, dtype=exact, out=into)
         # The highest share is one over the sum of the exponentials, the highest taken off.
         nll += (highest - shares.amax(1, keepdim=True).log() - score).sum()
         # The gradient of a row's loss: its softmax, less one at the truth.
@@ -147,7 +149,7 @@ def linear_losses(
     for block in blocks(len(hidden), len(weight)):
         truth = targets[block, None]
         logits = _logits(hidden[block], weight, bias, room).float()
-        log_shares = torch.log_softmax(logits, 1, out=logits)
+        log_shares = torch.log_softmax(logits, 1, out=logits if logits.is_cpu else None)
         score = log_shares.gather(1, truth)
         losses[block] = -score[:, 0]
         # To look for the first of the highest takes longer than the softmax does, so it is looked

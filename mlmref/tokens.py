@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -197,7 +196,7 @@ def tokenize(
         pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
         most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
         with reporter.stage("tokenise", total=len(corpus)) as stage:
-            for texts in _batches(corpus.dataset, most):
+            for texts in _batches(corpus, most):
                 yield _encode(backend, texts, special, words, pieces)
                 stage.advance(len(texts))
         return {}
@@ -250,30 +249,14 @@ def _words(
     return SegmentedWords(segmenter)
 
 
-def _batches(dataset: datasets.Dataset, batch_size: int) -> Iterator[pa.StringArray]:
+def _batches(corpus: Corpus, batch_size: int) -> Iterator[pa.StringArray]:
     """Read the documents, at most so many and about so many bytes at a time."""
-    for texts in _texts(dataset, batch_size):
+    for texts in corpus.texts(batch_size):
         for start in range(0, len(texts), batch_size):
             part = texts[start : start + batch_size]
             cuts = bounds(pc.binary_length(part).to_numpy(zero_copy_only=False), _BATCH_BYTES)
             for first, end in pairwise(cuts):
                 yield part[first:end].cast(pa.string())
-
-
-def _texts(dataset: datasets.Dataset, batch_size: int) -> Iterator[pa.Array]:
-    """Read the texts by the batches of their file: pages of a mapped one would stay in memory."""
-    names = [one["filename"] for one in dataset.cache_files]
-    with ExitStack() as stack:
-        try:
-            files = [stack.enter_context(pa.OSFile(name)) for name in names]
-        except OSError:  # somebody has removed the file, which is mapped still (CACHE-012)
-            files = []
-        for file in files:
-            for batch in pa.ipc.open_stream(file):
-                yield batch.column("text")
-    if not files:
-        for rows in dataset.select_columns(["text"]).with_format("arrow").iter(batch_size):
-            yield from rows.column("text").chunks
 
 
 def _encode(

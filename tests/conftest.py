@@ -1,9 +1,15 @@
 """What every test stands on: Hypothesis' profiles and a cache of the session's own."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+# A shell starts what runs in its background with Ctrl-C ignored, and so would all that the tests
+# start, some of which they interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["support.proof", "pytester"]
 

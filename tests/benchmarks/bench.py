@@ -5,7 +5,9 @@ its own and writes what it found as JSON; ``run.py`` does so for each.
 """
 
 import json
+import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -104,6 +106,23 @@ def in_turn(
         ours(), theirs()
     taken = [(ours(), theirs()) for _ in range(pairs)]
     return Found(ours=[a for a, _ in taken], theirs=[b for _, b in taken], facts=facts)
+
+
+def in_a_process(module: str, *arguments: str, **env: str) -> object:
+    """Run a module of benchmarks in a process of its own; returns what it printed last, as JSON.
+
+    Raises:
+        RuntimeError: it failed; says how.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{module}", *arguments],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

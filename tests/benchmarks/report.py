@@ -148,6 +148,15 @@ def growth(results):
             f"{train[size]['own']:,.0f} MB",
         )
         lines.append("| " + " | ".join(cells) + " |")
+    if cold and train:
+        small, large = min(cold, key=int), max(cold, key=int)
+        more = train[large]["own"] - train[small]["own"]
+        lines += [
+            "",
+            "1 TB at the last rate, and memory for it as training grows from first to last row: about "
+            f"{1e6 / cold[large]['megabyte_per_s'] / 3600:.0f} hours, "
+            f"{more / (int(large) - int(small)) * 1e3:.0f} GB.",
+        ]
     return "\n".join(lines) + "\n"
 
 

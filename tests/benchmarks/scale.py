@@ -8,7 +8,6 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -17,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks import ours
-from benchmarks.bench import Found, benchmark
+from benchmarks.bench import Found, benchmark, in_a_process
 
 MEGABYTES = (62, 250, 1_000)
 NOVEL = 100
@@ -55,17 +54,10 @@ def write_corpus(file, size):
             written += out.write(" ".join(words) + "\n")
 
 
-def in_a_process(what, file, cache_folder):
-    """Do a piece of work in a process of its own and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale", what, str(file)],
-        env=os.environ | {"MLMREF_CACHE": str(cache_folder)},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    return json.loads(done.stdout.splitlines()[-1])
+def on_corpus(what, file, size):
+    """Do a piece of work in a process of its own, with a cache of the corpus's own."""
+    folder = Path(os.environ["MLMREF_CACHE"]).parent / f"cache-{size}"
+    return in_a_process("scale", what, str(file), MLMREF_CACHE=str(folder))
 
 
 def prepared(pairs):
@@ -78,9 +70,8 @@ def prepared(pairs):
         return json.loads(kept.read_text("utf-8"))
     told = {}
     for size, file in corpora().items():
-        folder = Path(os.environ["MLMREF_CACHE"]).parent / f"cache-{size}"
-        cold = in_a_process("prepare", file, folder)
-        warm = [in_a_process("prepare", file, folder)["seconds"] for _ in range(pairs)]
+        cold, *others = (on_corpus("prepare", file, size) for _ in range(1 + pairs))
+        warm = [one["seconds"] for one in others]
         told[str(size)] = cold | {"warm": warm, "megabyte_per_s": size / cold["seconds"]}
     kept.write_text(json.dumps(told), "utf-8")
     return told
@@ -140,10 +131,7 @@ def warm(pairs):
 def train_memory(pairs):
     """Train a few steps and evaluate on the corpora; the large one is to take no more."""
     prepared(pairs)
-    taken = {}
-    for size, file in corpora().items():
-        folder = Path(os.environ["MLMREF_CACHE"]).parent / f"cache-{size}"
-        taken[size] = in_a_process("train", file, folder)
+    taken = {size: on_corpus("train", file, size) for size, file in corpora().items()}
     facts = {str(size): one for size, one in taken.items()}
     return Found(ours=[taken[1_000]["own"]], theirs=[taken[62]["own"]], facts=facts)
 

@@ -1,16 +1,15 @@
 """Training and evaluating, against plain Trainer."""
 
-import json
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from copy import deepcopy
+from functools import partial
 
 import torch
 from benchmarks import machine, ours, peers
-from benchmarks.bench import Found, benchmark, in_turn, seconds
+from benchmarks.bench import Found, benchmark, in_a_process, in_turn, seconds
 from support.models import FAMILIES, tiny_model
 from torch.nn import functional as F
 
@@ -146,14 +145,8 @@ def evaluation(pairs):
 )
 def step_memory(pairs):
     """Compare the largest resident sets of two processes that train a few steps."""
-    return in_turn(pairs, lambda: _peak("ours"), lambda: _peak("theirs"), warm_up=False)
-
-
-def _peak(side):
-    """Return the peak of a process of its own, in MB."""
-    command = [sys.executable, "-m", "benchmarks.training", side]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    ours_, theirs = (partial(in_a_process, "training", side) for side in ("ours", "theirs"))
+    return in_turn(pairs, ours_, theirs, warm_up=False)
 
 
 def _train_and_tell(side):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import importlib.metadata
 import os
+import pickle
+import re
 import subprocess
 import sys
 import textwrap
@@ -774,3 +777,62 @@ def test_labels_in_memory_must_be_integers(labels):
     """Labels that were handed over on purpose are not left out in silence."""
     with pytest.raises(CorpusError, match="integer"):
         corpus_from_texts(["a", "b"], labels)
+
+
+def in_turn(corpus):
+    """Return what the corpus reads out."""
+    return [text for part in corpus.texts(2) for text in part.to_pylist()]
+
+
+CHOICES = {
+    "all": lambda rows: rows,
+    "the first": lambda rows: rows.select([0]),
+    "a stretch": lambda rows: rows.select(range(1, 3)),
+    "turned round": lambda rows: rows.select([2, 1, 0]),
+    "filtered": lambda rows: rows.filter(lambda row: "great" in row["text"]),
+    "twice": lambda rows: datasets.concatenate_datasets([rows, rows]),
+    "changed": lambda rows: rows.map(lambda row: {"text": row["text"].upper()}),
+}
+
+
+@pytest.mark.clause("CORP-027")
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("there", [True, False], ids=["file-there", "file-gone"])
+def test_texts_are_those_of_the_dataset(tmp_path, cache, choice, there):
+    """All of a file's rows, some of them, in another order, changed; and with the file removed."""
+    corpus = load(write(tmp_path / "corpus.jsonl", json_lines(TEXTS)))
+    chosen = dataclasses.replace(corpus, dataset=CHOICES[choice](corpus.dataset))
+    if not there:
+        for file in cache.rglob("*.arrow"):
+            file.unlink()
+    assert in_turn(chosen) == texts(chosen)
+    if there:
+        again = pickle.loads(pickle.dumps(chosen))  # noqa: S301 - made in this line
+        assert in_turn(again) == texts(chosen)
+
+
+@pytest.mark.clause("CORP-027")
+@pytest.mark.parametrize("part", [0, 1])
+def test_an_error_on_the_way_gives_no_text_twice(tmp_path, part):
+    """An OSError between two texts, of whoever takes them, ends the reading."""
+    corpus = load(write(tmp_path / "corpus.jsonl", json_lines(TEXTS)))
+    if part:
+        corpus = dataclasses.replace(corpus, dataset=corpus.dataset.select([0, 1]))
+    reading = corpus.texts(1)
+    next(reading)
+    with pytest.raises(OSError, match="full"):
+        reading.throw(OSError("full"))
+
+
+@pytest.mark.clause("CORP-027")
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is in memory")
+def test_what_was_read_is_not_in_memory(tmp_path):
+    """Of a corpus of 4 MB, less than a tenth of its file is mapped into memory behind it."""
+    corpus = load(write(tmp_path / "corpus.jsonl", json_lines(["a great film " * 40] * 8_000)))
+    assert sum(len(text) for part in corpus.texts() for text in part.to_pylist()) == 8_000 * 520
+    [file] = [one["filename"] for one in corpus.dataset.cache_files]
+    maps = Path("/proc/self/smaps").read_text("utf-8")
+    mapped = [part for part in maps.split("VmFlags") if file in part]
+    assert mapped, "the dataset is mapped"
+    resident = sum(int(kb) for part in mapped for kb in re.findall(r"(?m)^Rss: +(\d+) kB", part))
+    assert resident < Path(file).stat().st_size / 1024 / 10

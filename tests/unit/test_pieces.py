@@ -12,8 +12,8 @@ from support.tokenizers import TEXT
 from support.tokens import corpus_of, fresh_cache, rows_of
 from tokenizers import Tokenizer, models, processors
 
+from mlmref import division, tokens
 from mlmref import pieces as station
-from mlmref import tokens
 from mlmref.corpus import Corpus
 from mlmref.pieces import bounds, pieces_of
 from mlmref.tokens import tokenize
@@ -106,7 +106,7 @@ def test_what_is_put_round_a_document(single, around):
     special = [("[CLS]", 1), ("[SEP]", 2), ("[PAD]", 3), ("[MASK]", 4)]
     backend = Tokenizer(models.BPE())
     backend.post_processor = processors.TemplateProcessing(single=single, special_tokens=special)
-    assert station._around(json.loads(backend.to_str())["post_processor"]) == around
+    assert division.around(json.loads(backend.to_str())["post_processor"]) == around
 
 
 @pytest.mark.clause("TOK-019")
@@ -119,11 +119,11 @@ def test_tokenizers_that_are_not(name):
 @pytest.mark.clause("TOK-019")
 def test_a_tokenizer_that_is_not_what_it_says_is_none(monkeypatch):
     """Should a release of the library come to do something else, documents are tokenised whole."""
-    monkeypatch.setattr(station, "_behind_blanks", lambda text: np.ones(len(text) + 1, np.bool_))
+    monkeypatch.setattr(division, "_behind_blanks", lambda text: np.ones(len(text) + 1, np.bool_))
     monkeypatch.setattr(station, "_PROBE", ("film",))
     assert pieces() is None
     monkeypatch.undo()
-    monkeypatch.setattr(station, "_around", lambda _: ([1], []))
+    monkeypatch.setattr(station, "around", lambda _: ([1], []))
     assert pieces() is None
 
 

@@ -1,0 +1,58 @@
+"""What a process says when it ends, and when something else ends it meanwhile (mlmref.exits)."""
+
+import signal
+
+import pytest
+
+from mlmref.exits import told
+from mlmref.together import LostError
+
+
+@pytest.fixture
+def second_of_two(monkeypatch):
+    """Be rank 1 of 2 by the environment, and leave SIGTERM as it was."""
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Cleaning:
+    """Something to be tidied up, during which a launcher sends SIGTERM."""
+
+    done = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        try:
+            raise KeyError("looked for while tidying")
+        except KeyError:
+            signal.raise_signal(signal.SIGTERM)
+        self.done = True
+
+
+@pytest.mark.clause("RANK-006")
+def test_a_launchers_signal_does_not_silence_that_a_rank_is_lost(second_of_two, capfd):
+    """SIGTERM while the loss of the main process is on its way up: it is told, and all is tidied.
+
+    Launchers send it to the ranks that are left, within a tenth of a second.
+    """
+    cleaning = Cleaning()
+    with pytest.raises(SystemExit) as ended, told(debug=False), cleaning:
+        raise LostError
+    assert ended.value.code == 2
+    [line] = capfd.readouterr().err.splitlines()
+    assert ": another process of the run was killed or lost; " in line
+    assert cleaning.done
+
+
+@pytest.mark.clause("RUN-001")
+def test_a_signal_ends_what_goes_wrong_otherwise(capfd):
+    """SIGTERM while an error of this process's own is on its way up ends it as always."""
+    with pytest.raises(SystemExit) as ended, told(debug=False), Cleaning():
+        raise ValueError
+    assert ended.value.code == 143
+    assert capfd.readouterr().err == ""
