@@ -29,6 +29,8 @@ from mlmref.masking.plan import checked_plan, read_only
 CORRUPTION_STREAM = "mlmref.corruption"
 REPLACEMENT_STREAM = "mlmref.replacement"
 
+_IGNORED = np.array(IGNORE_INDEX, dtype=np.int32)
+
 
 def present(rows: ChunkRows) -> BoolArray:
     """Tell which positions are no padding, bool ``[B, T]``."""
@@ -187,6 +189,5 @@ class Masker:
             inputs = corrupt(truth, plan.targets, self.corruption, self.vocabulary, own)
         else:
             inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
-        labels = np.full(truth.shape, IGNORE_INDEX, dtype=np.int32)
-        np.copyto(labels, truth, where=plan.targets)
+        labels = np.where(plan.targets, truth, _IGNORED)
         return MaskedRows(input_ids=inputs, labels=labels, attention_mask=there)

@@ -13,12 +13,20 @@ from mlmref.masking.draws import Draws
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
+_SHOWN = ("input_ids", "special", "words", "chunk_ids")
+
 
 def read_only(array: NDArray[ScalarT]) -> NDArray[ScalarT]:
     """Return a copy that cannot be written to."""
     copy = array.copy()
     copy.setflags(write=False)
     return copy
+
+
+def _sealed(array: NDArray[ScalarT]) -> tuple[NDArray[ScalarT], bytes]:
+    """Return a copy in bytes, which nobody can have NumPy write to, and those bytes."""
+    data = array.tobytes()
+    return np.frombuffer(data, array.dtype).reshape(array.shape), data
 
 
 def checked_plan(
@@ -37,23 +45,22 @@ def checked_plan(
         PluginError: the strategy raised, wrote to the batch, or returned a plan that the core
             cannot apply; names ``where`` and the clause.
     """
+    arrays = {name: getattr(batch, name) for name in _SHOWN}
+    sealed = {name: _sealed(array) for name, array in arrays.items()}
     shown = Batch(
-        input_ids=read_only(batch.input_ids),
-        special=read_only(batch.special),
-        words=read_only(batch.words),
-        chunk_ids=read_only(batch.chunk_ids),
-        vocabulary=batch.vocabulary,
+        vocabulary=batch.vocabulary, **{name: array for name, (array, _) in sealed.items()}
     )
     try:
         plan = strategy.propose(shown, draws)
     except Exception as error:  # a plugin may raise anything, and the user is to know whose it is
-        clause = "MASK-009" if "read-only" in str(error) else "MASK-017"
+        to_write = any(word in str(error) for word in ("read-only", "WRITEABLE"))
+        clause = "MASK-009" if to_write else "MASK-017"
         what = f"propose raised {type(error).__name__}: {error}"
         raise _fault(what, clause, where) from error
-    for name in ("input_ids", "special", "words", "chunk_ids"):
+    for name, array in arrays.items():
         # A library that shares memory with the array (torch.from_numpy) passes over its flag.
         # As bytes, which are compared in half the time.
-        if getattr(shown, name).tobytes() != getattr(batch, name).tobytes():
+        if sealed[name][1] != array.tobytes():
             raise _fault(f"propose wrote to batch.{name}", "MASK-009", where)
     if not isinstance(plan, Plan):
         raise _fault(f"propose returned {type(plan).__name__}, not Plan", "MASK-016", where)

@@ -153,7 +153,7 @@ def growth(results):
         more = train[large]["own"] - train[small]["own"]
         lines += [
             "",
-            "1 TB at the last rate, and memory for it as training grows from first to last row: about "
+            "1 TB at the last rate, and with the growth of training from first to last row: about "
             f"{1e6 / cold[large]['megabyte_per_s'] / 3600:.0f} hours, "
             f"{more / (int(large) - int(small)) * 1e3:.0f} GB.",
         ]

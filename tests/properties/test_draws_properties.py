@@ -25,6 +25,31 @@ def test_philox_equals_its_definition(counter, key):
     assert tuple(int(part[0]) for part in words) == plain_philox(counter, key)
 
 
+@pytest.mark.clause("MASK-025")
+@given(
+    st.tuples(*[st.sampled_from([(), (1,), (3,), (2, 1), (1, 3), (2, 3)])] * 4),
+    st.tuples(word, word),
+    st.integers(0, 2**32 - 1),
+)
+def test_words_may_be_of_any_shapes_that_broadcast(shapes, key, seed):
+    """Words that are the same in rows, columns or everywhere give what they give laid out in full.
+
+    They are left as they were.
+    """
+    draw = np.random.default_rng(seed)
+    words = [draw.integers(2**32, size=shape or 1, dtype=np.uint64) for shape in shapes]
+    words = [one if shape else one[0] for one, shape in zip(words, shapes, strict=True)]
+    common = np.broadcast_shapes((1,), *shapes)
+    full = tuple(np.broadcast_to(one, common).copy() for one in words)
+    given_ = [np.array(one) for one in (*words, *full)]
+    expected = philox4x32(full, key_schedule(*key))
+    found = philox4x32((*words[:3], np.broadcast_to(words[3], common)), key_schedule(*key))
+    for one, other in zip(found, expected, strict=True):
+        assert one.tolist() == other.tolist()
+    for one, before in zip((*words, *full), given_, strict=True):
+        assert np.array_equal(one, before)
+
+
 @pytest.mark.clause("MASK-026")
 @given(
     some.seeds,

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -50,12 +52,13 @@ class Launch:
     def __init__(self, command, *, cwd, log, **env):
         self._mark = uuid.uuid4().hex
         self._out, self._err = (Path(f"{log}.{name}") for name in ("out", "err"))
-        threads = {"OMP_NUM_THREADS": "1"}  # two processes on two cores
+        # Two processes on two cores; and what each was doing is told when a test fails.
+        ours = {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 list(map(str, command)),
                 cwd=cwd,
-                env={**os.environ, **threads, **env, _MARK: self._mark},
+                env={**os.environ, **ours, **env, _MARK: self._mark},
                 stdout=out,
                 stderr=err,
                 stdin=subprocess.DEVNULL,
@@ -64,7 +67,13 @@ class Launch:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        if kind:
+            for process in self._all():  # one after the other, since they write to one file
+                with suppress(psutil.Error):
+                    process.send_signal(signal.SIGABRT)
+                    process.wait(5)
+            sys.stdout.write(f"{self._err}:\n{self.err}")
         for process in self._all():
             process.kill()
         self._process.wait()
@@ -87,9 +96,11 @@ class Launch:
     @property
     def told(self):
         """The lines of standard error that are mlmref's, not the launcher's."""
-        # torchrun's and torch's begin as glog's do; its traceback and its table come last.
+        # torchrun's and torch's begin as glog's do; its traceback and its table come last, and so
+        # does what is told of a process that aborts as it ends.
         theirs = re.compile(r"(\[rank\d+\]:)?\[?[WEI]\d{4} ")
-        lines = takewhile(lambda line: not line.startswith("Traceback"), self.err.splitlines())
+        last = ("Traceback", "Fatal Python error")
+        lines = takewhile(lambda line: not line.startswith(last), self.err.splitlines())
         return [line for line in lines if line and not theirs.match(line)]
 
     def rank(self, number):

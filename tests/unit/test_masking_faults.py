@@ -1,5 +1,7 @@
 """What a plugin gets wrong: one line that names the strategy, its plugin and the clause."""
 
+import ctypes
+
 import numpy as np
 import pytest
 from support.maskers import CLS, SEP, Proposes, chunk_rows, proposing
@@ -51,11 +53,21 @@ def _writes(name):
     return propose
 
 
+def _writable(array):
+    """Return the same memory without NumPy's mark, as libraries that share it get at it."""
+    address, _ = array.__array_interface__["data"]
+    memory = (ctypes.c_char * array.nbytes).from_address(address)
+    return np.frombuffer(memory, array.dtype).reshape(array.shape)
+
+
+def _unlocks(batch, draws):
+    batch.words.setflags(write=True)
+
+
 def _sneaks(name):
     def propose(batch, draws):
-        array = getattr(batch, name)
-        array.setflags(write=True)
-        array[-1:] = 1 - array[-1:]
+        last = _writable(getattr(batch, name))[-1:]
+        last[:] = 1 - last
         return Plan(targets=_targets())
 
     return propose
@@ -154,6 +166,10 @@ FAULTS = {
         _spoils_vocabulary,
         "propose raised ValueError: assignment destination is read-only (MASK-009)",
     ),
+    "unlocks": (
+        _unlocks,
+        "propose raised ValueError: cannot set WRITEABLE flag to True of this array (MASK-009)",
+    ),
     "sneaks into tokens": (_sneaks("input_ids"), "propose wrote to batch.input_ids (MASK-009)"),
     "sneaks into words": (_sneaks("words"), "propose wrote to batch.words (MASK-009)"),
     "sneaks into chunk ids": (_sneaks("chunk_ids"), "propose wrote to batch.chunk_ids (MASK-009)"),
@@ -216,8 +232,7 @@ def test_specials_cannot_be_redefined():
     """A strategy that gets at ``batch.special`` is found out before its targets are looked at."""
 
     def propose(batch, draws):
-        batch.special.setflags(write=True)
-        batch.special[:] = False
+        _writable(batch.special)[:] = False
         return Plan(targets=~batch.special)
 
     with pytest.raises(PluginError, match=r"wrote to batch.special \(MASK-009\)"):
