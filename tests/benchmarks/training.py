@@ -63,10 +63,34 @@ def step(pairs):
 )
 def step_distilbert(pairs):
     """Time a step of a model of DistilBERT's size, whose layers weigh more than its head."""
+    return steps_in_turn(pairs, _distilbert(), 16)
+
+
+def _distilbert():
     from transformers import DistilBertConfig, DistilBertForMaskedLM
 
     torch.manual_seed(0)
-    return steps_in_turn(pairs, DistilBertForMaskedLM(DistilBertConfig()), 16)
+    return DistilBertForMaskedLM(DistilBertConfig())
+
+
+@benchmark(
+    "step-compiled",
+    what="training step, layers through `torch.compile`",
+    work="DistilBERT's shape, 16 x 128",
+    peer="not compiled",
+)
+def step_compiled(pairs):
+    """Time a step of the same model with its layers compiled, which needs a C++ compiler."""
+    plain, compiled = _distilbert(), _distilbert()
+    compiled.distilbert.transformer.compile()
+
+    def step_of(model):
+        return partial(ours.step, model, batch_size=16, steps=STEPS)
+
+    compiling = seconds(partial(ours.step, compiled, batch_size=16, steps=2))
+    found = in_turn(pairs, step_of(compiled), step_of(plain))
+    found.facts["first_two_steps_s"] = compiling
+    return found
 
 
 @benchmark(
