@@ -53,6 +53,7 @@ print(fill_mask(f"This is a great {{fill_mask.tokenizer.mask_token}}."))
 
 {_table(("", "before", "after"), _figures(perplexity, confidence))}
 
+{_gained(perplexity["difference"], confidence)}
 Measured on {corpus["chunks_test"]:,} chunks held out of the corpus, under the same masks before
 and after. Perplexity is the exponential of the mean negative log-likelihood of a masked token;
 its interval is a bootstrap over documents.
@@ -172,6 +173,15 @@ def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]
         ["masked tokens guessed right", *(f"{one['accuracy']:.1%}" for one in both)],
         ["masked tokens", *(f"{one['targets']:,}" for one in both)],
     ]
+
+
+def _gained(difference: Mapping[str, Any], confidence: float) -> str:
+    """Say in a sentence what came of the adaptation, with its interval."""
+    ratio, low, high = (_number(difference[f"ratio{end}"]) for end in ("", "_low", "_high"))
+    return (
+        f"After the adaptation the perplexity is {ratio:.1%} of what it was before "
+        f"({confidence:.0%} interval {low:.1%} to {high:.1%}, paired over documents)."
+    )
 
 
 def _fills(before: Entries, after: Entries) -> list[list[str]]:

@@ -259,6 +259,40 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def verify(
+    only: flags.Only = None,
+    require: flags.Require = None,
+    cpu: flags.OnCpu = False,
+    set_: flags.Sets = None,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
+    debug: flags.Debug = False,
+) -> None:
+    """Check mlmref against each step and figure of the tutorial that it is the reference for.
+
+    Example: mlmref verify --only T09
+    """
+    with told(debug):
+        from mlmref.tutorial import verify as verify_
+
+        rows = verify_(
+            only=_parts(only),
+            require=_parts(require),
+            cpu=cpu,
+            sets=set_ or (),
+            reporter=_reporter(quiet),
+        )
+        _print(rows, as_json, "show_verified")
+    if any(row.verdict == "failed" for row in rows):
+        raise typer.Exit(1)
+
+
+def _parts(given: list[str] | None) -> list[str]:
+    """Return what was given with a flag each, or in one with commas."""
+    return [part.strip() for one in given or () for part in one.split(",")]
+
+
 @app.command("new-plugin")
 def new_plugin(
     name: Annotated[str, typer.Argument(help="of the strategy, backend or segmenter")],

@@ -197,9 +197,11 @@ class EvaluationConfig(Section):
         batch_size: chunks in a forward pass; changes memory and speed, not the figures.
         resamples: bootstrap resamples of the documents for the interval.
         confidence: the interval's level.
+        draws: measure under so many fixed draws of masks, and report how far they differ.
     """
 
     batch_size: Count = 64
+    draws: Annotated[int, Field(ge=1, le=1_000)] = 1
     resamples: Annotated[int, Field(ge=100)] = 1_000
     confidence: Probability = 0.95
 

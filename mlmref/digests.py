@@ -51,10 +51,12 @@ def _settled(stamp: list[int], now: int) -> bool:
     """Tell whether no later change can leave this stamp as it is.
 
     A change in the same tick of the file system's clock as the last one would. Whole seconds tell
-    of a coarse clock, or of a file system that keeps no change time and shows another in its place.
+    of a coarse clock, or of a file system that keeps no change time and shows another in its place;
+    of exFAT, which shows the time of modification there, they are hundredths.
     """
     modified, changed = stamp[-2:]
-    return max(modified, changed) + _SETTLED <= now and changed % _SECOND != 0
+    shown = changed % _SECOND == 0 or (changed == modified and changed % (_SECOND // 100) == 0)
+    return max(modified, changed) + _SETTLED <= now and not shown
 
 
 def _hashed(file: BinaryIO, advance: Advance) -> str:

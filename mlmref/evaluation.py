@@ -1,4 +1,4 @@
-"""Perplexity on frozen masks, with an interval (clauses EVAL-001 to EVAL-011).
+"""Perplexity on frozen masks, with an interval (clauses EVAL-001 to EVAL-014).
 
 Summed negative log-likelihood over counted targets, in float64 from the batch on, so the figure
 does not move with the batch size (E09). Masks are keyed and their pass is a constant, so they
@@ -7,9 +7,9 @@ are the same before, between and after (E10).
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from mlmref.config import EvaluationConfig
 from mlmref.contracts import IGNORE_INDEX, FloatArray, MaskedRows
 from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
+from mlmref.intervals import Documents, exp, mean_interval
 from mlmref.masking.apply import Masker
 from mlmref.masking.draws import EVALUATION_PASS
 from mlmref.objective import MaskedLMObjective
@@ -27,7 +28,7 @@ from mlmref.progress import SILENT, Reporter
 TUTORIAL_BATCH_SIZE = 64
 """The batch size of the tutorial's evaluation, over which it takes the mean of means (T15)."""
 
-_RESAMPLED = 4_000_000  # documents drawn at a time for the interval, which bounds its memory
+_TOO_GOOD = 1.05  # perplexity: no text is that predictable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +38,13 @@ class Evaluation:
     Attributes:
         chunk_nll: float64 ``[N]``, summed negative log-likelihood of each chunk, in nats.
         chunk_targets: float64 ``[N]``, its number of targets.
-        document_nll: float64 ``[D]``, the same by document; only documents with a target.
-        document_targets: float64 ``[D]``.
+        documents: the same by document.
         correct: targets whose true token was the model's first choice.
     """
 
     chunk_nll: FloatArray
     chunk_targets: FloatArray
-    document_nll: FloatArray
-    document_targets: FloatArray
+    documents: Documents
     correct: int
 
     @property
@@ -61,7 +60,7 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         """Exponential of the cross-entropy (T16); infinity where that overflows."""
-        return _exp(self.nll)
+        return exp(self.nll)
 
     @property
     def accuracy(self) -> float:
@@ -77,29 +76,12 @@ class Evaluation:
         sizes = np.diff(np.append(edges, len(self.chunk_nll)))
         counted = targets > 0  # the tutorial's loss would be NaN here (E04)
         means = nll[counted] / targets[counted]
-        return _exp(float(np.average(means, weights=sizes[counted])))
+        return exp(float(np.average(means, weights=sizes[counted])))
 
     def interval(self, config: EvaluationConfig, seed: int) -> tuple[float, float]:
-        """Bootstrap the perplexity over documents: percentile interval.
-
-        The chunks of one document are not independent (Miller 2024, arXiv 2411.00640), so
-        documents are resampled. With a single document there is no interval: NaN twice.
-        """
-        if len(self.document_nll) < 2:
-            return math.nan, math.nan
-        from scipy import stats
-
-        result = stats.bootstrap(
-            (self.document_nll, self.document_targets),
-            lambda nll, targets, axis: nll.sum(axis) / targets.sum(axis),
-            paired=True,
-            method="percentile",
-            n_resamples=config.resamples,
-            batch=max(1, _RESAMPLED // len(self.document_nll)),
-            confidence_level=config.confidence,
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-        return _exp(float(result.low)), _exp(float(result.high))
+        """Return the interval of the perplexity; NaN twice with fewer than two documents."""
+        low, high = mean_interval(self.documents, config, seed)
+        return exp(low), exp(high)
 
     def summary(self, config: EvaluationConfig, seed: int) -> dict[str, Any]:
         """Return the figures as the record holds them."""
@@ -115,9 +97,31 @@ class Evaluation:
         }
 
 
-def _exp(nll: float) -> float:
-    with np.errstate(over="ignore"):
-        return float(np.exp(nll))
+class Measured(NamedTuple):
+    """What a run remembers of an evaluation: the record's figures, and sums by document."""
+
+    summary: dict[str, Any]
+    documents: Documents
+
+
+def measured(
+    evaluations: Sequence[Evaluation], config: EvaluationConfig, seed: int, reporter: Reporter
+) -> Measured:
+    """Sum up evaluations of one model under different draws of masks: figures are the first's.
+
+    A perplexity that nearly is 1 is warned of (EVAL-014).
+    """
+    first = evaluations[0]
+    summary = first.summary(config, seed)
+    if len(evaluations) > 1:
+        values = [one.perplexity for one in evaluations]
+        summary["draws"] = {"values": values, "standard_deviation": float(np.std(values, ddof=1))}
+    if first.perplexity < _TOO_GOOD:
+        reporter.warn(
+            f"a perplexity of {first.perplexity:.3f} means that the model reads what it is to "
+            "predict; see --corruption, and what the masking strategy replaces"
+        )
+    return Measured(summary, first.documents)
 
 
 def evaluate(
@@ -126,9 +130,18 @@ def evaluate(
     masker: Masker,
     *,
     batch_size: int = 64,
+    draw: int = 0,
     reporter: Reporter = SILENT,
 ) -> Evaluation:
     """Measure a model on chunks: in float32, evaluation mode, each chunk once over all ranks.
+
+    Args:
+        objective: the model with its loss.
+        chunks: the chunks.
+        masker: masks them.
+        batch_size: chunks in a forward pass.
+        draw: which of the fixed draws of masks (EVAL-013).
+        reporter: told of each batch.
 
     Raises:
         MlmrefError: the strategy proposed no target in any chunk, so there is nothing to measure;
@@ -147,7 +160,7 @@ def evaluate(
             for begin in range(0, len(mine), batch_size):
                 numbers = mine[begin : begin + batch_size]
                 rows = chunks.gather(numbers)
-                masked = masker(rows, EVALUATION_PASS)
+                masked = masker(rows, EVALUATION_PASS - draw)
                 chosen = masked.labels != IGNORE_INDEX
                 losses, hits = _losses(objective, masked)
                 row = np.nonzero(chosen)[0]
@@ -174,12 +187,13 @@ def evaluate(
             where="evaluation",
             hint="the model is damaged, or its training diverged: lower --learning-rate",
         )
-    with_targets = document_targets > 0
+    numbers = np.flatnonzero(document_targets)
     return Evaluation(
         chunk_nll=nll,
         chunk_targets=targets,
-        document_nll=document_nll[with_targets],
-        document_targets=document_targets[with_targets],
+        documents=Documents(
+            numbers=numbers, nll=document_nll[numbers], targets=document_targets[numbers]
+        ),
         correct=int(correct[0]),
     )
 

@@ -119,6 +119,11 @@ Column = Annotated[
 ]
 Rate = Annotated[Text, _flag("what its mlm_probability promises: token, word or share", COLLATOR)]
 WholeWords = Annotated[bool, _flag("it promises whole words", COLLATOR, "--whole-words")]
+Only = Annotated[list[str] | None, _flag("a step, such as T09; repeatable", WHAT)]
+Require = Annotated[
+    list[str] | None, _flag("hub or gpu: fail where it is missing; repeatable", WHAT)
+]
+OnCpu = Annotated[bool, _flag("train DistilBERT on the CPU too: many hours", WHAT, "--cpu")]
 AsJson = Annotated[bool, _flag("print JSON", RUN, "--json")]
 Quiet = Annotated[bool, _flag("no progress", RUN, "--quiet", "-q")]
 Debug = Annotated[bool, _flag("show the traceback of an error", RUN, "--debug")]

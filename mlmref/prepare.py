@@ -16,7 +16,7 @@ from mlmref.resolve import to_toml
 if TYPE_CHECKING:
     from mlmref.chunks import Chunks
     from mlmref.clock import Clock
-    from mlmref.contracts import BackendEntry, SegmenterEntry, StrategyEntry
+    from mlmref.contracts import BackendEntry, SegmenterEntry, StrategyEntry, Vocabulary
     from mlmref.corpus import Corpus
     from mlmref.masking.apply import Masker
     from mlmref.model import LoadedModel
@@ -106,6 +106,20 @@ def load(config: Config, clock: Clock, reporter: Reporter) -> LoadedModel:
     return loaded
 
 
+def masker_of(config: Config, strategy: Chosen[StrategyEntry], vocabulary: Vocabulary) -> Masker:
+    """Make what masks chunks by a strategy."""
+    from mlmref.masking.apply import Masker
+
+    return Masker(
+        entry=strategy.entry,
+        strategy=strategy.make(),
+        owner=str(strategy.source),
+        corruption=config.masking.corruption or strategy.entry.corruption,
+        vocabulary=vocabulary,
+        seed=config.seed,
+    )
+
+
 def prepare(
     config: Config,
     loaded: LoadedModel,
@@ -116,7 +130,6 @@ def prepare(
     """Go from the name of a corpus to chunks split in two, and to what masks them."""
     from mlmref.chunks import chunk
     from mlmref.corpus import load_corpus
-    from mlmref.masking.apply import Masker
     from mlmref.objective import MaskedLMObjective
     from mlmref.split import split
     from mlmref.tokens import tokenize
@@ -144,14 +157,7 @@ def prepare(
     vocabulary = tokens.vocabulary
     if strategy.entry.needs_counts:
         vocabulary = replace(vocabulary, counts=parts.train.counts())
-    masker = Masker(
-        entry=strategy.entry,
-        strategy=strategy.make(),
-        owner=str(strategy.source),
-        corruption=config.masking.corruption or strategy.entry.corruption,
-        vocabulary=vocabulary,
-        seed=config.seed,
-    )
+    masker = masker_of(config, strategy, vocabulary)
     with clock("load"):
         objective = MaskedLMObjective(loaded.model)
     if objective.path == "plain":

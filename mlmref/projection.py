@@ -44,6 +44,12 @@ class LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """Compute the loss, and its gradients while each block's softmax is at hand."""
         ctx.save_for_backward(hidden, weight, bias, targets)
+        # A backward has none of its own, and a second one makes the gradients anew.
+        ctx.autocast = torch.autocast(
+            hidden.device.type,
+            dtype=torch.get_autocast_dtype(hidden.device.type),
+            enabled=torch.is_autocast_enabled(hidden.device.type),
+        )
         ctx.scale, ctx.wanted = scale, ctx.needs_input_grad[:3]
         nll, ctx.found = _loss_and_gradients(hidden, weight, bias, targets, scale, ctx.wanted)
         ctx.mark_non_differentiable(nll)
@@ -56,23 +62,26 @@ class LinearCrossEntropy(torch.autograd.Function):
         They are handed over, not lent: the gradient of an embedding that shares the weight is
         then added in place, and no copy is made.
         """
+        if torch.is_grad_enabled():  # with create_graph, which would miss what is not recorded
+            raise RuntimeError("this loss has no second derivative")
         found, ctx.found = ctx.found, None
         if found is None:  # a second time, through a graph that was retained
             hidden, weight, bias, targets = ctx.saved_tensors
-            _, found = _loss_and_gradients(hidden, weight, bias, targets, ctx.scale, ctx.wanted)
+            with ctx.autocast:
+                _, found = _loss_and_gradients(hidden, weight, bias, targets, ctx.scale, ctx.wanted)
         gradients, left = found
         factor = grads[0] * left
         if factor.device.type != "cpu" or factor != 1.0:  # to find out would make a GPU wait
-            gradients = tuple(
-                None if one is None else (one * factor).to(one.dtype) for one in gradients
-            )
+            gradients = tuple(None if one is None else one * factor for one in gradients)
         return (*gradients, None, None)
 
 
 def linear_cross_entropy(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """Return the summed cross-entropy of ``hidden @ weight.T + bias``, in nats, as float32.
+    """Return the summed cross-entropy of ``hidden @ weight.T + bias``, in nats.
+
+    It is float32, or float64 where ``hidden`` is; it has no second derivative.
 
     Args:
         hidden: float ``[n, d]``.
@@ -102,12 +111,10 @@ def _loss_and_gradients(
     exact = torch.promote_types(hidden.dtype, torch.float32)
     nll = hidden.new_zeros((), dtype=exact)
     d_hidden = torch.zeros_like(hidden) if wanted[0] else None
-    d_weight = torch.zeros_like(weight) if wanted[1] else None
-    d_bias = torch.zeros_like(bias) if bias is not None and wanted[2] else None
+    d_weight = torch.zeros_like(weight, dtype=exact) if wanted[1] else None
+    d_bias = torch.zeros_like(bias, dtype=exact) if bias is not None and wanted[2] else None
     room = _room(hidden, weight)
     half = room is None
-    # In half precision sums over many targets would overflow.
-    share = 1.0 / max(1, len(hidden)) if half else 1.0
     for block in blocks(len(hidden), len(weight)):
         rows, truth = hidden[block], targets[block, None]
         logits = _logits(rows, weight, bias, room)
@@ -116,22 +123,25 @@ def _loss_and_gradients(
         into = logits if logits.is_cpu and not half else None
         shares = torch.softmax(logits, 1, dtype=exact, out=into)
         # The highest share is one over the sum of the exponentials, the highest taken off.
-        nll += (highest - shares.amax(1, keepdim=True).log() - score).sum()
+        nll += ((highest - score) - shares.amax(1, keepdim=True).log()).sum()
         # The gradient of a row's loss: its softmax, less one at the truth.
         slope = shares.scatter_add_(1, truth, shares.new_full((), -1.0).expand(len(truth), 1))
-        if half:
-            slope = slope.mul_(share).to(logits.dtype)
-        if d_hidden is not None:
-            d_hidden[block] = slope @ weight
         if d_bias is not None:
             d_bias += slope.sum(0)
+        if half:
+            slope = slope.to(logits.dtype)
+        if d_hidden is not None:
+            d_hidden[block] = slope @ weight
         if d_weight is not None and half:
-            d_weight += slope.T @ rows
+            # Smaller by a power of two, which is exact, a sum over the block cannot overflow; of
+            # the shares themselves the small ones would become zero.
+            small = 0.5 ** (len(rows) - 1).bit_length()
+            d_weight.add_(slope.T @ (rows * small), alpha=1.0 / small)
         elif d_weight is not None:
             d_weight.addmm_(slope.T, rows, alpha=scale)  # the largest, so nothing is made twice
     gradients = (d_hidden, d_weight, d_bias)
     if half:  # the factor is left to the end, where it meets what the loss is scaled with besides
-        return nll, (gradients, scale / share)
+        return nll, (gradients, scale)
     for one in (d_hidden, d_bias):
         if one is not None:
             one.mul_(scale)

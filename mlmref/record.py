@@ -21,7 +21,9 @@ from mlmref.disk import replace
 from mlmref.distributed import is_main
 
 if TYPE_CHECKING:
+    from mlmref.evaluation import Measured
     from mlmref.fill import Filled
+    from mlmref.intervals import Documents
     from mlmref.prepare import Plugins, Ready
     from mlmref.registry import Chosen
 
@@ -44,6 +46,7 @@ class Story:
         self._clock = clock
         self._resumed = list(resumed)
         self._perplexities: list[dict[str, Any]] = []
+        self._held_out: list[Documents] = []
         self._fills: list[list[dict[str, Any]]] = []
         self._steps: list[dict[str, Any]] = []
         self._file = folder / METRICS
@@ -60,6 +63,8 @@ class Story:
         match event.pop("event"):
             case "evaluation":
                 self._perplexities.append(_numbers(event))
+            case "held_out":
+                self._held_out.append(_documents(_numbers(event)))
             case "step":
                 self._steps.append(_numbers(event))
             case "fill_mask":
@@ -70,10 +75,18 @@ class Story:
         self._metrics.flush()
         return self._file.read_text("utf-8")
 
-    def perplexity(self, epoch: int, summary: Mapping[str, Any]) -> None:
+    def measured(self, epoch: int, measured: Measured) -> None:
         """Note what was measured before training (epoch 0) or after an epoch."""
-        self._perplexities.append({"epoch": epoch, **summary})
+        self._perplexities.append({"epoch": epoch, **measured.summary})
+        self._held_out.append(measured.documents)
         self._write("evaluation", self._perplexities[-1])
+        columns = {
+            "documents": measured.documents.numbers,
+            "nll": measured.documents.nll,
+            "targets": measured.documents.targets,
+        }
+        lists = {name: column.tolist() for name, column in columns.items()}
+        self._write("held_out", {"epoch": epoch, **lists})
 
     def fills(self, answers: Sequence[Filled]) -> None:
         """Note the answers to the prompts, as one flat list, best first within a mask."""
@@ -106,11 +119,20 @@ class Story:
         """Write ``record.json`` and the model card; return the record."""
         from mlmref.card import model_card
         from mlmref.distributed import state
+        from mlmref.intervals import difference
 
         before, *epochs = self._perplexities
+        gained = difference(
+            self._held_out[0], self._held_out[-1], ready.config.evaluation, ready.config.seed
+        )
         keys = ("step", "loss", "learning_rate", "grad_norm")
         record = {
-            "perplexity": {"before": before, "after": epochs[-1], "epochs": epochs},
+            "perplexity": {
+                "before": before,
+                "after": epochs[-1],
+                "epochs": epochs,
+                "difference": gained.summary(),
+            },
             "fill_mask": {"before": self._fills[0], "after": self._fills[-1]},
             "corpus": {
                 "name": ready.corpus.name,
@@ -166,12 +188,25 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+def _numbers(value: Any) -> Any:
     """Read numbers as :func:`dumps` writes them."""
-    return {
-        key: math.nan if one is None else float(one) if isinstance(one, str) else one
-        for key, one in values.items()
-    }
+    if isinstance(value, Mapping):
+        return {key: _numbers(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_numbers(one) for one in value]
+    return math.nan if value is None else float(value) if isinstance(value, str) else value
+
+
+def _documents(event: Mapping[str, Any]) -> Documents:
+    import numpy as np
+
+    from mlmref.intervals import Documents
+
+    return Documents(
+        numbers=np.array(event["documents"], dtype=np.int64),
+        nll=np.array(event["nll"], dtype=np.float64),
+        targets=np.array(event["targets"], dtype=np.float64),
+    )
 
 
 def versions(device: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
     from mlmref.contracts import BackendEntry, TrainingBackend
+    from mlmref.evaluation import Measured
     from mlmref.fill import Filled
     from mlmref.job import StepReport
     from mlmref.model import LoadedModel
@@ -82,7 +83,7 @@ def run(
         story = tell(folder.building, clock, saved)
         if not saved:
             story.fills(answers)
-            story.perplexity(0, measure(ready, clock, reporter))
+            story.measured(0, measure(ready, clock, reporter))
         reporter.note(story.so_far())
         train(ready, plugins.backend, backend, saved, saves, story, clock, reporter)
         story.fills(ask(config, loaded, clock))
@@ -116,24 +117,28 @@ def evaluate(
         "words": plugin_used(plugins.segmenter),
         "masking": plugin_used(plugins.strategy),
         "chunks": len(ready.split.test),
-        "perplexity": measure(ready, clock, reporter),
+        "perplexity": measure(ready, clock, reporter).summary,
     }
 
 
-def measure(ready: Ready, clock: Clock, reporter: Reporter) -> dict[str, Any]:
-    """Measure the model on the held-out chunks."""
-    from mlmref.evaluation import evaluate
+def measure(ready: Ready, clock: Clock, reporter: Reporter) -> Measured:
+    """Measure the model on the held-out chunks, under as many draws of masks as configured."""
+    from mlmref.evaluation import evaluate, measured
 
     config = ready.config.evaluation
     with clock("evaluate"):
-        evaluation = evaluate(
-            ready.objective,
-            ready.split.test,
-            ready.masker,
-            batch_size=config.batch_size,
-            reporter=reporter,
-        )
-        return evaluation.summary(config, ready.config.seed)
+        evaluations = [
+            evaluate(
+                ready.objective,
+                ready.split.test,
+                ready.masker,
+                batch_size=config.batch_size,
+                draw=draw,
+                reporter=reporter,
+            )
+            for draw in range(config.draws)
+        ]
+        return measured(evaluations, config, ready.config.seed, reporter)
 
 
 def ask(config: Config, loaded: LoadedModel, clock: Clock) -> list[Filled]:
@@ -170,7 +175,7 @@ def train(
             saves.save(job, story, clock)
 
     def on_epoch(epoch: int) -> None:
-        story.perplexity(epoch, measure(ready, clock, reporter))
+        story.measured(epoch, measure(ready, clock, reporter))
         reporter.note(story.so_far())
         if output.push and output.push_every_epoch:
             by_main(lambda: publish_epoch(ready, epoch, reporter))

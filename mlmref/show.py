@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from itertools import zip_longest
@@ -13,6 +14,8 @@ from rich.text import Text
 
 from mlmref.record import dumps
 from mlmref.registry import KINDS, Registry
+from mlmref.tutorial import Verified
+from mlmref.tutorial.core import VERDICTS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +34,16 @@ def as_json(answer: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Verified):
+        return {
+            "step": value.step,
+            "title": value.title,
+            "verdict": value.verdict,
+            "figures": [
+                {"what": one.what, "printed": one.printed, **asdict(outcome)}
+                for one, outcome in value.figures
+            ],
+        }
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, Mapping):
@@ -54,6 +67,11 @@ def show_run(result: Result, console: Console) -> None:
     before, after = record["perplexity"]["before"], record["perplexity"]["after"]
     table.add_row("perplexity", f"{before['value']:.2f}", f"{after['value']:.2f}", style="bold")
     table.add_row("  interval", _interval(before), _interval(after))
+    gained = record["perplexity"]["difference"]
+    ratios = [gained[name] for name in ("ratio", "ratio_low", "ratio_high")]
+    table.add_row("  of that before", "", "{:.1%} ({:.1%} to {:.1%})".format(*ratios))
+    if "draws" in before:
+        table.add_row("  over draws", _draws(before), _draws(after))
     table.add_row("masked accuracy", f"{before['accuracy']:.1%}", f"{after['accuracy']:.1%}")
     table.add_row(
         "tutorial's estimate",
@@ -71,6 +89,7 @@ def show_run(result: Result, console: Console) -> None:
             last = new
         table.add_row("", *(Text(f"{a['token']}  {a['score']:.1%}") for a in (one, other)))
     console.print(table)
+    console.print(_COMPARES, style="dim", soft_wrap=True)
     timings = record["timings"]
     stages = ", ".join(f"{key} {value:.0f} s" for key, value in timings.items() if value >= 1)
     console.print(f"time: {stages}".replace("total_s", "in all"), soft_wrap=True)
@@ -80,6 +99,17 @@ def show_run(result: Result, console: Console) -> None:
 
 def _interval(summary: Mapping[str, Any]) -> str:
     return f"{summary['low']:.2f} to {summary['high']:.2f}"
+
+
+def _draws(summary: Mapping[str, Any]) -> str:
+    draws = summary["draws"]
+    return f"sd {draws['standard_deviation']:.2f} in {len(draws['values'])}"
+
+
+_COMPARES = (
+    "A masked perplexity compares only under the same tokenizer, text, masking strategy, rate and "
+    "corruption, and never with a causal model's."
+)
 
 
 def show_evaluation(answer: Mapping[str, Any], console: Console) -> None:
@@ -93,10 +123,13 @@ def show_evaluation(answer: Mapping[str, Any], console: Console) -> None:
         table.add_row(part, Text(f"{answer[part]['name']} {answer[part]['options']}"))
     table.add_row("perplexity", f"{summary['value']:.2f}", style="bold")
     table.add_row("  interval", _interval(summary))
+    if "draws" in summary:
+        table.add_row("  over draws", _draws(summary))
     table.add_row("masked accuracy", f"{summary['accuracy']:.1%}")
     table.add_row("tutorial's estimate", f"{summary['tutorial_estimate']:.2f}")
     table.add_row("targets", f"{summary['targets']:,} in {answer['chunks']:,} chunks")
     console.print(table)
+    console.print(_COMPARES, style="dim", soft_wrap=True)
 
 
 def show_fills(answer: Mapping[str, Any], console: Console) -> None:
@@ -153,6 +186,38 @@ def _registry(registry: Registry) -> dict[str, Any]:
         "broken": [{**asdict(one.source), "reason": one.reason} for one in registry.broken],
         "disabled": [asdict(one) for one in registry.disabled],
     }
+
+
+_STYLES = {
+    "failed": "bold red",
+    "needs the hub": "dim",
+    "needs a GPU": "dim",
+    "differs, explained": "yellow",
+    "within tolerance": "green",
+    "exact": "green",
+}
+
+
+def show_verified(rows: Sequence[Verified], console: Console) -> None:
+    """Print what came of the tutorial's steps: a heading a step, a line a figure, then its note."""
+    width = max(map(len, VERDICTS))
+    said: set[str] = set()
+    for row in rows:
+        console.print(Text(f"{row.step}  {row.title}", style="bold"), soft_wrap=True)
+        for one, outcome in row.figures:
+            told = [f"printed {one.printed}"] * bool(one.printed)
+            told += [f"here {outcome.found}"] * bool(outcome.found)
+            line = Text(f"  {outcome.verdict:{width}}  ", style=_STYLES[outcome.verdict])
+            line.append(": ".join(filter(None, (one.what, "; ".join(told)))), style="default")
+            console.print(line, soft_wrap=True)
+            # Why the hub does not answer is the same for many.
+            if outcome.note and outcome.note not in said:
+                note = Text(f"  {'':{width}}  {outcome.note}", style="dim")
+                console.print(note, soft_wrap=True)
+            said.add(outcome.note)
+    counts = Counter(outcome.verdict for row in rows for _, outcome in row.figures)
+    summed = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(VERDICTS))
+    console.print(f"figures: {summed}", soft_wrap=True)
 
 
 _MARKS = {

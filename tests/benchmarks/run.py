@@ -33,7 +33,7 @@ def measure(name, pairs, folder):
     command = [sys.executable, "-m", "benchmarks.bench", name, str(pairs), str(found)]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{name}: ended with {done.returncode}\n{done.stderr[-4000:]}")
+        raise RuntimeError(f"it ended with {done.returncode}\n{done.stderr[-4000:]}")
     return json.loads(found.read_text("utf-8"))
 
 
@@ -47,17 +47,25 @@ def main(arguments=None):
     given = parser.parse_args(arguments)
     if unknown := set(given.names) - set(known):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
-    results = {}
+    results, failed = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for name in given.names or known:
-            results[name] = report.summary(known[name], measure(name, given.pairs, folder))
+            try:
+                found = measure(name, given.pairs, folder)
+            except RuntimeError as error:  # the others took their time, and are well
+                failed[name] = str(error)
+                print(failed[name], flush=True)
+                continue
+            results[name] = report.summary(known[name], found)
             print(report.line(results[name]), flush=True)
     missed = [report.line(one) for one in results.values() if not one["holds"]]
     if not given.check:
-        report.write(ROOT, machine.described(), results, whole=not given.names)
+        report.write(ROOT, machine.described(), results, whole=not (given.names or failed))
     if missed:
         print("bound missed:", *missed, sep="\n  ")
-    return int(bool(missed) and given.check)
+    for name, why in failed.items():
+        print(f"{name}: could not be measured: {why.splitlines()[-1]}")
+    return int(bool(failed) or (bool(missed) and given.check))
 
 
 if __name__ == "__main__":

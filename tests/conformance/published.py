@@ -65,20 +65,24 @@ class Seqmasks:
 
     def __call__(self, features, seed):
         """Mask the features' tokens."""
-        os.environ["SEQMASK_BACKEND"] = "torch"
-        with redirect_stdout(io.StringIO()):  # it says which backend it uses
-            import seqmask
-
-        special = self.tokenizer.all_special_ids
-        masking = seqmask.CategoricalMasking(
-            seqmask.MLMProbabilitySampler([self.mlm_probability], [0.8], [0.1]),
-            mask_token_id=self.tokenizer.mask_token_id,
-            valid_token_ids=sorted(set(range(len(self.tokenizer))) - set(special)),
-            special_token_ids=special,
-        )
         ids = np.array([feature["input_ids"] for feature in features])
-        read, labels = masking(ids, seed=seed)
+        read, labels = seqmasking(self.tokenizer, self.mlm_probability)(ids, seed=seed)
         return {"input_ids": read, "labels": labels}
+
+
+def seqmasking(tokenizer, mlm_probability):
+    """Return seqmask's own object, which is called with an array and a seed."""
+    os.environ["SEQMASK_BACKEND"] = "torch"
+    with redirect_stdout(io.StringIO()):  # it says which backend it uses
+        import seqmask
+
+    special = tokenizer.all_special_ids
+    return seqmask.CategoricalMasking(
+        seqmask.MLMProbabilitySampler([mlm_probability], [0.8], [0.1]),
+        mask_token_id=tokenizer.mask_token_id,
+        valid_token_ids=sorted(set(range(len(tokenizer))) - set(special)),
+        special_token_ids=special,
+    )
 
 
 UNSEEDED = {

@@ -141,12 +141,47 @@ def test_numbers_outside_json_are_written_so_that_json_can_hold_them():
 
 @pytest.mark.clause("RUN-007")
 def test_metrics_hold_every_event_in_order(done):
-    """Answers, evaluation, steps with an evaluation an epoch, answers."""
+    """Answers, evaluation, steps with an evaluation an epoch, answers; sums behind evaluations."""
     lines = (done.folder / "metrics.jsonl").read_text("utf-8").splitlines()
     events = [json.loads(line)["event"] for line in lines]
     half = len(done.record["loss"]) // 2
-    epoch = ["step"] * half + ["evaluation"]
-    assert events == ["fill_mask", "evaluation", *epoch, *epoch, "fill_mask"]
+    epoch = ["step"] * half + ["evaluation", "held_out"]
+    assert events == ["fill_mask", "evaluation", "held_out", *epoch, *epoch, "fill_mask"]
+
+
+@pytest.mark.clause("RUN-007")
+@pytest.mark.clause("EVAL-012")
+def test_the_gain_is_that_of_the_sums_by_document(done):
+    """Before and after have the same documents and targets; the record tells their difference."""
+    lines = map(json.loads, (done.folder / "metrics.jsonl").read_text("utf-8").splitlines())
+    before, _, after = (one for one in lines if one["event"] == "held_out")
+    assert (before["epoch"], after["epoch"]) == (0, 2)
+    assert before["documents"] == after["documents"]
+    assert before["targets"] == after["targets"]
+    perplexity = done.record["perplexity"]
+    nll = (sum(after["nll"]) - sum(before["nll"])) / sum(after["targets"])
+    gained = perplexity["difference"]
+    assert gained["nll"] == pytest.approx(nll)
+    assert gained["nll"] == pytest.approx(perplexity["after"]["nll"] - perplexity["before"]["nll"])
+    assert gained["low"] <= gained["nll"] <= gained["high"] < 0
+    assert gained["ratio"] == pytest.approx(
+        perplexity["after"]["value"] / perplexity["before"]["value"]
+    )
+
+
+@pytest.mark.clause("EVAL-013")
+def test_a_run_is_measured_under_several_draws(place):
+    """With evaluation.draws each evaluation has so many perplexities, and is the same otherwise."""
+    few = ("training.max_steps=2", "evaluation.draws=3")
+    record = run(settings(place, *few, output="draws")).record
+    plain = run(settings(place, few[0], output="no draws")).record
+    for when in ("before", "after"):
+        drawn = record["perplexity"][when]
+        draws = drawn.pop("draws")
+        assert drawn == plain["perplexity"][when]
+        assert draws["values"][0] == drawn["value"]
+        assert len({*draws["values"]}) == 3
+        assert draws["standard_deviation"] > 0
 
 
 @pytest.mark.clause("RUN-008")

@@ -29,6 +29,7 @@ from mlmref.errors import CorpusError
 
 SIZE = digests._SMALL
 SECOND = 10**9
+TICK = SECOND // 100
 
 
 @pytest.fixture(autouse=True)
@@ -220,10 +221,16 @@ def test_another_device_or_inode_is_another_file(path, later, hashed, monkeypatc
         (-9 * SECOND - 1, SECOND, False),
         (-9 * SECOND, -9 * SECOND + 500, True),
         (-9 * SECOND - 500, -9 * SECOND - 500, False),
+        (-9 * SECOND - 500 + TICK, -9 * SECOND - 500 + TICK, False),
+        (-9 * SECOND - 501 + TICK, -9 * SECOND - 500 + TICK, True),
+        (-9 * SECOND - 501 + TICK, -9 * SECOND - 501 + TICK, True),
     ],
 )
 def test_what_has_settled(modified, changed, settled):
-    """Two seconds after both, unless the change is of a whole second; never in the future."""
+    """Two seconds after both, unless the change is a time that is shown in its place.
+
+    That is a whole second, or the modification's hundredth; never what is in the future.
+    """
     now = 1_700_000_000 * SECOND + 500
     assert digests._settled([1, 2, now + modified, now + changed], now) is settled
 

@@ -16,13 +16,17 @@ from support.tokens import tokens_of
 from torch.nn import functional as F
 
 from mlmref import evaluation as station
+from mlmref import intervals
 from mlmref.chunks import chunk
 from mlmref.config import ChunkConfig, EvaluationConfig
 from mlmref.contracts import IGNORE_INDEX
 from mlmref.errors import MlmrefError
 from mlmref.evaluation import Evaluation, evaluate
+from mlmref.evaluation import measured as summed_up
+from mlmref.intervals import Documents
 from mlmref.masking.draws import EVALUATION_PASS
 from mlmref.objective import MaskedLMObjective
+from mlmref.progress import Silent
 
 CHUNKS = some_chunks(150, pad=True)
 OBJECTIVE = MaskedLMObjective(tiny_model("bert").eval())
@@ -57,8 +61,9 @@ def test_perplexity_is_that_of_each_target_counted_by_hand():
     assert measured.perplexity == pytest.approx(np.exp(losses.mean()), rel=1e-6)
     assert measured.chunk_nll == pytest.approx(np.bincount(owners, losses, len(CHUNKS)), rel=1e-5)
     sums = np.bincount(documents, losses)
-    assert measured.document_nll == pytest.approx(sums[np.bincount(documents) > 0], rel=1e-5)
-    assert measured.document_targets.sum() == len(losses)
+    assert measured.documents.nll == pytest.approx(sums[np.bincount(documents) > 0], rel=1e-5)
+    assert measured.documents.numbers.tolist() == np.unique(documents).tolist()
+    assert measured.documents.targets.sum() == len(losses)
 
 
 @pytest.mark.clause("EVAL-002")
@@ -97,7 +102,7 @@ def test_the_last_document_counts():
     """A target in the last document of the corpus is that document's."""
     tokens = tokens_of([[1, 10, 11, 2], [1, 12, 13, 14, 15, 2]])
     measured = evaluate(OBJECTIVE, chunk(tokens, ChunkConfig(size=5)), masker(mlm_probability=1.0))
-    assert measured.document_targets.tolist() == [2, 4]
+    assert measured.documents.targets.tolist() == [2, 4]
     assert measured.chunk_targets.tolist() == [2, 4]
 
 
@@ -130,12 +135,13 @@ def test_masks_are_frozen():
 
 def made(chunk_nll, chunk_targets, document_nll=None, document_targets=None):
     """Return an evaluation of given sums."""
+    nll = np.array(chunk_nll if document_nll is None else document_nll, dtype=float)
+    targets = chunk_targets if document_targets is None else document_targets
     return Evaluation(
         chunk_nll=np.array(chunk_nll, dtype=float),
         chunk_targets=np.array(chunk_targets, dtype=float),
-        document_nll=np.array(chunk_nll if document_nll is None else document_nll, dtype=float),
-        document_targets=np.array(
-            chunk_targets if document_targets is None else document_targets, dtype=float
+        documents=Documents(
+            numbers=np.arange(len(nll)), nll=nll, targets=np.array(targets, dtype=float)
         ),
         correct=0,
     )
@@ -211,7 +217,7 @@ def test_the_interval_needs_bounded_memory(monkeypatch, room, at_a_time):
 
     measured = made([4.0, 5.0, 6.0], [1, 1, 2])
     expected = measured.interval(EvaluationConfig(resamples=100), 1)
-    monkeypatch.setattr(station, "_RESAMPLED", room)
+    monkeypatch.setattr(intervals, "_RESAMPLED", room)
     monkeypatch.setattr(stats, "bootstrap", spy)
     assert measured.interval(EvaluationConfig(resamples=100), 1) == expected
     assert max(sizes) == (at_a_time, 3)
@@ -336,3 +342,53 @@ def test_weights_that_are_no_numbers_are_an_error():
         f"evaluation: the loss is no number in {measured} held-out chunks; "
         "the model is damaged, or its training diverged: lower --learning-rate"
     )
+
+
+@pytest.mark.clause("EVAL-013")
+def test_each_draw_has_masks_of_its_own():
+    """Three draws have three sets of targets, the same each time; the first is the usual one."""
+    usual, *draws = (
+        evaluate(OBJECTIVE, CHUNKS, masker(), **chosen)
+        for chosen in ({}, *({"draw": number} for number in (0, 1, 2, 1)))
+    )
+    nll = [one.chunk_nll.tolist() for one in draws]
+    assert nll[0] == usual.chunk_nll.tolist()
+    assert nll[1] == nll[3]
+    assert len({tuple(one) for one in nll}) == 3
+
+
+@pytest.mark.clause("EVAL-013")
+def test_draws_are_summed_up_apart():
+    """The figures are the first draw's; beside them stand all perplexities and their spread."""
+    evaluations = [made([nll, 2 * nll], [2, 4]) for nll in (4.0, 5.0, 7.0)]
+    config = EvaluationConfig(resamples=100)
+    alone = summed_up(evaluations[:1], config, 1, Silent())
+    assert "draws" not in alone.summary
+    summary = summed_up(evaluations, config, 1, Silent()).summary
+    draws = summary.pop("draws")
+    assert summary == alone.summary
+    assert draws["values"] == pytest.approx(np.exp([2.0, 2.5, 3.5]))
+    assert draws["standard_deviation"] == pytest.approx(np.std(draws["values"], ddof=1))
+
+
+class Warned(Silent):
+    """Keeps what it is warned of."""
+
+    def __init__(self):
+        self.lines = []
+
+    def warn(self, text):
+        """Keep a line."""
+        self.lines.append(text)
+
+
+@pytest.mark.clause("EVAL-014")
+@pytest.mark.parametrize(("perplexity", "warned"), [(1.0, True), (1.049, True), (1.051, False)])
+def test_what_is_too_good_is_said(perplexity, warned):
+    """Below 1.05 one line that says what it means, above none."""
+    reporter = Warned()
+    nll = np.log(perplexity)
+    summed_up([made([nll, nll], [1, 1])], EvaluationConfig(resamples=100), 1, reporter)
+    assert [f"a perplexity of {perplexity:.3f} means" in line for line in reporter.lines] == [
+        True
+    ] * warned

@@ -153,3 +153,64 @@ def test_many_equal_targets_do_not_overflow_in_half_precision(dtype):
     exact = F.cross_entropy(F.linear(hidden, weight), targets)
     got, expected = (torch.autograd.grad(one, [hidden, weight]) for one in (loss, exact))
     torch.testing.assert_close(got, expected, rtol=0.02, atol=1e-6)
+
+
+@pytest.mark.clause("LOSS-006")
+@pytest.mark.parametrize("scaled", [1.0, 65_536.0])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_small_shares_are_not_lost_in_half_precision(dtype, scaled):
+    """A uniform softmax over 30,522 words: each one's gradient, with a scaled loss or without.
+
+    Divided by the number of targets before they are rounded they would all be zero in fp16.
+    """
+    targets = torch.full((1_229,), 3)
+    leaves = [
+        torch.ones(1_229, 4, requires_grad=True),
+        torch.zeros(30_522, 4, requires_grad=True),
+        torch.zeros(30_522, requires_grad=True),
+    ]
+    with torch.autocast("cpu", dtype=dtype):
+        loss, _ = linear_cross_entropy(*leaves, targets, scale=1 / 1_229)
+    exact = F.cross_entropy(F.linear(*leaves), targets)
+    got = [one / scaled for one in torch.autograd.grad(scaled * loss, leaves)]
+    torch.testing.assert_close(got, list(torch.autograd.grad(exact, leaves)), rtol=0.02, atol=1e-7)
+
+
+@pytest.mark.clause("LOSS-001")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("half", [(), (0,), (0, 1, 2)], ids=["none", "hidden", "all"])
+def test_a_second_backward_is_in_the_first_ones_precision(dtype, half):
+    """Made anew outside autocast the gradients are the same, of the types that they are of."""
+    *leaves, targets = problem(dtype=torch.float32)
+    leaves = [
+        one.detach().to(dtype if number in half else one.dtype).requires_grad_()
+        for number, one in enumerate(leaves)
+    ]
+    with torch.autocast("cpu", dtype=dtype):
+        loss, _ = linear_cross_entropy(*leaves, targets, scale=0.25)
+    first = torch.autograd.grad(loss, leaves, retain_graph=True)
+    assert [one.dtype for one in first] == [one.dtype for one in leaves]
+    torch.testing.assert_close(torch.autograd.grad(loss, leaves), first, rtol=0, atol=0)
+
+
+@pytest.mark.clause("LOSS-001")
+def test_a_gradient_of_the_gradient_is_refused():
+    """It would be without the projection's share, so it is an error."""
+    hidden, *others, targets = problem()
+    encoded = torch.nn.functional.gelu(hidden)
+    loss, _ = linear_cross_entropy(encoded, *others, targets)
+    with pytest.raises(RuntimeError, match="no second derivative"):
+        torch.autograd.grad(loss, hidden, create_graph=True)
+
+
+@pytest.mark.clause("LOSS-006")
+@pytest.mark.parametrize(("other", "expected"), [(9_992.0, 3.3541e-4), (9_999.0, 0.313262)])
+def test_a_small_loss_of_large_logits_is_told(other, expected):
+    """Of logits of ten thousand that differ by eight and by one, in float32."""
+    logits = torch.tensor([[1e4, other]])
+    weight, targets = torch.eye(2), torch.zeros(1, dtype=torch.long)
+    loss, _ = linear_cross_entropy(logits, weight, None, targets)
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+    assert linear_losses(logits, weight, None, targets)[0].item() == pytest.approx(
+        expected, abs=1e-6
+    )

@@ -1,0 +1,6 @@
+"""``mlmref verify``: the tutorial's steps against mlmref, figure by figure (spec/verify.md)."""
+
+from __future__ import annotations
+
+from mlmref.tutorial.core import Verified as Verified
+from mlmref.tutorial.core import verify as verify

@@ -1,0 +1,45 @@
+"""The table of spec/tutorial.md: what ``mlmref verify`` finds where there is no hub and no GPU.
+
+``python tests/support/tutorial_table.py`` writes it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.pages import put, table
+
+PAGE = Path(__file__).parents[2] / "spec" / "tutorial.md"
+OFFLINE = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def verified(*arguments, **env):
+    """Run the command offline; returns the completed process."""
+    command = [sys.executable, "-m", "mlmref", "verify", "--quiet", *arguments]
+    return subprocess.run(
+        command, env=os.environ | OFFLINE | env, capture_output=True, text=True, check=False
+    )
+
+
+def with_table(text, steps):
+    """Return a page with the table in its place, a row a figure."""
+    rows = []
+    for step in steps:
+        rows.append([step["step"], step["title"], "", "", ""])
+        for one in step["figures"]:
+            # Why the hub did not answer is told in as many ways as there are machines.
+            note = "" if one["verdict"].startswith("needs") else one["note"]
+            verdict = f"{one['verdict']}: {note}" if note else one["verdict"]
+            rows.append(["", one["what"], one["printed"], one["found"], verdict])
+    head = ["step", "figure", "the tutorial prints", "here", "verdict"]
+    return put(text, "verify", table(head, rows))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(
+        with_table(PAGE.read_text("utf-8"), json.loads(verified("--json").stdout)), "utf-8"
+    )
