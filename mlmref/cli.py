@@ -135,6 +135,8 @@ def evaluate(
     mlm_probability: flags.Probability = None,
     corruption: flags.Corruption = None,
     seed: flags.Seed = None,
+    metric: flags.Metric = "perplexity",
+    sample: flags.Sample = None,
     preset: flags.Preset = None,
     config: flags.ConfigFile = None,
     set_: flags.Sets = None,
@@ -163,7 +165,13 @@ def evaluate(
             )
         )
         registry = discover(disable=no_plugin or (), tell=_tell)
-        answer = evaluate_(settings, reporter=_reporter(quiet), registry=registry)
+        answer = evaluate_(
+            settings,
+            metric=metric,
+            sample=sample,
+            reporter=_reporter(quiet),
+            registry=registry,
+        )
         _print(answer, as_json, "show_evaluation")
 
 
@@ -286,6 +294,40 @@ def verify(
         _print(rows, as_json, "show_verified")
     if any(row.verdict == "failed" for row in rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def downstream(
+    adapted: Annotated[str, typer.Argument(help="a run folder, or a name on the hub")],
+    base: flags.Base = None,
+    corpus: flags.Corpus = None,
+    text_column: flags.TextColumn = None,
+    label_column: flags.LabelColumn = None,
+    corpus_split: flags.CorpusSplit = None,
+    seeds: flags.Seeds = None,
+    train_size: flags.TrainDocuments = None,
+    test_size: flags.TestDocuments = None,
+    max_tokens: flags.MaxTokens = None,
+    epochs: flags.Epochs = None,
+    batch_size: flags.BatchSize = None,
+    learning_rate: flags.LearningRate = None,
+    seed: flags.Seed = None,
+    as_json: flags.AsJson = False,
+    quiet: flags.Quiet = False,
+    debug: flags.Debug = False,
+) -> None:
+    """Train classifiers from a model before and after adaptation, and compare them in pairs.
+
+    Example: mlmref downstream runs/001-token-trainer
+    """
+    given = locals()
+    with told(debug):
+        from mlmref.downstream import configured
+        from mlmref.downstream import downstream as downstream_
+
+        settings = configured(given)
+        answer = downstream_(settings, reporter=_reporter(quiet))
+        _print(answer, as_json, "show_downstream")
 
 
 def _parts(given: list[str] | None) -> list[str]:

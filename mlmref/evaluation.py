@@ -1,4 +1,4 @@
-"""Perplexity on frozen masks, with an interval (clauses EVAL-001 to EVAL-014).
+"""Perplexity on frozen masks, with an interval (clauses EVAL-001 to EVAL-014 and EVAL-018).
 
 Summed negative log-likelihood over counted targets, in float64 from the batch on, so the figure
 does not move with the batch size (E09). Masks are keyed and their pass is a constant, so they
@@ -7,7 +7,7 @@ are the same before, between and after (E10).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,14 +16,14 @@ import torch
 
 from mlmref.chunks import Chunks
 from mlmref.config import EvaluationConfig
-from mlmref.contracts import IGNORE_INDEX, FloatArray, MaskedRows
+from mlmref.contracts import IGNORE_INDEX, FloatArray, Int64Array, MaskedRows
 from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
 from mlmref.intervals import Documents, exp, mean_interval
 from mlmref.masking.apply import Masker
 from mlmref.masking.draws import EVALUATION_PASS
 from mlmref.objective import MaskedLMObjective
-from mlmref.progress import SILENT, Reporter
+from mlmref.progress import SILENT, Reporter, Stage
 
 TUTORIAL_BATCH_SIZE = 64
 """The batch size of the tutorial's evaluation, over which it takes the mean of means (T15)."""
@@ -147,40 +147,74 @@ def evaluate(
         MlmrefError: the strategy proposed no target in any chunk, so there is nothing to measure;
             or the model's losses are no numbers.
     """
-    size, documents = len(chunks), len(chunks.tokens.offsets) - 1
-    nll, targets = np.zeros(size), np.zeros(size)
-    document_nll, document_targets = np.zeros(documents), np.zeros(documents)
-    correct = np.zeros(1)
-    rank, ranks = state().process_index, state().num_processes
-    mine = np.arange(rank * size // ranks, (rank + 1) * size // ranks)
-    was_training = objective.model.training
-    objective.model.eval()
-    try:
-        with reporter.stage("evaluate", len(mine)) as stage:
-            for begin in range(0, len(mine), batch_size):
-                numbers = mine[begin : begin + batch_size]
-                rows = chunks.gather(numbers)
-                masked = masker(rows, EVALUATION_PASS - draw)
-                chosen = masked.labels != IGNORE_INDEX
-                losses, hits = _losses(objective, masked)
-                row = np.nonzero(chosen)[0]
-                nll[numbers] = np.bincount(row, losses, len(numbers))
-                targets[numbers] = np.bincount(row, minlength=len(numbers))
-                np.add.at(document_nll, rows.documents[chosen], losses)
-                np.add.at(document_targets, rows.documents[chosen], 1)
-                correct += hits
-                stage.advance(len(numbers))
-    finally:
-        objective.model.train(was_training)
-    nll, targets, document_nll, document_targets, correct = map(
-        sum_over_ranks, (nll, targets, document_nll, document_targets, correct)
-    )
-    if not targets.any():
+
+    def batches() -> Iterator[Batch]:
+        for begin in range(0, len(mine), batch_size):
+            numbers = mine[begin : begin + batch_size]
+            rows = chunks.gather(numbers)
+            yield Batch(numbers, rows.documents, masker(rows, EVALUATION_PASS - draw))
+
+    mine = share(np.arange(len(chunks)))
+    with reporter.stage("evaluate", len(mine)) as stage:
+        evaluation = summed(objective, chunks, batches(), stage)
+    if not evaluation.targets:
         raise MlmrefError(
             "no target in any held-out chunk, so there is no perplexity",
             where=f"masking strategy {masker.entry.name!r}",
             hint="raise --mlm-probability or --test-size",
         )
+    return evaluation
+
+
+class Batch(NamedTuple):
+    """Rows to be predicted in one forward pass.
+
+    Attributes:
+        chunks: int64 ``[B]``, which of the chunks each row is.
+        documents: int64 ``[B, T]``, the document that each token comes from.
+        masked: what the model reads and is to predict.
+    """
+
+    chunks: Int64Array
+    documents: Int64Array
+    masked: MaskedRows
+
+
+def share(numbers: Int64Array) -> Int64Array:
+    """Return the part of some chunks that this rank is to measure; together they are all."""
+    rank, ranks = state().process_index, state().num_processes
+    return numbers[rank * len(numbers) // ranks : (rank + 1) * len(numbers) // ranks]
+
+
+def summed(
+    objective: MaskedLMObjective, chunks: Chunks, batches: Iterable[Batch], stage: Stage
+) -> Evaluation:
+    """Predict batch by batch, and add up over all ranks; there may be no target at all.
+
+    Raises:
+        MlmrefError: the model's losses are no numbers.
+    """
+    nll, targets = np.zeros((2, len(chunks)))
+    document_nll, document_targets = np.zeros((2, len(chunks.tokens.offsets) - 1))
+    correct = np.zeros(1)
+    was_training = objective.model.training
+    objective.model.eval()
+    try:
+        for batch in batches:
+            chosen = batch.masked.labels != IGNORE_INDEX
+            losses, hits = _losses(objective, batch.masked)
+            row = np.nonzero(chosen)[0]
+            np.add.at(nll, batch.chunks[row], losses)
+            np.add.at(targets, batch.chunks[row], 1)
+            np.add.at(document_nll, batch.documents[chosen], losses)
+            np.add.at(document_targets, batch.documents[chosen], 1)
+            correct += hits
+            stage.advance(len(batch.chunks))
+    finally:
+        objective.model.train(was_training)
+    nll, targets, document_nll, document_targets, correct = map(
+        sum_over_ranks, (nll, targets, document_nll, document_targets, correct)
+    )
     if np.isnan(nll).any():
         raise MlmrefError(
             f"the loss is no number in {np.count_nonzero(np.isnan(nll)):,} held-out chunks",

@@ -119,6 +119,17 @@ Column = Annotated[
 ]
 Rate = Annotated[Text, _flag("what its mlm_probability promises: token, word or share", COLLATOR)]
 WholeWords = Annotated[bool, _flag("it promises whole words", COLLATOR, "--whole-words")]
+Metric = Annotated[
+    str, _flag("perplexity, pseudo-perplexity (word-l2r) or pseudo-perplexity-original", WHAT)
+]
+Sample = Annotated[
+    int | None, typer.Option(help="chunks for a pseudo-perplexity", min=1, rich_help_panel=WHAT)
+]
+Base = Annotated[Text, _flag("the model before; left out, what the run folder says", WHAT)]
+Seeds = Annotated[int | None, _flag("train both so many times", TRAINING)]
+TrainDocuments = Annotated[int | None, _flag("documents to train on", WHAT, "--train-size")]
+TestDocuments = Annotated[int | None, _flag("documents to measure on", WHAT, "--test-size")]
+MaxTokens = Annotated[int | None, _flag("tokens of a document that are read", WHAT)]
 Only = Annotated[list[str] | None, _flag("a step, such as T09; repeatable", WHAT)]
 Require = Annotated[
     list[str] | None, _flag("hub or gpu: fail where it is missing; repeatable", WHAT)

@@ -68,7 +68,7 @@ def exp(nll: float) -> float:
 
 def mean_interval(documents: Documents, config: EvaluationConfig, seed: int) -> tuple[float, float]:
     """Return the interval of the cross-entropy; NaN twice with fewer than two documents."""
-    return _bootstrap(documents.nll, documents.targets, config, seed)
+    return bootstrap(documents.nll, documents.targets, config, seed)
 
 
 def difference(
@@ -86,11 +86,11 @@ def difference(
         raise MlmrefError("the two were not measured on the same targets", where="evaluation")
     with np.errstate(invalid="ignore"):  # infinity less infinity
         gained = after.nll - before.nll
-    low, high = _bootstrap(gained, after.targets, config, seed)
+    low, high = bootstrap(gained, after.targets, config, seed)
     return Difference(nll=float(gained.sum() / after.targets.sum()), low=low, high=high)
 
 
-def _bootstrap(
+def bootstrap(
     sums: FloatArray, counts: FloatArray, config: EvaluationConfig, seed: int
 ) -> tuple[float, float]:
     """Return the percentile interval of the ratio of summed sums to summed counts."""

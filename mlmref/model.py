@@ -63,27 +63,9 @@ def load_model(config: ModelConfig) -> LoadedModel:
             with a mask token, or a tokenizer with more tokens than the model has rows.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForMaskedLM, AutoTokenizer
 
     place = _place(config.name)
-    common: dict[str, Any] = {
-        "revision": config.revision,
-        "trust_remote_code": config.trust_remote_code,
-    }
-    with quiet(), _explained(config.name):
-        settings = AutoConfig.from_pretrained(place, **common)
-        check_settings(config, settings)
-        if config.dropout != "checkpoint":
-            _set_dropout(settings, config.dropout)
-        tokenizer = AutoTokenizer.from_pretrained(place, **common)
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            place,
-            config=settings,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            **common,
-        )
+    model, tokenizer, info = pretrained(config, "AutoModelForMaskedLM")
     if info["missing_keys"] or info["mismatched_keys"]:
         example = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))[0]
         raise ModelError(
@@ -105,6 +87,47 @@ def load_model(config: ModelConfig) -> LoadedModel:
         digest=_digest(place, model),
         max_length=max_length(model, tokenizer),
     )
+
+
+def pretrained(
+    config: ModelConfig, kind: str, **changes: Any
+) -> tuple[Any, PreTrainedTokenizerBase, dict[str, Any]]:
+    """Load a checkpoint as one of Transformers' kinds of model, from safetensors only.
+
+    Args:
+        config: which.
+        kind: the name of an ``AutoModelFor...``.
+        changes: of the model's own configuration, such as ``num_labels``.
+
+    Returns:
+        The model in float32, its tokenizer, and what ``output_loading_info`` tells.
+
+    Raises:
+        ModelError: nothing there, or nothing that can be loaded so.
+    """
+    import torch
+    import transformers
+
+    place = _place(config.name)
+    common: dict[str, Any] = {
+        "revision": config.revision,
+        "trust_remote_code": config.trust_remote_code,
+    }
+    with quiet(), _explained(config.name):
+        settings = transformers.AutoConfig.from_pretrained(place, **common, **changes)
+        check_settings(config, settings)
+        if config.dropout != "checkpoint":
+            _set_dropout(settings, config.dropout)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
+        model, info = getattr(transformers, kind).from_pretrained(
+            place,
+            config=settings,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            **common,
+        )
+    return model, tokenizer, info
 
 
 def _place(name: str) -> str:

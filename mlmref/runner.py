@@ -96,28 +96,55 @@ def run(
 
 @watched()
 def evaluate(
-    config: Config, *, reporter: Reporter = SILENT, registry: Registry | None = None
+    config: Config,
+    *,
+    metric: str = "perplexity",
+    sample: int | None = None,
+    reporter: Reporter = SILENT,
+    registry: Registry | None = None,
 ) -> dict[str, Any]:
     """Measure a model on the held-out chunks of a corpus, without training.
 
+    Args:
+        config: what to measure, and on what.
+        metric: ``perplexity``, or ``pseudo-perplexity`` on a sample of the chunks.
+        sample: how many of them.
+        reporter: told of progress.
+        registry: the plugins to use; left out, those installed.
+
     Returns:
-        ``model``, ``corpus``, ``words``, ``masking``, ``chunks`` and, as in the record,
-        ``perplexity``.
+        ``model``, ``corpus``, ``words``, ``masking``, ``chunks``, ``metric`` and, as in the
+        record, ``perplexity``.
     """
-    clock = Clock()
+    from mlmref.pseudo import check_metric, pseudo_perplexity
+
+    clock, chosen = Clock(), check_metric(metric)
     with together():
         check_launcher(reporter.note)
         config, plugins = choose_plugins(config, registry)
         loaded = load(config, clock, reporter)
         ready = prepare(config, loaded, plugins, clock, reporter)
     agree(surroundings(config) | ingredients(ready, plugins))
+    if chosen == "perplexity":
+        summary = measure(ready, clock, reporter).summary
+    else:
+        summary = pseudo_perplexity(
+            ready.objective,
+            ready.split.test,
+            chosen,
+            config.evaluation,
+            config.seed,
+            sample=sample,
+            reporter=reporter,
+        )
     return {
         "model": str(ready.loaded),
         "corpus": ready.corpus.source,
         "words": plugin_used(plugins.segmenter),
         "masking": plugin_used(plugins.strategy),
         "chunks": len(ready.split.test),
-        "perplexity": measure(ready, clock, reporter).summary,
+        "metric": chosen,
+        "perplexity": summary,
     }
 
 

@@ -119,15 +119,18 @@ def show_evaluation(answer: Mapping[str, Any], console: Console) -> None:
     table.show_header = False
     table.add_row("model", Text(answer["model"]))
     table.add_row("corpus", Text(answer["corpus"]))
-    for part in ("words", "masking"):
+    plain = answer["metric"] == "perplexity"
+    for part in ("words", "masking") if plain else ("words",):
         table.add_row(part, Text(f"{answer[part]['name']} {answer[part]['options']}"))
-    table.add_row("perplexity", f"{summary['value']:.2f}", style="bold")
+    table.add_row(answer["metric"], f"{summary['value']:.2f}", style="bold")
     table.add_row("  interval", _interval(summary))
     if "draws" in summary:
         table.add_row("  over draws", _draws(summary))
     table.add_row("masked accuracy", f"{summary['accuracy']:.1%}")
-    table.add_row("tutorial's estimate", f"{summary['tutorial_estimate']:.2f}")
-    table.add_row("targets", f"{summary['targets']:,} in {answer['chunks']:,} chunks")
+    if plain:
+        table.add_row("tutorial's estimate", f"{summary['tutorial_estimate']:.2f}")
+    measured = summary.get("chunks", answer["chunks"])
+    table.add_row("targets", f"{summary['targets']:,} in {measured:,} chunks")
     console.print(table)
     console.print(_COMPARES, style="dim", soft_wrap=True)
 
@@ -186,6 +189,31 @@ def _registry(registry: Registry) -> dict[str, Any]:
         "broken": [{**asdict(one.source), "reason": one.reason} for one in registry.broken],
         "disabled": [asdict(one) for one in registry.disabled],
     }
+
+
+def show_downstream(answer: Mapping[str, Any], console: Console) -> None:
+    """Print the accuracies seed by seed, and what the adaptation gained."""
+    base, adapted, gained = (answer[key] for key in ("base", "adapted", "difference"))
+    table = _table("accuracy", "before", "after", "gain")
+    first = answer["config"]["seed"]
+    pairs = zip(base["accuracies"], adapted["accuracies"], gained["values"], strict=True)
+    for number, (one, other, gain) in enumerate(pairs):
+        table.add_row(f"seed {first + number}", f"{one:.1%}", f"{other:.1%}", f"{gain:+.1%}")
+    table.add_section()
+    means = [sum(side["accuracies"]) / len(side["accuracies"]) for side in (base, adapted)]
+    table.add_row("mean", *(f"{one:.1%}" for one in means), f"{gained['mean']:+.1%}", style="bold")
+    console.print(table)
+    for name in ("over_seeds", "over_documents"):
+        low, high = gained[name]
+        text = f"95 % interval of the gain {name.replace('_', ' ')}: {low:+.1%} to {high:+.1%}"
+        console.print(text, soft_wrap=True)
+    config = answer["config"]
+    console.print(
+        f"{base['model']} and {adapted['model']} on {answer['corpus']}: {config['train_size']:,} "
+        f"documents to train on, {config['test_size']:,} to measure on",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 _STYLES = {
