@@ -1,0 +1,21 @@
+"""The command line: flags to configuration, and nothing else (clauses CLI-001 to CLI-005).
+
+Heavy libraries are imported inside the commands, so that ``mlmref --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from mlmref.cli.base import app as app
+from mlmref.cli.base import out as out
+from mlmref.exits import hush
+
+# In the order in which --help lists their commands.
+from mlmref.cli import running, measuring, extending  # isort: skip
+
+__all__ = ["app", "extending", "main", "measuring", "out", "running"]
+
+
+def main() -> None:
+    """Run the command line."""
+    hush()
+    app(prog_name="mlmref")
