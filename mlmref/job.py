@@ -17,6 +17,7 @@ from mlmref.contracts import Precision, Stateful, Steps
 from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
 from mlmref.masking.apply import Masker
+from mlmref.memory import EVERY, give_back
 from mlmref.objective import MaskedLMObjective
 from mlmref.optimisation import choose_precision, make_optimizer, schedule
 from mlmref.signals import Stopping
@@ -174,6 +175,8 @@ class Job:
             )
         )
         self.between = True
+        if self.done % EVERY == 0:
+            give_back()
         every = self.config.checkpoints.every
         if stop or self.at_epochs_end or (every and self.done % every == 0):
             self.on_save()
