@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -61,6 +62,30 @@ def _of_another_rank(error: BaseException | None) -> bool:
     while error and not isinstance(error, LostError | RankError):
         error = error.__context__
     return error is not None
+
+
+@contextmanager
+def ended_at_once() -> Iterator[None]:
+    """End a process of several with its status, and without tidying up (RANK-001).
+
+    The threads of gloo and of the launcher's store may be gone in any order, and now and then one
+    aborts or waits for another as the libraries are taken down, after all is done.
+    """
+    if world_size() == 1:
+        yield
+        return
+    status: object = 0
+    try:
+        yield
+    except SystemExit as end:
+        status = end.code
+    except BaseException:  # noqa: BLE001 - Ctrl-C too: the process is to end
+        status = 1
+        traceback.print_exc()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody may be listening any more
+            stream.flush()
+    os._exit(status if isinstance(status, int) else int(status is not None))
 
 
 def hush() -> None:

@@ -62,6 +62,8 @@ class Difference:
 
 def exp(nll: float) -> float:
     """Return the exponential; infinity where it overflows (EVAL-005)."""
+    if math.isnan(nll):
+        return math.nan  # the very one, so that two figures that are unknown compare as equal
     with np.errstate(over="ignore"):
         return float(np.exp(nll))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mlmref.cli.base import app as app
 from mlmref.cli.base import out as out
-from mlmref.exits import hush
+from mlmref.exits import ended_at_once, hush
 
 # In the order in which --help lists their commands.
 from mlmref.cli import running, measuring, extending  # isort: skip
@@ -18,4 +18,5 @@ __all__ = ["app", "extending", "main", "measuring", "out", "running"]
 def main() -> None:
     """Run the command line."""
     hush()
-    app(prog_name="mlmref")
+    with ended_at_once():
+        app(prog_name="mlmref")

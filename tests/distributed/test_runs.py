@@ -97,5 +97,5 @@ def test_the_main_process_alone_speaks(launched):
     }.items():
         assert sum(line.startswith(begin) for line in lines) == times, started.err
     assert sum(line.startswith("run folder") for line in started.out.splitlines()) == 1
-    assert started.out.count("perplexity") == 1
+    assert started.out.count("masked accuracy") == 1
     assert "[rank" not in started.err

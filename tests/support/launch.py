@@ -67,7 +67,7 @@ class Launch:
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind=None, *_):
         if kind:
             for process in self._all():  # one after the other, since they write to one file
                 with suppress(psutil.Error):

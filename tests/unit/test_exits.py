@@ -1,6 +1,9 @@
 """What a process says when it ends, and when something else ends it meanwhile (mlmref.exits)."""
 
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -56,3 +59,32 @@ def test_a_signal_ends_what_goes_wrong_otherwise(capfd):
         raise ValueError
     assert ended.value.code == 143
     assert capfd.readouterr().err == ""
+
+
+ENDS = """
+import atexit, os, sys
+from mlmref.exits import ended_at_once
+atexit.register(os.abort)  # as libraries do now and then that are taken down
+with ended_at_once():
+    print("done")
+    {last}
+"""
+
+
+@pytest.mark.clause("RANK-001")
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [("pass", 0), ("sys.exit(2)", 2), ("sys.exit()", 0), ("sys.exit('no')", 1), ("1 / 0", 1)],
+)
+def test_a_process_of_several_ends_with_its_status(last, status):
+    """What it printed is there, and no library that is taken down changes the status."""
+    ranks = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS.format(last=last)],
+        env=os.environ | ranks,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (status, "done\n")
+    assert ("ZeroDivisionError" in done.stderr) is ("1 / 0" in last)
