@@ -4,6 +4,7 @@ Those of its algorithms are in tests/properties/test_errata.py; spec/errata.md t
 """
 
 import inspect
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from errata import measure
 from support.jobs import masker, some_chunks, train
 from support.models import VOCABULARY, tiny_model, without_dropout
 from torch.utils.data import DataLoader
@@ -126,3 +128,13 @@ def test_e14_precision_goes_by_the_device(tmp_path):
     assert choose_precision("auto", cpu) == "fp32"
     with pytest.raises(ConfigError, match="fp16 needs a GPU"):
         choose_precision("fp16", cpu)
+
+
+@pytest.mark.clause("ERR-005")
+@pytest.mark.clause("ERR-008")
+def test_the_page_shows_what_was_measured():
+    """spec/errata.md has the tables that tests/errata/measure.py wrote last, of each erratum."""
+    results = json.loads(measure.RESULTS.read_text("utf-8"))
+    assert results.keys() == measure.MEASURED.keys()
+    page = measure.PAGE.read_text("utf-8")
+    assert measure.with_tables(page, results) == page
