@@ -25,6 +25,12 @@ settings.register_profile("mutation", max_examples=40, **_FOUND, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+def pytest_configure(config):
+    """Hide GPUs, unless tests of them are asked for: what the others tell is of CPUs."""
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory):
     """Keep what the tests prepare out of the user's cache, and the user's cache out of them."""

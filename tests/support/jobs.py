@@ -107,7 +107,7 @@ class Booked:
     def weights(self):
         """Return all parameters as one flat array."""
         return np.concatenate(
-            [value.detach().numpy().ravel() for value in self.model.state_dict().values()]
+            [value.detach().cpu().numpy().ravel() for value in self.model.state_dict().values()]
         )
 
 
