@@ -128,10 +128,10 @@ def test_precisions_learn_the_same(precision, tmp_path):
     sets = ("split.train_size=2000", "split.test_size=200", f"training.precision={precision}")
     place = tmp_path / "out"
     record = run(settings(place, *sets)).record["perplexity"]
-    command = ["run", "--output", tmp_path / "cpu", "--json", "--train-size", 2000]
-    command += ["--test-size", 200]
+    command = ["run", "--output", tmp_path / "cpu", "--train-size", 2000, "--test-size", 200]
     done = mlmref(*command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
-    expected = json.loads(done.stdout)["perplexity"]
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((tmp_path / "cpu" / "record.json").read_text("utf-8"))["perplexity"]
     assert record["before"]["value"] == pytest.approx(expected["before"]["value"], rel=1e-5)
     assert record["after"]["value"] == pytest.approx(expected["after"]["value"], rel=1e-2)
 
@@ -174,10 +174,15 @@ def test_a_run_that_is_interrupted_ends_the_same(precision, tmp_path):
 @pytest.mark.clause("EVAL-003")
 def test_evaluation_batches_and_devices_change_nothing():
     """Batches of 64, 7 and 1 on the GPU, and of 64 on a CPU: perplexity to 1e-6 and 1e-5."""
-    command = ["evaluate", "embedded", "--json", "--test-size", 100, "--batch-size"]
-    here = [json.loads(mlmref(*command, size).stdout)["perplexity"] for size in (64, 7, 1)]
-    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    there = json.loads(mlmref(*command, 64, env=hidden).stdout)["perplexity"]
+
+    def measured(size, **env):
+        options = ["--json", "--test-size", 100, "--set", f"evaluation.batch_size={size}"]
+        done = mlmref("evaluate", "embedded", *options, env={**os.environ, **env})
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["perplexity"]
+
+    here = [measured(size) for size in (64, 7, 1)]
+    there = measured(64, CUDA_VISIBLE_DEVICES="")
     for one in here:
         assert one["targets"] == there["targets"]
         assert one["value"] == pytest.approx(here[0]["value"], rel=1e-6)
