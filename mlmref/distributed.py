@@ -91,9 +91,29 @@ def state() -> PartialState:
     from accelerate.utils import parse_flag_from_env
 
     gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    # What cuBLAS repeats needs room of its own, which it reads of once, at its first product.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Accelerate would let each process of a machine without GPUs run alone, unless it is told.
     alone = _launched() and (gpu is None or gpu.type == "mps")
-    return PartialState(cpu=alone or parse_flag_from_env("ACCELERATE_USE_CPU"))
+    cpu = alone or parse_flag_from_env("ACCELERATE_USE_CPU")
+    if not cpu and _launched():
+        _check_gpus(torch.accelerator.device_count())
+    return PartialState(cpu=cpu)
+
+
+def _check_gpus(there: int) -> None:
+    """Make sure that each process of this host has a GPU, of ``there`` that are.
+
+    Raises:
+        ConfigError: there are fewer; all processes of the host say so alike.
+    """
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if here > there:
+        raise ConfigError(
+            f"{here} processes on a host with {there} GPU{'s' * (there != 1)}",
+            where="the launcher",
+            hint=f"start {there} on it, or set ACCELERATE_USE_CPU=1 to run on its CPUs",
+        )
 
 
 def sum_over_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,10 +19,15 @@ BLOCK = 6_000_000
 """Logits in a block: 24 MB in float32. A larger array glibc would map anew from the system each
 time, page by page, which takes longer than the softmax."""
 
+GPU_BLOCK = 64_000_000
+"""The same on a GPU, 256 MB: each block is some twenty kernels to start, and a small one is done
+before the next is started."""
 
-def blocks(rows: int, vocabulary: int) -> list[slice]:
-    """Cut ``rows`` into blocks of at most :data:`BLOCK` logits, but of at least one row."""
-    height = min(max(1, BLOCK // vocabulary), 4096)  # few enough to add up in half precision
+
+def blocks(rows: int, vocabulary: int, device: str = "cpu") -> list[slice]:
+    """Cut ``rows`` into blocks of so many logits at most, but of at least one row."""
+    most = BLOCK if device == "cpu" else GPU_BLOCK
+    height = min(max(1, most // vocabulary), 4096)  # few enough to add up in half precision
     return [slice(begin, min(begin + height, rows)) for begin in range(0, rows, height)]
 
 
@@ -115,7 +120,7 @@ def _loss_and_gradients(
     d_bias = torch.zeros_like(bias, dtype=exact) if bias is not None and wanted[2] else None
     room = _room(hidden, weight)
     half = room is None
-    for block in blocks(len(hidden), len(weight)):
+    for block in blocks(len(hidden), len(weight), hidden.device.type):
         rows, truth = hidden[block], targets[block, None]
         logits = _logits(rows, weight, bias, room)
         score, highest = logits.gather(1, truth), logits.amax(1, keepdim=True)
@@ -156,7 +161,7 @@ def linear_losses(
     losses = hidden.new_empty(len(hidden), dtype=torch.float32)
     hits = hidden.new_empty(len(hidden), dtype=torch.bool)
     room = _room(hidden, weight)
-    for block in blocks(len(hidden), len(weight)):
+    for block in blocks(len(hidden), len(weight), hidden.device.type):
         truth = targets[block, None]
         logits = _logits(hidden[block], weight, bias, room).float()
         log_shares = torch.log_softmax(logits, 1, out=logits if logits.is_cpu else None)
@@ -180,9 +185,8 @@ def _room(hidden: Tensor, weight: Tensor) -> Tensor | None:
     exact = hidden.dtype in (torch.float32, torch.float64) and hidden.dtype == weight.dtype
     if not exact or torch.is_autocast_enabled(hidden.device.type):
         return None
-    height = max(
-        (block.stop - block.start for block in blocks(len(hidden), len(weight))), default=0
-    )
+    cut = blocks(len(hidden), len(weight), hidden.device.type)
+    height = max((block.stop - block.start for block in cut), default=0)
     return hidden.new_empty(height, len(weight))
 
 

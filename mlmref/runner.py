@@ -190,6 +190,7 @@ def train(
 ) -> None:
     """Train the model from where it is, and measure it after each epoch."""
     from mlmref.job import Job
+    from mlmref.repeatable import repeatable
 
     output = ready.config.output
 
@@ -212,6 +213,7 @@ def train(
         tempfile.TemporaryDirectory() as scratch,
         Stopping() as stopping,
         generators_left(),
+        repeatable(ready.objective, reporter.note),
     ):
         job = Job(
             objective=ready.objective,

@@ -16,6 +16,7 @@ from support.models import tiny_model
 from support.runs import mlmref
 
 from mlmref import run
+from mlmref.job import Job
 from mlmref.optimisation import choose_precision
 from mlmref.resolve import resolve
 
@@ -137,20 +138,16 @@ def test_precisions_learn_the_same(precision, tmp_path):
 
 
 @pytest.mark.clause("RES-004")
+@pytest.mark.clause("RUN-015")
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_run_that_is_interrupted_ends_the_same(precision, tmp_path):
-    """``--max-steps`` cannot stop it half-way, so a backend's own end does: same weights."""
+    """In the middle of training, and taken up again: same weights, same figures, to the last bit."""
     sets = ["split.train_size=1500", "split.test_size=100", f"training.precision={precision}"]
     sets += ["checkpoints.every=5"]
     whole = run(settings(tmp_path / "whole", *sets))
 
     class Enough(BaseException):
         """What ends the run."""
-
-    class Watcher:
-        """Ends the run in the middle of training."""
-
-    from mlmref.job import Job
 
     after_step = Job.after_step
 
@@ -204,10 +201,11 @@ def test_a_launched_run_of_one_process(tmp_path):
     assert record["perplexity"] == run(plain).record["perplexity"]
 
 
-@pytest.mark.clause("RANK-001")
+@pytest.mark.clause("RANK-011")
 def test_more_processes_than_gpus_are_refused(tmp_path):
     """One line says so, where CUDA would say "invalid device ordinal"."""
     count = torch.cuda.device_count() + 1
     command = [*torchrun(count), "-m", "mlmref", "run", "--output", "out"]
     done = launch(command, cwd=tmp_path, log=tmp_path / "log")
-    assert done.told == [], done.err  # to be seen
+    (line,) = done.told
+    assert line.startswith(f"mlmref: the launcher: {count} processes on a host with "), done.err

@@ -10,7 +10,7 @@ from support.models import tiny_model, without_dropout
 from torch import nn
 
 from mlmref.backends.shared import leaves_idle
-from mlmref.distributed import check_launcher, is_main, rank, world_size
+from mlmref.distributed import check_launcher, is_main, rank, state, world_size
 from mlmref.errors import ConfigError
 from mlmref.objective import MaskedLMObjective
 from mlmref.progress import SILENT, Lines, reporter
@@ -138,3 +138,28 @@ def test_looking_for_them_leaves_the_model_as_it_was(training):
     assert objective.take_sums() == (0.0, 0)
     assert objective.training is objective.model.training is training
     assert torch.equal(torch.get_rng_state(), generator)
+
+
+@pytest.mark.clause("RANK-011")
+@pytest.mark.parametrize(("there", "name"), [(1, "1 GPU"), (3, "3 GPUs")])
+def test_more_processes_than_gpus_are_refused(monkeypatch, there, name):
+    """By each of them, before it joins the others; with as many, it joins."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: there)
+    for variable, value in (RANKED | {"LOCAL_WORLD_SIZE": "4"}).items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError) as raised:
+        state.__wrapped__()
+    assert str(raised.value) == (
+        f"the launcher: 4 processes on a host with {name}; start {there} on it, or set "
+        "ACCELERATE_USE_CPU=1 to run on its CPUs"
+    )
+    joined = []
+    monkeypatch.setattr("accelerate.PartialState", lambda **options: joined.append(options))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(there))
+    state.__wrapped__()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
+    state.__wrapped__()
+    assert joined == [{"cpu": False}, {"cpu": True}]

@@ -64,6 +64,8 @@ def test_the_block_size_does_not_matter(rows, height, seed):
 def test_a_vocabulary_larger_than_a_block_is_taken_row_by_row():
     """There is always at least a row in a block."""
     assert blocks(3, projection.BLOCK * 2) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert len(blocks(2_000, 30_000)) == 10
+    assert blocks(2_000, 30_000, "cuda") == [slice(0, 2_000)]
 
 
 @pytest.mark.clause("LOSS-001")
