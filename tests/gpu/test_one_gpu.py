@@ -141,7 +141,7 @@ def test_precisions_learn_the_same(precision, tmp_path):
 @pytest.mark.clause("RUN-015")
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_run_that_is_interrupted_ends_the_same(precision, tmp_path):
-    """In the middle of training, and taken up again: same weights, same figures, to the last bit."""
+    """In the middle of training, and taken up again: weights and figures to the last bit."""
     sets = ["split.train_size=1500", "split.test_size=100", f"training.precision={precision}"]
     sets += ["checkpoints.every=5"]
     whole = run(settings(tmp_path / "whole", *sets))
