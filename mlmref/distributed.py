@@ -109,11 +109,13 @@ def _check_gpus(there: int) -> None:
     """
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if here > there:
-        raise ConfigError(
+        error = ConfigError(
             f"{here} processes on a host with {there} GPU{'s' * (there != 1)}",
             where="the launcher",
             hint=f"start {there} on it, or set ACCELERATE_USE_CPU=1 to run on its CPUs",
         )
+        vars(error)["of_host"] = True  # each of its processes finds the same
+        raise error
 
 
 def sum_over_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,8 +10,10 @@ others find them once their own connection to it breaks.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -180,6 +182,10 @@ def speaking(error: BaseException) -> Iterator[bool]:
         yield False
     elif isinstance(error, LostError):
         yield not _wait_for(_TOLD) and _first()
+    elif vars(error).get("of_host"):  # all its processes fail so, before they can agree on it
+        first = os.environ["LOCAL_RANK"] == "0"
+        time.sleep(0.0 if first else _PATIENCE)
+        yield first
     else:
         yield not _joined()
 

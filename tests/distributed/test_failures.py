@@ -55,6 +55,19 @@ def test_a_rank_that_cannot_prepare_ends_all(place):
 
 
 @pytest.mark.clause("RANK-004")
+@pytest.mark.clause("RANK-011")
+def test_more_processes_than_gpus_are_refused_once(place):
+    """One line from the main process with status 2, though they have not met yet."""
+    ended = launch(**faulty("one GPU", *quick(place), "--output", "out"))
+    assert ended.told == [
+        "mlmref: the launcher: 2 processes on a host with 1 GPU; start 1 on it, or set "
+        "ACCELERATE_USE_CPU=1 to run on its CPUs"
+    ]
+    assert statuses(ended)[0] == 2
+    assert left() == []
+
+
+@pytest.mark.clause("RANK-004")
 @pytest.mark.clause("CKPT-010")
 def test_a_rank_that_fails_in_training_ends_all(place):
     """Its fault is told by the main process, which has saved the last step; status 2 on both."""

@@ -170,6 +170,12 @@ def faulty(fault):
     elif what == "version":
         true = identity.version
         identity.version = lambda name: "another" if name == "torch" else true(name)
+    elif what == "one GPU":
+        import torch
+
+        torch.accelerator.is_available = lambda: True
+        torch.accelerator.current_accelerator = lambda: torch.device("cuda")
+        torch.accelerator.device_count = lambda: 1
     elif what != "none":
         job.Job.after_step = {"step": fails_at_three, "slow": slow}[what]
 
