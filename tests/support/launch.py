@@ -71,9 +71,10 @@ class Launch:
         if kind:
             for process in self._all():  # one after the other, since they write to one file
                 with suppress(psutil.Error):
+                    sys.stdout.write(f"{process.pid} of {process.ppid()} {process.status()}\n")
                     process.send_signal(signal.SIGABRT)
                     process.wait(5)
-            sys.stdout.write(f"{self._err}:\n{self.err}")
+            sys.stdout.write(f"{self._err}:\n{_in_short(self.err)}")
         for process in self._all():
             process.kill()
         self._process.wait()
@@ -131,6 +132,13 @@ class Launch:
             except (psutil.AccessDenied, psutil.NoSuchProcess):
                 continue
         return found
+
+
+def _in_short(err):
+    """Leave out of what processes were doing the threads that only wait, and what is loaded."""
+    parts = re.split(r"\n(?=\n|Thread |Current thread )", err)
+    spared = ("Thread ", "\nExtension modules:")
+    return "\n".join(one for one in parts if not one.startswith(spared))
 
 
 def launch(command, *, cwd, log, timeout=120, **env):
