@@ -57,12 +57,3 @@ def test_whole_word_masking_on_a_gpu(tmp_path):
     )
     record = run(config).record["perplexity"]
     assert record["after"]["high"] < record["before"]["low"]
-
-
-@pytest.mark.clause("BACK-009")
-def test_auto_precision_uses_what_the_gpu_has():
-    """bf16 where the GPU has it, else fp16."""
-    from mlmref.optimisation import choose_precision
-
-    expected = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    assert choose_precision("auto", torch.device("cuda")) == expected
