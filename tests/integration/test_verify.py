@@ -150,7 +150,7 @@ def test_with_a_hub_every_figure_is_looked_for(stand_in, tmp_path):
     figures = [one for step in steps.values() for one in step["figures"]]
     assert not [one for one in figures if one["verdict"] in NEEDS or not one["found"]]
     assert found(steps["T01"], "parameters of the weights")["found"] == "4,416,698"
-    assert found(steps["T02"])["found"] == "man, distance, point, horse, time"
+    assert found(steps["T02"])["found"] == "man, time, truth, value, degree"
     assert found(steps["T03"], "test reviews")["found"] == "30"
     assert found(steps["T04"], "unsupervised labels")["verdict"] == "exact"
     assert found(steps["T05"], "its tokenizer is the one that ships")["verdict"] == "exact"
