@@ -22,7 +22,26 @@ SHARE = 0.25
 PERSONAL = 0.02
 """The least share of the words below among those of a line of prose."""
 
-_PEOPLE = frozenset("he she i his her they who we you was were had my me him them".split())
+_PEOPLE = frozenset(
+    [
+        "he",
+        "she",
+        "i",
+        "his",
+        "her",
+        "they",
+        "who",
+        "we",
+        "you",
+        "was",
+        "were",
+        "had",
+        "my",
+        "me",
+        "him",
+        "them",
+    ]
+)
 _WORD = re.compile(r"[a-z']+")
 
 app = typer.Typer(add_completion=False, help="Make the checkpoint that ships from two runs.")

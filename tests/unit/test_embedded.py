@@ -45,7 +45,7 @@ def test_the_cards_commands_make_a_checkpoint(tmp_path, monkeypatch):
     made = [line.split()[1:] for line in block.splitlines() if line]
     for one in made:
         if one[0] == "run":
-            small = "--max-steps 2 --test-size 3 --chunk-size 16 --quiet".split()
+            small = ["--max-steps", "2", "--test-size", "3", "--chunk-size", "16", "--quiet"]
             done = CliRunner().invoke(command, [*one, *small])
         else:
             done = CliRunner().invoke(app, one[2:])
