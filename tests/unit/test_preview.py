@@ -358,6 +358,8 @@ def test_where_no_words_are_told_there_are_none(place):
     config = settings(place, "wordless")
     shown = preview([config])
     assert shown.unit == "tokens"
+    pieces = {unit.true for chunk in shown.chunks for unit in chunk.maskings[0].units}
+    assert ",␣" in pieces  # a blank that is the vocabulary's is no gap between two tokens
     rates = shown.strategies[0].sample
     assert rates.words is rates.words_with_target is rates.words_whole is None
     assert set(rates.shares) == {"targets", "masked", "replaced", "kept"}
