@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,23 @@ def replace(path: Path, content: bytes) -> None:
     beside.write_bytes(content)
     flush(beside)
     beside.replace(path)
+    flush(path.parent)
+
+
+def create(path: Path, content: bytes) -> None:
+    """Put a file where there is none, so that it is there whole or not at all.
+
+    Raises:
+        FileExistsError: there is something; it is left as it is.
+    """
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+        flush(beside)
+        os.link(beside, path)  # unlike renaming, it never puts one file in another's place
+    finally:
+        beside.unlink(missing_ok=True)
     flush(path.parent)
 
 

@@ -125,6 +125,28 @@ Metric = Annotated[
 Sample = Annotated[
     int | None, typer.Option(help="chunks for a pseudo-perplexity", min=1, rich_help_panel=WHAT)
 ]
+Maskings = Annotated[
+    list[str] | None,
+    _flag("a masking strategy; see mlmref plugins; repeatable, to compare", WHAT, "--masking"),
+]
+ShownChunks = Annotated[
+    int, typer.Option("--chunks", help="chunks to show", min=1, rich_help_panel=WHAT)
+]
+FirstChunk = Annotated[
+    int,
+    typer.Option("--first", help="training chunk to begin with", min=1, rich_help_panel=WHAT),
+]
+# The last pass is evaluation's.
+Pass = Annotated[
+    int,
+    typer.Option(
+        "--pass", help="whose masks: of epoch N", min=1, max=2**32 - 1, rich_help_panel=WHAT
+    ),
+]
+Unit = Annotated[Text, _flag("words, or tokens as the vocabulary spells them", WHAT, "--as")]
+Html = Annotated[
+    Path | None, _flag("write a page to this new file, instead of printing", WHAT, "--html")
+]
 Base = Annotated[Text, _flag("the model before; left out, what the run folder says", WHAT)]
 Seeds = Annotated[int | None, _flag("train both so many times", TRAINING)]
 TrainDocuments = Annotated[int | None, _flag("documents to train on", WHAT, "--train-size")]

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 from mlmref.config import ModelConfig
 from mlmref.errors import ModelError
 from mlmref.quiet import quiet
-from mlmref.soundness import check_folder, check_settings, check_tokenizer, check_weights
+from mlmref.soundness import (
+    check_folder,
+    check_settings,
+    check_together,
+    check_tokenizer,
+    check_weights,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -74,7 +80,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
             hint="give a checkpoint that was pretrained with a masked-language-model head",
         )
     check_weights(config.name, model)
-    check_tokenizer(config.name, model, tokenizer)
+    check_together(config.name, model, tokenizer)
     if config.dropout != "checkpoint":
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -87,6 +93,45 @@ def load_model(config: ModelConfig) -> LoadedModel:
         digest=_digest(place, model),
         max_length=max_length(model, tokenizer),
     )
+
+
+def load_tokenizer(config: ModelConfig, reads: int) -> tuple[PreTrainedTokenizerBase, int]:
+    """Load a model's tokenizer without its weights (PREV-003).
+
+    The model is laid out, its weights left out, only where its settings do not say by themselves
+    that it reads so many tokens.
+
+    Args:
+        config: which model.
+        reads: how many tokens it is to read at once.
+
+    Returns:
+        The tokenizer, and the most tokens that the model reads at once; or ``reads`` where that
+        is known to be less.
+
+    Raises:
+        ModelError: nothing there, or no fast tokenizer with a mask token.
+    """
+    import torch
+    import transformers
+
+    place = _place(config.name)
+    trusted = {"trust_remote_code": config.trust_remote_code}
+    common: dict[str, Any] = {"revision": config.revision, **trusted}
+    with quiet(), _explained(config.name):
+        settings = transformers.AutoConfig.from_pretrained(place, **common)
+        check_settings(config, settings)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
+        check_tokenizer(config.name, tokenizer)
+        positions = getattr(settings, "max_position_embeddings", None)
+        # RoBERTa and its kin number positions from behind the padding's, BART's from 2.
+        taken = 2 + (getattr(settings, "pad_token_id", None) or 0)
+        if isinstance(positions, int) and reads <= positions - taken:
+            return tokenizer, min(int(tokenizer.model_max_length), reads)
+        kind: Any = transformers.AutoModelForMaskedLM
+        with torch.device("meta"):
+            model = kind.from_config(settings, **trusted)
+    return tokenizer, max_length(model, tokenizer)
 
 
 def pretrained(

@@ -14,6 +14,8 @@ from mlmref.registry import Chosen, Registry, choose
 from mlmref.resolve import to_toml
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from mlmref.chunks import Chunks
     from mlmref.clock import Clock
     from mlmref.contracts import BackendEntry, SegmenterEntry, StrategyEntry, Vocabulary
@@ -31,6 +33,15 @@ class Plugins:
     segmenter: Chosen[SegmenterEntry]
     strategy: Chosen[StrategyEntry]
     backend: Chosen[BackendEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A corpus as it is masked: cut into chunks, some of them held out."""
+
+    corpus: Corpus
+    chunks: Chunks
+    split: Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,33 +131,51 @@ def masker_of(config: Config, strategy: Chosen[StrategyEntry], vocabulary: Vocab
     )
 
 
-def prepare(
+def prepare_text(
     config: Config,
-    loaded: LoadedModel,
-    plugins: Plugins,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    segmenter: Chosen[SegmenterEntry],
     clock: Clock,
     reporter: Reporter,
-) -> Ready:
-    """Go from the name of a corpus to chunks split in two, and to what masks them."""
+) -> Text:
+    """Go from the name of a corpus to chunks split in two.
+
+    Args:
+        config: which corpus, and how it is cut and split.
+        tokenizer: a fast tokenizer.
+        max_length: the most tokens that the model reads at once.
+        segmenter: tells the words.
+        clock: times the stages.
+        reporter: told of them.
+    """
     from mlmref.chunks import chunk
     from mlmref.corpus import load_corpus
-    from mlmref.objective import MaskedLMObjective
     from mlmref.split import split
     from mlmref.tokens import tokenize
 
-    strategy = plugins.strategy
     with clock("read"), quiet():
         corpus = load_corpus(config.corpus, reporter)
     with clock("tokenise"):
-        tokens = tokenize(corpus, loaded.tokenizer, segmenter=plugins.segmenter, reporter=reporter)
+        tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
     with clock("chunk"):
-        chunks = chunk(tokens, config.chunks, max_length=loaded.max_length)
+        chunks = chunk(tokens, config.chunks, max_length=max_length)
         parts = split(chunks, config.split)
     left_out = f" ({corpus.empty:,} empty ones left out)" if corpus.empty else ""
     reporter.note(
         f"{corpus.source}: {len(corpus):,} documents{left_out}, {tokens.offsets[-1]:,} tokens, "
         f"{len(chunks):,} chunks: {len(parts.train):,} to train on, {len(parts.test):,} held out"
     )
+    return Text(corpus=corpus, chunks=chunks, split=parts)
+
+
+def masker_for(config: Config, strategy: Chosen[StrategyEntry], text: Text) -> Masker:
+    """Make what masks the chunks of a text, with the words and counts that a strategy needs.
+
+    Raises:
+        ModelError: it needs words, and nothing tells them (RUN-013).
+    """
+    tokens = text.chunks.tokens
     if strategy.entry.needs_words and not tokens.has_words:
         raise ModelError(
             f"its tokenizer does not tell words, which {strategy.entry.name!r} masking needs",
@@ -156,8 +185,24 @@ def prepare(
         )
     vocabulary = tokens.vocabulary
     if strategy.entry.needs_counts:
-        vocabulary = replace(vocabulary, counts=parts.train.counts())
-    masker = masker_of(config, strategy, vocabulary)
+        vocabulary = replace(vocabulary, counts=text.split.train.counts())
+    return masker_of(config, strategy, vocabulary)
+
+
+def prepare(
+    config: Config,
+    loaded: LoadedModel,
+    plugins: Plugins,
+    clock: Clock,
+    reporter: Reporter,
+) -> Ready:
+    """Go from the name of a corpus to chunks split in two, and to what masks them."""
+    from mlmref.objective import MaskedLMObjective
+
+    text = prepare_text(
+        config, loaded.tokenizer, loaded.max_length, plugins.segmenter, clock, reporter
+    )
+    masker = masker_for(config, plugins.strategy, text)
     with clock("load"):
         objective = MaskedLMObjective(loaded.model)
     if objective.path == "plain":
@@ -167,9 +212,9 @@ def prepare(
     return Ready(
         config=config,
         loaded=loaded,
-        corpus=corpus,
-        chunks=chunks,
-        split=parts,
+        corpus=text.corpus,
+        chunks=text.chunks,
+        split=text.split,
         masker=masker,
         objective=objective,
     )

@@ -12,6 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from mlmref.preview.terminal import show_preview as show_preview
 from mlmref.record import dumps
 from mlmref.registry import KINDS, Registry
 from mlmref.tutorial import Verified

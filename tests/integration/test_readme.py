@@ -11,6 +11,7 @@ from support.runs import save_corpus, save_model
 from typer.testing import CliRunner
 
 from mlmref.cli import app
+from mlmref.errors import MlmrefError
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 SECTION = README.split("## Write a masking strategy")[1].split("\n## ")[0]
@@ -33,6 +34,26 @@ def test_each_run_command_is_understood(command):
     assert len(COMMANDS) >= 3
     got = CliRunner().invoke(app, [*shlex.split(command)[1:], "--print-config"])
     assert got.exit_code == 0, got.stderr
+
+
+PREVIEWS = re.findall(r"^mlmref preview .*$", README, re.MULTILINE)
+
+
+@pytest.mark.clause("PREV-012")
+@pytest.mark.parametrize("command", PREVIEWS)
+def test_each_preview_command_is_understood(command, monkeypatch, tmp_path):
+    """Its flags exist and give settings, with which the work would begin."""
+    begun = []
+
+    def begin(settings, **asked):
+        begun.append([one.masking.strategy for one in settings])
+        raise MlmrefError("far enough")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mlmref.preview.core.preview", begin)
+    got = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert got.stderr == "mlmref: far enough\n"
+    assert begun == [re.findall(r"--masking (\S+)", command) or ["token"]]
 
 
 @pytest.mark.slow
