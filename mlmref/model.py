@@ -1,4 +1,4 @@
-"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 008)."""
+"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 011)."""
 
 from __future__ import annotations
 
@@ -87,6 +87,33 @@ def load_model(config: ModelConfig) -> LoadedModel:
         digest=_digest(place, model),
         max_length=max_length(model, tokenizer),
     )
+
+
+def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
+    """Load a model's tokenizer and its maximum length, and none of its weights (MODEL-011).
+
+    Raises:
+        ModelError: nothing there, no masked language model's configuration, no fast tokenizer
+            with a mask token, or a tokenizer with more tokens than the model has rows.
+    """
+    import torch
+    import transformers
+
+    place = _place(config.name)
+    common: dict[str, Any] = {
+        "revision": config.revision,
+        "trust_remote_code": config.trust_remote_code,
+    }
+    with quiet(), _explained(config.name):
+        settings = transformers.AutoConfig.from_pretrained(place, **common)
+        check_settings(config, settings)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
+        # Modules with shapes and no numbers: what is read off them is what is read off a model.
+        build: Any = transformers.AutoModelForMaskedLM.from_config  # it is not annotated
+        with torch.device("meta"):
+            shape = build(settings, trust_remote_code=config.trust_remote_code)
+    check_tokenizer(config.name, shape, tokenizer)
+    return tokenizer, max_length(shape, tokenizer)
 
 
 def pretrained(
