@@ -10,6 +10,7 @@ import numpy as np
 from mlmref.inspection.findings import Finding, graded, of, share
 
 if TYPE_CHECKING:
+    from mlmref.chunks import Chunks
     from mlmref.inspection.core import Inspected
 
 REMAINDER = 0.01
@@ -57,7 +58,7 @@ def findings(it: Inspected) -> Iterator[Finding]:
         ),
     )
     if it.tokens.has_words:
-        yield _cut_words(it, total)
+        yield _cut_words(it)
     several = int((np.bincount(chunks.parts()[0], minlength=number) > 1).sum())
     yield Finding(
         section="chunks",
@@ -68,22 +69,31 @@ def findings(it: Inspected) -> Iterator[Finding]:
     )
 
 
-def _cut_words(it: Inspected, total: int) -> Finding:
+def cut_words(chunks: Chunks) -> tuple[int, int]:
+    """Count the words that a chunk's end cuts in two, and the ends that more text follows.
+
+    Args:
+        chunks: of all documents, in the order of the corpus.
+    """
+    ends = chunks.starts + chunks.lengths
+    ends = ends[ends < chunks.offsets[-1]]
+    return int((~chunks.tokens.take(ends)[1]).sum()), len(ends)
+
+
+def _cut_words(it: Inspected) -> Finding:
     """Tell how many words are cut in two by the end of a chunk."""
-    ends = it.chunks.starts + it.chunks.lengths
-    ends = ends[ends < total]
-    cut = int((~it.tokens.take(ends)[1]).sum())
+    cut, ends = cut_words(it.chunks)
     words = it.counted.words
     return Finding(
         section="chunks",
         key="cut_words",
         what="words that a chunk's end cuts in two",
-        figure=f"{cut:,} at {len(ends):,} ends ({share(cut, len(ends)):.1%}), "
+        figure=f"{cut:,} at {ends:,} ends ({share(cut, ends):.1%}), "
         f"{share(cut, words):.2%} of the words".replace("%", " %"),
         values={
             "words": cut,
-            "ends": len(ends),
-            "share_of_ends": share(cut, len(ends)),
+            "ends": ends,
+            "share_of_ends": share(cut, ends),
             "share_of_words": share(cut, words),
         },
         **graded(

@@ -42,7 +42,11 @@ class Seen:
     similarity: FloatArray
 
     def kin(self) -> Int64Array:
-        """Give documents numbers, int64 ``[D]``: those that pairs lead to from one another the same."""
+        """Tell which documents pairs lead to from one another.
+
+        Returns:
+            int64 ``[D]``, the same number for those that are so, and no other.
+        """
         size = len(self.copies)
         edges = coo_array((np.ones(len(self.pairs)), tuple(self.pairs.T)), shape=(size, size))
         groups: Int64Array = csgraph.connected_components(edges, directed=False)[1]

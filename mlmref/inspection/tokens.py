@@ -134,7 +134,7 @@ def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
     unknown_id = it.tokenizer.unk_token_id
     number = 0 if unknown_id is None else int(seen.ids[unknown_id])
     words = _unknown_words(it, seen.unknown[:_READ])
-    some = ", ".join(f"{word} ({times:,})" for word, times in words)
+    some = ", ".join(f"{word!r} ({times:,})" for word, times in words)
     return Finding(
         section="tokens",
         key="unknown",
