@@ -56,7 +56,15 @@ RUN = (
 @pytest.mark.clause("PLUG-011")
 @pytest.mark.parametrize(
     "arguments",
-    ["--help", "run --help", "plugins", "plugins --json", "run --print-config", "fill --help"],
+    [
+        "--help",
+        "run --help",
+        "plugins",
+        "plugins --json",
+        "run --print-config",
+        "fill --help",
+        "inspect --help",
+    ],
 )
 def test_light_commands_import_no_heavy_library(arguments):
     """Help, the list of plugins and the settings come without torch, transformers, datasets."""
