@@ -239,8 +239,10 @@ def show_inspection(report: InspectionReport, console: Console) -> None:
             if one.hint:
                 console.print(Text(f"     {one.hint}", style="dim"), soft_wrap=True)
     marks = Counter(one.mark for one in report.findings)
-    summed = f"{marks['good']} ok, {marks['warning']} warnings (!), {marks['problem']} problems (x)"
-    console.print(f"in all: {summed}", soft_wrap=True)
+    summed = (
+        f"ok: {marks['good']}, warnings (!): {marks['warning']}, problems (x): {marks['problem']}"
+    )
+    console.print(summed, soft_wrap=True)
 
 
 _STYLES = {

@@ -34,15 +34,16 @@ def findings(it: Inspected) -> Iterator[Finding]:
     seen, size = it.seen, len(it.corpus)
     own = seen.copies == np.arange(size)
     repeated = int(size - own.sum())
+    pairs = np.stack([seen.copies, np.arange(size)], axis=1)[~own]
     yield Finding(
         section="duplicates",
         key="exact",
         what="documents that repeat an earlier one",
-        figure=of(repeated, size),
+        figure=of(repeated, size) + _such_as(pairs),
         values={
             "documents": repeated,
             "share": share(repeated, size),
-            "examples": _examples(it, np.stack([seen.copies, np.arange(size)], axis=1)[~own]),
+            "examples": _examples(it, pairs),
         },
         **graded(share(repeated, size), warning=REPEATED, hint="keep one of each; no flag does it"),
     )
@@ -52,7 +53,7 @@ def findings(it: Inspected) -> Iterator[Finding]:
         section="duplicates",
         key="near",
         what=f"that nearly do (similarity {ALIKE} or more)",
-        figure=of(nearly, size),
+        figure=of(nearly, size) + _such_as(seen.pairs[best]),
         values={
             "documents": nearly,
             "share": share(nearly, size),
@@ -119,6 +120,11 @@ def _any(rows: Int64Array, true: BoolArray, size: int) -> BoolArray:
     found = np.zeros(size, np.bool_)
     found[rows[true]] = True
     return found
+
+
+def _such_as(pairs: Int64Array) -> str:
+    """Name the first of some pairs, if there is one."""
+    return f", such as documents {pairs[0, 0]:,} and {pairs[0, 1]:,}" if len(pairs) else ""
 
 
 def _examples(it: Inspected, pairs: Int64Array) -> list[dict[str, Any]]:

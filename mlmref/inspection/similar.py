@@ -27,7 +27,7 @@ BANDS, ROWS = 32, 4
 """With so many bands of so many places a pair with a similarity of 0.8 is overlooked with a
 probability of (1 - 0.8**4)**32 = 5e-8, and one with 0.3 is compared in a quarter of all cases."""
 
-NEIGHBOURS = 32
+NEIGHBOURS = 16
 """How many following documents in its bucket of a band a document is compared with. Texts made from
 a form are in one bucket by the thousand, and would be compared each with each otherwise."""
 
