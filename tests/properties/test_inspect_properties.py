@@ -24,7 +24,7 @@ from mlmref.inspection.similar import candidates, signatures, similarities
 from mlmref.inspection.split import shared
 from mlmref.inspection.words import spaced
 from mlmref.progress import SILENT
-from mlmref.split import split
+from mlmref.split import Split, split
 
 WORDS = st.sampled_from(
     ["a", "A", "the", "Straße", "STRASSE", "é", "e\u0301", "film", "电影", "ไทย"]
@@ -228,6 +228,19 @@ def test_a_document_on_both_sides_is_no_copy_of_itself():
     assert shared(parts) == 1
     assert leaks(parts, read(corpus_of(["one text", "another"]), SILENT)) == (0, 0)
     assert leaks(parts, read(corpus_of(["one text", "One  text"]), SILENT)) == (1, 0)
+
+
+@pytest.mark.clause("INSP-011")
+@pytest.mark.parametrize("held", [0, 1])
+def test_a_copy_leaks_from_either_side(held):
+    """Whichever of the two is held out, the earlier or the later."""
+    chunks = cut(tokens_of(numbered([4, 4])), ChunkConfig(size=4), np.arange(2))
+    sides = (chunks.select(np.array([one])) for one in (1 - held, held))
+    parts = Split(**dict(zip(("train", "test"), sides, strict=True)))
+    assert leaks(parts, read(corpus_of(["same text", "Same  TEXT"]), SILENT)) == (1, 0)
+    words = [f"w{n}" for n in range(30)]
+    nearly = [" ".join(words), " ".join(words[:-1])]
+    assert leaks(parts, read(corpus_of(nearly), SILENT)) == (0, 1)
 
 
 @pytest.mark.clause("INSP-012")
