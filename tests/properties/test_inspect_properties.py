@@ -194,6 +194,13 @@ def test_signatures_estimate_the_similarity(common):
     assert agreed == pytest.approx(exact**similar.ROWS, abs=0.01)
 
 
+@pytest.mark.clause("INSP-010")
+def test_the_order_of_words_is_in_a_signature():
+    """A text backwards has its words and none of its shingles, and is no candidate."""
+    words = [f"w{number}" for number in range(60)]
+    assert len(candidates(signatures([" ".join(words), " ".join(words[::-1])]))) == 0
+
+
 @pytest.mark.clause("INSP-011")
 @pytest.mark.clause("INSP-017")
 @given(corpora(), chunk_rules, split_rules(), st.data())
