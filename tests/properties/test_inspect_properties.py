@@ -248,6 +248,10 @@ def test_a_copy_leaks_from_either_side(held):
     words = [f"w{n}" for n in range(30)]
     nearly = [" ".join(words), " ".join(words[:-1])]
     assert leaks(parts, read(corpus_of(nearly), SILENT)) == (0, 1)
+    chunks = cut(tokens_of(numbered([4, 4, 4])), ChunkConfig(size=4), np.arange(3))
+    parts = Split(train=chunks.select(np.array([0, 2])), test=chunks.select(np.array([1])))
+    both = read(corpus_of([*nearly, nearly[1]]), SILENT)
+    assert leaks(parts, both) == (1, 0), "a chunk that is repeated is not nearly repeated as well"
 
 
 @pytest.mark.clause("INSP-012")
