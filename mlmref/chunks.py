@@ -1,4 +1,4 @@
-"""Tokens are joined and cut into chunks of one size (clauses CHUNK-001 to CHUNK-013).
+"""Tokens are joined and cut into chunks of one size (clauses CHUNK-001 to CHUNK-014).
 
 A chunk is an interval of the stream: three numbers, no tokens. What it holds is looked up when
 it is gathered.
@@ -52,6 +52,17 @@ class Chunks:
         return replace(
             self, starts=self.starts[rows], lengths=self.lengths[rows], ids=self.ids[rows]
         )
+
+    def parts(self) -> tuple[Int64Array, Int64Array]:
+        """Tell which documents each of these chunks has tokens of (CHUNK-014).
+
+        Returns:
+            Rows and document numbers, both int64 ``[P]``: a pair for each document of each row,
+            row by row, in the order of the stream.
+        """
+        pieces = _pieces(self.offsets, self.starts, self.starts + self.lengths)
+        some = pieces.sizes > 0
+        return pieces.rows[some], self.documents[pieces.nth[some]]
 
     def counts(self) -> Int64Array:
         """Count how often each token id stands in these chunks (CHUNK-013).

@@ -1,4 +1,4 @@
-"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 008)."""
+"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 011)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from mlmref.quiet import quiet
 from mlmref.soundness import (
     check_folder,
     check_settings,
-    check_together,
     check_tokenizer,
     check_weights,
 )
@@ -80,7 +79,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
             hint="give a checkpoint that was pretrained with a masked-language-model head",
         )
     check_weights(config.name, model)
-    check_together(config.name, model, tokenizer)
+    check_tokenizer(config.name, model, tokenizer)
     if config.dropout != "checkpoint":
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -95,43 +94,31 @@ def load_model(config: ModelConfig) -> LoadedModel:
     )
 
 
-def load_tokenizer(config: ModelConfig, reads: int) -> tuple[PreTrainedTokenizerBase, int]:
-    """Load a model's tokenizer without its weights (PREV-003).
-
-    The model is laid out, its weights left out, only where its settings do not say by themselves
-    that it reads so many tokens.
-
-    Args:
-        config: which model.
-        reads: how many tokens it is to read at once.
-
-    Returns:
-        The tokenizer, and the most tokens that the model reads at once; or ``reads`` where that
-        is known to be less.
+def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
+    """Load a model's tokenizer and its maximum length, and none of its weights (MODEL-012).
 
     Raises:
-        ModelError: nothing there, or no fast tokenizer with a mask token.
+        ModelError: nothing there, no masked language model's configuration, no fast tokenizer
+            with a mask token, or a tokenizer with more tokens than the model has rows.
     """
     import torch
     import transformers
 
     place = _place(config.name)
-    trusted = {"trust_remote_code": config.trust_remote_code}
-    common: dict[str, Any] = {"revision": config.revision, **trusted}
+    common: dict[str, Any] = {
+        "revision": config.revision,
+        "trust_remote_code": config.trust_remote_code,
+    }
     with quiet(), _explained(config.name):
         settings = transformers.AutoConfig.from_pretrained(place, **common)
         check_settings(config, settings)
         tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
-        check_tokenizer(config.name, tokenizer)
-        positions = getattr(settings, "max_position_embeddings", None)
-        # RoBERTa and its kin number positions from behind the padding's, BART's from 2.
-        taken = 2 + (getattr(settings, "pad_token_id", None) or 0)
-        if isinstance(positions, int) and reads <= positions - taken:
-            return tokenizer, min(int(tokenizer.model_max_length), reads)
-        kind: Any = transformers.AutoModelForMaskedLM
+        # Modules with shapes and no numbers: what is read off them is what is read off a model.
+        build: Any = transformers.AutoModelForMaskedLM.from_config  # it is not annotated
         with torch.device("meta"):
-            model = kind.from_config(settings, **trusted)
-    return tokenizer, max_length(model, tokenizer)
+            shape = build(settings, trust_remote_code=config.trust_remote_code)
+    check_tokenizer(config.name, shape, tokenizer)
+    return tokenizer, max_length(shape, tokenizer)
 
 
 def pretrained(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlmref.conformance.core import Report
     from mlmref.contracts import Options
     from mlmref.fill import Filled
+    from mlmref.inspection import Report as InspectionReport
     from mlmref.results import Result
 
 
@@ -215,6 +216,34 @@ def show_downstream(answer: Mapping[str, Any], console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+_JUDGED = {
+    "figure": ("", "default"),
+    "good": ("ok", "green"),
+    "warning": ("!", "yellow"),
+    "problem": ("x", "bold red"),
+}
+
+
+def show_inspection(report: InspectionReport, console: Console) -> None:
+    """Print what an inspection found: a heading a section, a line a finding, then what to do."""
+    width = max(len(one.what) for one in report.findings)
+    console.print(f"{report.corpus}, as {report.model} reads it", markup=False, soft_wrap=True)
+    for section, found in groupby(report.findings, key=lambda one: one.section):
+        console.print(section, style="bold")
+        for one in found:
+            sign, style = _JUDGED[one.mark]
+            line = Text(f"  {sign:3}", style=style)
+            line.append(f"{one.what:{width}}  {one.figure}", style="default")
+            console.print(line, soft_wrap=True)
+            if one.hint:
+                console.print(Text(f"     {one.hint}", style="dim"), soft_wrap=True)
+    marks = Counter(one.mark for one in report.findings)
+    summed = (
+        f"ok: {marks['good']}, warnings (!): {marks['warning']}, problems (x): {marks['problem']}"
+    )
+    console.print(summed, soft_wrap=True)
 
 
 _STYLES = {

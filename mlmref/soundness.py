@@ -86,8 +86,8 @@ def check_weights(name: str, model: PreTrainedModel) -> None:
             )
 
 
-def check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Refuse a tokenizer that cannot be used (MODEL-004); returns the size of its vocabulary."""
+def check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer that does not belong to the model, or cannot be used (MODEL-004)."""
     from mlmref.tokens import vocabulary_of
 
     vocabulary = vocabulary_of(tokenizer)
@@ -105,16 +105,10 @@ def check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase) -> int:
             where=name,
             hint="set it in tokenizer_config.json to the most tokens that the model reads",
         )
-    return vocabulary.size
-
-
-def check_together(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a tokenizer that cannot be used, or that is another model's (MODEL-004)."""
-    size = check_tokenizer(name, tokenizer)
     rows: Any = model.get_input_embeddings().num_embeddings
-    if size > rows:
+    if vocabulary.size > rows:
         raise ModelError(
-            f"the tokenizer has {size:,} tokens and the model {rows:,} rows for them",
+            f"the tokenizer has {vocabulary.size:,} tokens and the model {rows:,} rows for them",
             where=name,
             hint="the two do not belong together",
         )

@@ -187,7 +187,7 @@ def tokenize(
     import tokenizers
 
     vocabulary = vocabulary_of(tokenizer)
-    backend = _backend(tokenizer)
+    backend = backend_of(tokenizer)
     words = _words(backend, vocabulary, segmenter)
     special = np.zeros(vocabulary.size, dtype=np.bool_)
     special[vocabulary.special_ids] = True
@@ -196,7 +196,7 @@ def tokenize(
         pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
         most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
         with reporter.stage("tokenise", total=len(corpus)) as stage:
-            for texts in _batches(corpus, most):
+            for texts in batches(corpus, most):
                 yield _encode(backend, texts, special, words, pieces)
                 stage.advance(len(texts))
         return {}
@@ -221,7 +221,7 @@ def _tokens(
     return Tokens(dataset, vocabulary, has_words=has_words, fingerprint=fingerprint)
 
 
-def _backend(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
+def backend_of(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
     """Copy the Rust tokenizer, without the truncation and padding that it may have on."""
     from tokenizers import Tokenizer
 
@@ -249,7 +249,7 @@ def _words(
     return SegmentedWords(segmenter)
 
 
-def _batches(corpus: Corpus, batch_size: int) -> Iterator[pa.StringArray]:
+def batches(corpus: Corpus, batch_size: int) -> Iterator[pa.StringArray]:
     """Read the documents, at most so many and about so many bytes at a time."""
     for texts in corpus.texts(batch_size):
         for start in range(0, len(texts), batch_size):

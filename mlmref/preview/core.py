@@ -171,7 +171,7 @@ def preview(
     chosen = [choose_plugins(config, registry) for config in configs]
     config, plugins = chosen[0]
     with clock("load"), reporter.stage("load"):
-        tokenizer, limit = load_tokenizer(config.model, config.chunks.size)
+        tokenizer, limit = load_tokenizer(config.model)
     text = prepare_text(config, tokenizer, limit, plugins.segmenter, clock, reporter)
     train, tokens = text.split.train, text.chunks.tokens
     if first > len(train):

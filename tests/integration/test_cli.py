@@ -64,6 +64,7 @@ RUN = (
         "plugins --json",
         "run --print-config",
         "fill --help",
+        "inspect --help",
     ],
 )
 def test_light_commands_import_no_heavy_library(arguments):

@@ -13,6 +13,8 @@ import mlmref
 from mlmref.chunks import chunk
 from mlmref.config import ChunkConfig, CorpusConfig, SplitConfig
 from mlmref.corpus import corpus_from_texts, load_corpus
+from mlmref.inspection.reading import read
+from mlmref.progress import SILENT
 from mlmref.split import split
 from mlmref.tokens import tokenize
 
@@ -117,6 +119,17 @@ def test_half_of_the_tutorials_held_out_chunks_leak(tokens):
     assert (len(by_document.train), len(by_document.test)) == (10_000, 1_000)
     everything = split(chunks, SplitConfig(by="chunk", train_size="rest", test_size=1_000))
     assert leaking_share(everything) == 1.0
+
+
+@pytest.mark.clause("INSP-006")
+@pytest.mark.clause("INSP-008")
+def test_96_reviews_repeat_another_and_15_nearly_do():
+    """24,904 different texts, as a set of them has; the nearly same ones as the README shows."""
+    corpus = load_corpus(CorpusConfig(name="imdb"))
+    seen = read(corpus, SILENT)
+    assert len(np.unique(seen.copies)) == 25_000 - 96
+    assert len({" ".join(text.casefold().split()) for text in corpus.dataset["text"]}) == 24_904
+    assert len(np.unique(seen.kin())) == 25_000 - 96 - 15
 
 
 @pytest.mark.clause("TOK-012")

@@ -130,3 +130,21 @@ def test_selected_chunks_keep_their_ids_and_tokens(lengths, rule, data):
     mine, whole = selected.gather(range_of(selected)), chunks.gather(half)
     assert mine.input_ids.tolist() == whole.input_ids.tolist()
     assert mine.chunk_ids.tolist() == half.tolist()
+
+
+@pytest.mark.clause("CHUNK-014")
+@given(ragged, chunk_rules, st.data())
+def test_parts_are_the_documents_of_the_gathered_tokens(lengths, rule, data):
+    """Each of a row's documents once, in the order of the stream, of any selection of rows."""
+    order = np.array(data.draw(st.permutations(range(len(lengths)))), dtype=np.int64)
+    chunks = cut(tokens_of(numbered(lengths)), rule, order)
+    some = data.draw(st.lists(st.integers(0, max(0, len(chunks) - 1)), max_size=4))
+    chunks = chunks.select(np.array(some if len(chunks) else [], dtype=np.int64))
+    rows, documents = chunks.parts()
+    gathered = chunks.gather(np.arange(len(chunks))).documents if len(chunks) else []
+    expected = [
+        (row, document)
+        for row, across in enumerate(gathered)
+        for document in dict.fromkeys(across[across >= 0].tolist())
+    ]
+    assert [*zip(rows.tolist(), documents.tolist(), strict=True)] == expected

@@ -15,7 +15,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from mlmref.tokens import _backend, vocabulary_of
+from mlmref.tokens import backend_of, vocabulary_of
 from mlmref.words.own import OwnWords
 
 
@@ -179,7 +179,7 @@ def separable(name):
 def parts_of(chosen):
     """Return what :func:`mlmref.tokens.tokenize` makes of a tokenizer: backend, words, special."""
     vocabulary = vocabulary_of(chosen)
-    backend = _backend(chosen)
+    backend = backend_of(chosen)
     special = np.zeros(vocabulary.size, dtype=np.bool_)
     special[vocabulary.special_ids] = True
     return backend, OwnWords(backend, vocabulary.size), special

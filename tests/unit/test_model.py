@@ -14,7 +14,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, RobertaForMaskedLM
 
 from mlmref.config import ModelConfig
 from mlmref.errors import ModelError
-from mlmref.model import embedded_checkpoint, load_model, max_length
+from mlmref.model import embedded_checkpoint, load_model, load_tokenizer, max_length
 
 
 @pytest.mark.clause("MODEL-001")
@@ -214,3 +214,45 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     assert load_model(ModelConfig(name="~/model")).name == "~/model"
     with pytest.raises(ModelError, match="no such user; check --model"):
         load_model(ModelConfig(name="~nobody-is-called-so/model"))
+
+
+@pytest.mark.clause("MODEL-012")
+@pytest.mark.clause("MODEL-007")
+@pytest.mark.parametrize("kind", ["embedded", "bert", "roberta"])
+def test_a_tokenizer_alone_is_the_models(kind, tmp_path):
+    """The same tokenizer and maximum length as with the weights, and after they are gone."""
+    name = "embedded"
+    if kind != "embedded":
+        made = {"bert": {}, "roberta": {"kind": RobertaForMaskedLM, "max_position_embeddings": 30}}
+        name = str(save_model(tmp_path / "model", **made[kind]))
+    loaded = load_model(ModelConfig(name=name))
+    if kind != "embedded":
+        (tmp_path / "model" / "model.safetensors").unlink()
+    alone, most = load_tokenizer(ModelConfig(name=name))
+    assert most == loaded.max_length == {"embedded": 512, "bert": 32, "roberta": 26}[kind]
+    assert alone.backend_tokenizer.to_str() == loaded.tokenizer.backend_tokenizer.to_str()
+
+
+@pytest.mark.clause("MODEL-012")
+def test_a_tokenizer_alone_is_refused_as_with_its_model(tmp_path, coded, monkeypatch):
+    """Too few rows, no head, a damaged file, no folder, code: each in the same words."""
+    folders = [save_model(tmp_path / name) for name in ("rows", "head", "damaged")]
+    changes = [{"vocab_size": 9}, {"model_type": "vit"}, None]
+    for folder, change in zip(folders, changes, strict=True):
+        told = json.loads((folder / "config.json").read_text())
+        text = "{" if change is None else json.dumps(told | change)
+        (folder / "config.json").write_text(text)
+    said = []
+    for folder in (*folders, tmp_path / "nowhere", coded):
+        with pytest.raises(ModelError) as alone:
+            load_tokenizer(ModelConfig(name=str(folder)))
+        said.append(str(alone.value))
+    assert "rows for them; the two do not belong together" in said[0]
+    for folder, line in zip([*folders[1:], tmp_path / "nowhere", coded], said[1:], strict=True):
+        with pytest.raises(ModelError) as whole:
+            load_model(ModelConfig(name=str(folder)))
+        assert str(whole.value) == line
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    assert load_tokenizer(ModelConfig(name=str(coded), trust_remote_code=True))[1] == 32
+    assert (tmp_path / "ran").exists()

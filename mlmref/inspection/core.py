@@ -1,0 +1,140 @@
+"""The inspection: corpus, tokens, chunks and split as a run makes them, and what is found in them.
+
+Nothing is trained, no weights are read, and what a run would be refused for is a finding here
+(INSP-002, INSP-003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlmref.config import Config
+from mlmref.errors import MlmrefError
+from mlmref.inspection.findings import Finding, Report
+from mlmref.progress import SILENT, Reporter
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from mlmref.chunks import Chunks
+    from mlmref.corpus import Corpus
+    from mlmref.inspection.reading import Seen
+    from mlmref.inspection.tokens import Counted
+    from mlmref.registry import Registry
+    from mlmref.split import Split
+    from mlmref.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspected:
+    """What is looked at.
+
+    Attributes:
+        config: what a run would do.
+        tokenizer: the model's.
+        max_length: the most tokens that the model reads at once.
+        corpus, seen: the documents, and what was seen of each.
+        tokens, counted: their tokens, and how many there are of each.
+        chunks: as a run cuts them, or would if it were not refused.
+        split: as a run holds out; ``None`` where it cannot.
+        refused: what a run would be refused for at chunks and split.
+    """
+
+    config: Config
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
+    corpus: Corpus
+    seen: Seen
+    tokens: Tokens
+    counted: Counted
+    chunks: Chunks
+    split: Split | None
+    refused: tuple[MlmrefError, ...]
+
+
+def inspect(
+    config: Config, *, reporter: Reporter = SILENT, registry: Registry | None = None
+) -> Report:
+    """Look at a corpus as a run would use it.
+
+    Args:
+        config: what the run would do.
+        reporter: told of progress.
+        registry: the plugins to use; left out, those installed.
+
+    Raises:
+        MlmrefError: corpus, tokenizer or segmenter cannot be used.
+    """
+    it = prepare(config, reporter, registry)
+    return Report.of(config.model.name, it.corpus.source, findings(it))
+
+
+def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> Inspected:
+    """Go from names to chunks split in two, as a run does."""
+    with reporter.stage("start"):  # importing torch takes seconds
+        from mlmref.corpus import load_corpus
+        from mlmref.inspection.reading import read
+        from mlmref.inspection.tokens import count
+        from mlmref.model import load_tokenizer
+        from mlmref.plugins import discover
+        from mlmref.quiet import quiet
+        from mlmref.registry import choose
+        from mlmref.tokens import tokenize
+
+        registry = registry or discover()
+        words = registry.segmenter(config.words.segmenter)
+        segmenter = choose(words, config.words.options, "words.options")
+        tokenizer, max_length = load_tokenizer(config.model)
+    with quiet():
+        corpus = load_corpus(config.corpus, reporter)
+    tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
+    chunks, parts, refused = cut_and_split(config, tokens, max_length)
+    return Inspected(
+        config=config,
+        tokenizer=tokenizer,
+        max_length=max_length,
+        corpus=corpus,
+        seen=read(corpus, reporter),
+        tokens=tokens,
+        counted=count(tokens, tokenizer.unk_token_id),
+        chunks=chunks,
+        split=parts,
+        refused=refused,
+    )
+
+
+def cut_and_split(
+    config: Config, tokens: Tokens, max_length: int
+) -> tuple[Chunks, Split | None, tuple[MlmrefError, ...]]:
+    """Cut and hold out as a run does, and go on where it would be refused."""
+    from mlmref.chunks import chunk, cut
+    from mlmref.split import split
+
+    refused: list[MlmrefError] = []
+    try:
+        chunks = chunk(tokens, config.chunks, max_length=max_length)
+    except MlmrefError as error:
+        refused.append(error)
+        chunks = cut(tokens, config.chunks, np.arange(len(tokens.offsets) - 1))
+    parts = None
+    if len(chunks):
+        try:
+            parts = split(chunks, config.split)
+        except MlmrefError as error:
+            refused.append(error)
+    return chunks, parts, tuple(refused)
+
+
+def findings(it: Inspected) -> Iterator[Finding]:
+    """Look at everything, section by section."""
+    from mlmref.inspection import chunks, documents, duplicates, split, tokens
+
+    yield from documents.findings(it)
+    yield from duplicates.findings(it)
+    yield from tokens.findings(it)
+    yield from chunks.findings(it)
+    yield from split.findings(it)
