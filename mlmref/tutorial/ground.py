@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -21,6 +21,7 @@ from mlmref.progress import Reporter
 from mlmref.quiet import quiet
 from mlmref.resolve import resolve
 from mlmref.tutorial.core import Missing
+from mlmref.tutorial.hub import asked_once
 
 if TYPE_CHECKING:
     from mlmref.contracts import Int64Array
@@ -64,9 +65,12 @@ class Ground(AbstractContextManager["Ground"]):
         self.configs = {name: self._config(name) for name in ("trainer", "accelerate")}
 
     def __enter__(self) -> Self:
+        self._hub = ExitStack()
+        self._hub.enter_context(asked_once())
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._hub.close()
         self._folder.cleanup()
 
     @property

@@ -1,10 +1,15 @@
 """Figures, verdicts and steps of ``mlmref verify``, on made-up ones (spec/tutorial.md)."""
 
+import datasets.config
 import pytest
+from huggingface_hub import constants
+from support.hub import HubStandIn
+from support.launch import free_port
 
 from mlmref.errors import ConfigError, CorpusError
 from mlmref.tutorial import core, verify
 from mlmref.tutorial.core import Figure, Missing, Outcome, explained, near, same
+from mlmref.tutorial.hub import asked_once
 
 
 def figure(find, step="T01"):
@@ -131,3 +136,40 @@ def test_what_cannot_be_verified_is_refused_before_any_work(only, options, messa
     with pytest.raises(ConfigError) as caught:
         verify(**options)
     assert message in str(caught.value)
+
+
+def offline():
+    """Return whether the libraries stay with their caches."""
+    return constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+
+
+@pytest.mark.clause("VER-007")
+@pytest.mark.parametrize("before", [False, True])
+def test_a_hub_that_is_out_of_reach_is_asked_once(monkeypatch, before):
+    """The libraries are offline as long as it lasts, and after it what they were."""
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", before)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", before)
+    seen = []
+
+    def fails():
+        with asked_once():
+            seen.append(offline())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert seen == [(True, True)]
+    assert offline() == (before, before)
+
+
+@pytest.mark.clause("VER-007")
+def test_a_hub_that_answers_is_used(monkeypatch):
+    """Whatever it answers."""
+    with HubStandIn() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        with asked_once():
+            assert offline() == (False, False)
+        assert len(hub.requests) == 1
