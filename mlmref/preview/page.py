@@ -13,7 +13,7 @@ from mlmref.preview import terminal
 from mlmref.terminal import plain
 
 if TYPE_CHECKING:
-    from mlmref.preview.core import Preview, Unit
+    from mlmref.preview.parts import Preview, Unit
 
 
 def check_place(path: Path) -> None:

@@ -22,7 +22,7 @@ from mlmref.preview.spelling import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mlmref.preview.core import Masking, Preview, ShownChunk, Unit, Used
+    from mlmref.preview.parts import Masking, Preview, ShownChunk, Unit, Used
     from mlmref.preview.rates import Rates
 
 STYLES = {

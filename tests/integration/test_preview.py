@@ -14,8 +14,9 @@ from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
 from mlmref.cli import app
-from mlmref.preview.core import Preview, preview
+from mlmref.preview.core import preview
 from mlmref.preview.page import page, told
+from mlmref.preview.parts import Preview
 from mlmref.preview.terminal import STYLES, legend_of, marked, show_preview
 from mlmref.resolve import resolve
 from mlmref.terminal import Terminal
