@@ -15,6 +15,9 @@ from typing import Any
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """What a disk says that is full, or at its end."""
 
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""What file systems say that have none, such as exFAT and drives in the network."""
+
 
 def flush(path: Path) -> None:
     """Have a file, or what a folder lists, on the disk when this returns.
@@ -54,10 +57,27 @@ def create(path: Path, content: bytes) -> None:
         with beside.open("xb") as file:
             file.write(content)
         flush(beside)
-        os.link(beside, path)  # unlike renaming, it never puts one file in another's place
+        try:
+            os.link(beside, path)  # unlike renaming, it never puts one file in another's place
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _write_new(path, content)
     finally:
         beside.unlink(missing_ok=True)
     flush(path.parent)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write where there is nothing: whole, unless the machine dies in between."""
+    with path.open("xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+        except OSError:
+            path.unlink()
+            raise
+    flush(path)
 
 
 def sha256(path: Path) -> str:

@@ -91,8 +91,9 @@ def state() -> PartialState:
     from accelerate.utils import parse_flag_from_env
 
     gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    # What cuBLAS repeats needs room of its own, which it reads of once, at its first product.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if gpu is not None:
+        # What cuBLAS repeats needs room of its own, which is read once, at its first product.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # Accelerate would let each process of a machine without GPUs run alone, unless it is told.
     alone = _launched() and (gpu is None or gpu.type == "mps")
     cpu = alone or parse_flag_from_env("ACCELERATE_USE_CPU")

@@ -8,36 +8,32 @@ from __future__ import annotations
 
 import json
 import math
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field, ValidationError
 
-from mlmref.config import (
-    CorpusConfig,
-    Count,
-    EvaluationConfig,
-    ModelConfig,
-    Section,
-    TrainingConfig,
+from mlmref.classifier import (
+    load_classifier,
+    predict,
+    read_documents,
+    train_classifier,
+    trial,
 )
+from mlmref.config import CorpusConfig, Count, EvaluationConfig, Section
 from mlmref.contracts import BoolArray, Int64Array
-from mlmref.errors import ConfigError, CorpusError, MlmrefError
+from mlmref.errors import ConfigError, CorpusError
 from mlmref.explain import explain
 from mlmref.generators import generators_left
 from mlmref.intervals import bootstrap
 from mlmref.progress import SILENT, Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from torch import Tensor
-    from transformers import PreTrainedModel
+    from collections.abc import Mapping
 
     from mlmref.corpus import Corpus
-
-_EVALUATED = 128  # documents in a forward pass of the evaluation
 
 
 class DownstreamConfig(Section):
@@ -92,18 +88,6 @@ def configured(given: Mapping[str, Any]) -> DownstreamConfig:
         raise explain(error, DownstreamConfig) from None
 
 
-class Documents(NamedTuple):
-    """Documents as a model reads them.
-
-    Attributes:
-        ids: the tokens of each.
-        labels: int64 ``[D]``, each one's class, from 0.
-    """
-
-    ids: list[list[int]]
-    labels: Int64Array
-
-
 def downstream(config: DownstreamConfig, *, reporter: Reporter = SILENT) -> dict[str, Any]:
     """Train classifiers from both checkpoints, seed by seed, and compare them.
 
@@ -119,7 +103,9 @@ def downstream(config: DownstreamConfig, *, reporter: Reporter = SILENT) -> dict
     """
     from mlmref.corpus import load_corpus
     from mlmref.quiet import quiet
+    from mlmref.repeatable import repeatable
 
+    note = cache(reporter.note)  # once, whatever the number of trainings
     names = {"base": config.base or _base_of(config.adapted), "adapted": config.adapted}
     with quiet():
         corpus = load_corpus(config.corpus, reporter)
@@ -129,12 +115,13 @@ def downstream(config: DownstreamConfig, *, reporter: Reporter = SILENT) -> dict
     steps = config.epochs * math.ceil(len(train) / config.batch_size)
     with reporter.stage("downstream", 2 * len(seeds) * steps) as stage, generators_left():
         for side, name in enumerate(names.values()):
-            read = _read(name, corpus, [train, test], classes, config.max_tokens)
+            read = read_documents(name, corpus, [train, test], classes, config.max_tokens)
             for nth, seed in enumerate(seeds):
-                model = _load(name, len(classes), seed)
-                for _ in _train(model, read[0], config, seed, steps):
-                    stage.advance(1, f"{name}, seed {seed}")
-                correct[nth, side] = _predict(model, read[1]) == read[1].labels
+                model = load_classifier(name, len(classes), seed)
+                with repeatable(model.device, partial(trial, model, read[0]), note):
+                    for _ in train_classifier(model, read[0], config, seed, steps):
+                        stage.advance(1, f"{name}, seed {seed}")
+                correct[nth, side] = predict(model, read[1]) == read[1].labels
     return _summary(config, names, corpus, classes.tolist(), correct)
 
 
@@ -212,94 +199,3 @@ def _choose(corpus: Corpus, config: DownstreamConfig) -> tuple[Int64Array, Int64
             hint="choose another corpus, or raise --train-size",
         )
     return train, test, classes
-
-
-def _read(
-    name: str, corpus: Corpus, parts: Sequence[Int64Array], classes: Int64Array, most: int
-) -> list[Documents]:
-    """Tokenise the chosen documents, each cut behind ``most`` tokens."""
-    from mlmref.model import load_model
-    from mlmref.quiet import quiet
-
-    loaded = load_model(ModelConfig(name=name))
-    tokenizer, limit = loaded.tokenizer, loaded.max_length
-    read = []
-    for numbers in parts:
-        rows = corpus.dataset.select(numbers.tolist())
-        with quiet():
-            ids = tokenizer(rows["text"][:], truncation=True, max_length=min(most, limit))
-        labels = np.searchsorted(classes, np.asarray(rows.with_format("numpy")["label"][:]))
-        read.append(Documents(ids["input_ids"], labels))
-    return read
-
-
-def _load(name: str, classes: int, seed: int) -> Any:
-    """Load a checkpoint under a new head, whose first weights go by the seed."""
-    import torch
-
-    from mlmref.distributed import state
-    from mlmref.model import pretrained
-
-    torch.manual_seed(seed)
-    model = pretrained(
-        ModelConfig(name=name), "AutoModelForSequenceClassification", num_labels=classes
-    )[0]
-    return model.to(state().device)
-
-
-def _train(
-    model: PreTrainedModel, documents: Documents, config: DownstreamConfig, seed: int, steps: int
-) -> Iterator[None]:
-    """Train a classifier step by step, in an order and with a dropout that go by the seed."""
-    import torch
-
-    from mlmref.optimisation import make_optimizer, schedule
-
-    training = TrainingConfig(learning_rate=config.learning_rate)
-    optimizer = make_optimizer(model, training)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(training, steps))
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    model.train()
-    for _ in range(config.epochs):
-        order = rng.permutation(len(documents.labels))
-        for first in range(0, len(order), config.batch_size):
-            batch = _batch(model, documents, order[first : first + config.batch_size])
-            loss = model(**batch).loss
-            if not torch.isfinite(loss):
-                raise MlmrefError(
-                    f"the loss is {loss.item()}", where="downstream", hint="lower --learning-rate"
-                )
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), training.max_grad_norm)
-            optimizer.step()
-            scheduler.step()
-            optimizer.zero_grad()
-            yield
-
-
-def _predict(model: Any, documents: Documents) -> Int64Array:
-    """Return the class that the model finds most likely for each document."""
-    import torch
-
-    model.eval()
-    found = np.zeros(len(documents.labels), dtype=np.int64)
-    by_length = np.argsort([len(ids) for ids in documents.ids], kind="stable")
-    with torch.inference_mode():
-        for first in range(0, len(by_length), _EVALUATED):
-            some = by_length[first : first + _EVALUATED]
-            found[some] = model(**_batch(model, documents, some)).logits.argmax(1).cpu().numpy()
-    return found
-
-
-def _batch(model: PreTrainedModel, documents: Documents, some: Int64Array) -> dict[str, Tensor]:
-    """Lay documents side by side, filled up to the longest."""
-    import torch
-
-    rows = [documents.ids[number] for number in some]
-    width = max(map(len, rows))
-    ids = np.full((len(rows), width), model.config.pad_token_id or 0)
-    there = np.arange(width) < np.array([len(row) for row in rows])[:, None]
-    ids[there] = np.concatenate(rows)
-    arrays = {"input_ids": ids, "attention_mask": there, "labels": documents.labels[some]}
-    return {name: torch.from_numpy(array).long().to(model.device) for name, array in arrays.items()}

@@ -1,4 +1,4 @@
-"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 011)."""
+"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 012)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.config import ModelConfig
 from mlmref.errors import ModelError
 from mlmref.quiet import quiet
-from mlmref.soundness import (
-    check_folder,
-    check_settings,
-    check_tokenizer,
-    check_weights,
-)
+from mlmref.soundness import check_folder, check_settings, check_tokenizer, check_weights
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase

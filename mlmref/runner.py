@@ -213,7 +213,7 @@ def train(
         tempfile.TemporaryDirectory() as scratch,
         Stopping() as stopping,
         generators_left(),
-        repeatable(ready.objective, reporter.note),
+        repeatable(ready.objective.device, ready.objective.trial, reporter.note),
     ):
         job = Job(
             objective=ready.objective,

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from itertools import groupby, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mlmref.preview.terminal import show_preview as show_preview
 from mlmref.record import dumps
 from mlmref.registry import KINDS, Registry
 from mlmref.tutorial import Verified
-from mlmref.tutorial.core import VERDICTS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
     from mlmref.conformance.core import Report
     from mlmref.contracts import Options
     from mlmref.fill import Filled
-    from mlmref.inspection import Report as InspectionReport
     from mlmref.results import Result
 
 
@@ -216,66 +212,6 @@ def show_downstream(answer: Mapping[str, Any], console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
-
-
-_JUDGED = {
-    "figure": ("", "default"),
-    "good": ("ok", "green"),
-    "warning": ("!", "yellow"),
-    "problem": ("x", "bold red"),
-}
-
-
-def show_inspection(report: InspectionReport, console: Console) -> None:
-    """Print what an inspection found: a heading a section, a line a finding, then what to do."""
-    width = max(len(one.what) for one in report.findings)
-    console.print(f"{report.corpus}, as {report.model} reads it", markup=False, soft_wrap=True)
-    for section, found in groupby(report.findings, key=lambda one: one.section):
-        console.print(section, style="bold")
-        for one in found:
-            sign, style = _JUDGED[one.mark]
-            line = Text(f"  {sign:3}", style=style)
-            line.append(f"{one.what:{width}}  {one.figure}", style="default")
-            console.print(line, soft_wrap=True)
-            if one.hint:
-                console.print(Text(f"     {one.hint}", style="dim"), soft_wrap=True)
-    marks = Counter(one.mark for one in report.findings)
-    summed = (
-        f"ok: {marks['good']}, warnings (!): {marks['warning']}, problems (x): {marks['problem']}"
-    )
-    console.print(summed, soft_wrap=True)
-
-
-_STYLES = {
-    "failed": "bold red",
-    "needs the hub": "dim",
-    "needs a GPU": "dim",
-    "differs, explained": "yellow",
-    "within tolerance": "green",
-    "exact": "green",
-}
-
-
-def show_verified(rows: Sequence[Verified], console: Console) -> None:
-    """Print what came of the tutorial's steps: a heading a step, a line a figure, then its note."""
-    width = max(map(len, VERDICTS))
-    said: set[str] = set()
-    for row in rows:
-        console.print(Text(f"{row.step}  {row.title}", style="bold"), soft_wrap=True)
-        for one, outcome in row.figures:
-            told = [f"printed {one.printed}"] * bool(one.printed)
-            told += [f"here {outcome.found}"] * bool(outcome.found)
-            line = Text(f"  {outcome.verdict:{width}}  ", style=_STYLES[outcome.verdict])
-            line.append(": ".join(filter(None, (one.what, "; ".join(told)))), style="default")
-            console.print(line, soft_wrap=True)
-            # Why the hub does not answer is the same for many.
-            if outcome.note and outcome.note not in said:
-                note = Text(f"  {'':{width}}  {outcome.note}", style="dim")
-                console.print(note, soft_wrap=True)
-            said.add(outcome.note)
-    counts = Counter(outcome.verdict for row in rows for _, outcome in row.figures)
-    summed = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(VERDICTS))
-    console.print(f"figures: {summed}", soft_wrap=True)
 
 
 _MARKS = {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import typer
+from rich.console import Console
 
 from mlmref.exits import err
 from mlmref.terminal import Terminal
 from mlmref.usage import Commands
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="mlmref",
@@ -23,14 +27,14 @@ app = typer.Typer(
 out = Terminal()
 
 
-def show(answer: Any, as_json: bool, shown: str) -> None:
-    """Print an answer, for people by a function of :mod:`mlmref.show`, or as JSON."""
-    from mlmref import show as shows
-
+def show(answer: T, as_json: bool, shown: Callable[[T, Console], None]) -> None:
+    """Print an answer as JSON, or for people by a function."""
     if as_json:
-        out.print(shows.as_json(answer), markup=False, soft_wrap=True)
+        from mlmref.show import as_json as written
+
+        out.print(written(answer), markup=False, soft_wrap=True)
     else:
-        getattr(shows, shown)(answer, out)
+        shown(answer, out)
 
 
 def tell(text: str) -> None:

@@ -23,8 +23,9 @@ def plugins(
     """
     with told(debug):
         from mlmref.plugins import discover
+        from mlmref.show import show_plugins
 
-        show(discover(disable=no_plugin or (), tell=tell), as_json, "show_plugins")
+        show(discover(disable=no_plugin or (), tell=tell), as_json, show_plugins)
 
 
 @app.command()
@@ -67,7 +68,9 @@ def check(
         else:
             registry = discover(disable=no_plugin or (), tell=tell)
             reports = checking.check_named(registry, names or (), every=every, options=option or ())
-        show(reports, as_json, "show_reports")
+        from mlmref.show import show_reports
+
+        show(reports, as_json, show_reports)
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
 

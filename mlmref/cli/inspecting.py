@@ -51,6 +51,8 @@ def inspect(
         )
         registry = discover(disable=no_plugin or (), tell=tell)
         report = inspect_(settings, reporter=reporter_of(quiet), registry=registry)
-        show(report, as_json, "show_inspection")
+        from mlmref.inspection.terminal import show_inspection
+
+        show(report, as_json, show_inspection)
     if report.mark == "problem":
         raise typer.Exit(1)

@@ -78,4 +78,6 @@ def preview(
             write_page(answer, html)
             tell(f"page: {html}")
         if as_json or not html:
-            show(answer, as_json, "show_preview")
+            from mlmref.preview.terminal import show_preview
+
+            show(answer, as_json, show_preview)

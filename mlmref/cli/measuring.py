@@ -70,7 +70,9 @@ def evaluate(
             reporter=reporter_of(quiet),
             registry=registry,
         )
-        show(answer, as_json, "show_evaluation")
+        from mlmref.show import show_evaluation
+
+        show(answer, as_json, show_evaluation)
 
 
 @app.command()
@@ -103,7 +105,9 @@ def fill(
             top_k=5 if top_k is None else top_k,
             candidates=candidate,
         )
-        show({"model": str(loaded), "answers": answers}, as_json, "show_fills")
+        from mlmref.show import show_fills
+
+        show({"model": str(loaded), "answers": answers}, as_json, show_fills)
 
 
 @app.command()
@@ -137,7 +141,9 @@ def downstream(
 
         settings = configured(given)
         answer = downstream_(settings, reporter=reporter_of(quiet))
-        show(answer, as_json, "show_downstream")
+        from mlmref.show import show_downstream
+
+        show(answer, as_json, show_downstream)
 
 
 @app.command()
@@ -164,6 +170,8 @@ def verify(
             sets=set_ or (),
             reporter=reporter_of(quiet),
         )
-        show(rows, as_json, "show_verified")
+        from mlmref.tutorial.terminal import show_verified
+
+        show(rows, as_json, show_verified)
     if any(row.verdict == "failed" for row in rows):
         raise typer.Exit(1)

@@ -26,13 +26,6 @@ BACKENDS = ("trainer", "accelerate")
 PRECISIONS = ("fp32", "bf16", "fp16")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _gpu():
-    """Skip, saying why, where there is no GPU."""
-    if not torch.cuda.is_available():
-        pytest.skip("there is no GPU, or no tests of it were asked for: pytest -m gpu")
-
-
 def job(**settings):
     """Return the settings of a job with dropout, whose last window is partial."""
     settings = {"batch_size": 4, "accumulation": 2, "epochs": 2, "learning_rate": 1e-2} | settings

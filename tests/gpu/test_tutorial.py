@@ -3,7 +3,6 @@
 import os
 
 import pytest
-import torch
 from huggingface_hub import constants
 
 from mlmref import run
@@ -14,10 +13,8 @@ pytestmark = [pytest.mark.gpu, pytest.mark.hub, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _gpu_and_hub():
-    """Skip, saying why, where there is no GPU or no hub."""
-    if not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
+def _hub():
+    """Skip, saying why, where there is no hub."""
     if os.environ.get("HF_HUB_OFFLINE"):
         pytest.skip("HF_HUB_OFFLINE is set")
     with asked_once():

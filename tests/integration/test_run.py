@@ -11,7 +11,7 @@ import torch
 from support.runs import mlmref, save_corpus, save_model
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
-from mlmref import Config, hookimpl, run
+from mlmref import Config, hookimpl, repeatable, run
 from mlmref.conformance.backends.toy_job import PlainLoop
 from mlmref.contracts import BackendEntry, Options, Plan, StrategyEntry
 from mlmref.errors import ModelError
@@ -202,6 +202,39 @@ def test_the_same_run_twice_gives_the_same_numbers_and_weights(place, done, back
         assert (again.folder / name).read_bytes() == (done.folder / name).read_bytes()
     other = run(settings(place, "seed=7", output=f"other-{backend}"))
     assert other.record["loss"] != done.record["loss"]
+
+
+@pytest.mark.clause("RUN-015")
+@pytest.mark.parametrize("backend", ["trainer", "accelerate"])
+def test_a_run_trains_with_deterministic_algorithms(place, done, backend, monkeypatch):
+    """Every step, where the device is no CPU, and with the same figures; no longer after it."""
+    seen = []
+
+    class Watcher:
+        """Notes at each step what is set."""
+
+        @hookimpl
+        def mlmref_training_backends(self):
+            """Return a bare loop on the job that tells."""
+            return [BackendEntry(name="watched", summary="a bare loop that tells", build=Watched)]
+
+    class Watched(PlainLoop):
+        """A bare loop that notes what is set at its end."""
+
+        def train(self, job):
+            """Train, and note."""
+            super().train(job)
+            seen.append(torch.are_deterministic_algorithms_enabled())
+
+    monkeypatch.setattr(
+        repeatable, "repeatable", lambda _, trial, note: repeatable.strict(trial, note)
+    )
+    again = run(settings(place, f"training.backend={backend}", output=f"strict-{backend}"))
+    assert again.record["perplexity"] == done.record["perplexity"]
+    watched = settings(place, "training.backend=watched", output=f"watched-{backend}")
+    run(watched, registry=discover([Watcher()]))
+    assert seen == [True]
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.clause("RUN-008")

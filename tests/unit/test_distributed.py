@@ -1,5 +1,6 @@
 """Who a process is, from its environment alone (spec/ranks.md)."""
 
+import os
 import subprocess
 import sys
 
@@ -22,6 +23,7 @@ RANKED = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
 def _no_launcher(monkeypatch):
     for name in (*RANKED, "MASTER_PORT", "ACCELERATE_MIXED_PRECISION"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # and what is set in its place goes
 
 
 @pytest.mark.clause("RANK-001")
@@ -163,3 +165,19 @@ def test_more_processes_than_gpus_are_refused(monkeypatch, there, name):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
     state.__wrapped__()
     assert joined == [{"cpu": False}, {"cpu": True}]
+
+
+@pytest.mark.clause("RUN-015")
+@pytest.mark.parametrize("was", [None, ":16:8"])
+@pytest.mark.parametrize("gpu", [True, False])
+def test_cublas_has_room_of_its_own_where_there_is_a_gpu(monkeypatch, gpu, was):
+    """Unless the environment says how much; where there is no GPU the environment stays."""
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(name, was or "")
+    if was is None:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr("accelerate.PartialState", lambda **_: None)
+    state.__wrapped__()
+    assert os.environ.get(name) == (was or (":4096:8" if gpu else None))

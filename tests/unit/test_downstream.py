@@ -10,6 +10,8 @@ from support.runs import mlmref, save_model
 from transformers import AutoModelForMaskedLM
 
 from mlmref import downstream as station
+from mlmref import repeatable
+from mlmref.classifier import load_classifier
 from mlmref.config import CorpusConfig
 from mlmref.downstream import DownstreamConfig, configured, downstream
 from mlmref.errors import ConfigError, CorpusError
@@ -116,7 +118,7 @@ def test_a_model_gains_nothing_on_itself(place):
 def test_heads_are_the_same_and_seeds_differ(place):
     """The new weights are equal for both checkpoints, and other ones under another seed."""
     heads = [
-        station._load(str(place / name), 2, seed).classifier.weight
+        load_classifier(str(place / name), 2, seed).classifier.weight
         for name, seed in (("base", 1), ("adapted", 1), ("base", 2))
     ]
     assert torch.equal(heads[0], heads[1])
@@ -132,6 +134,28 @@ def test_the_same_again(place, compared):
     assert downstream(settings(place)) == compared
     assert torch.equal(torch.rand(3), expected)
     assert downstream(settings(place, seed=5)) != compared
+
+
+@pytest.mark.clause("DOWN-003")
+@pytest.mark.clause("RUN-015")
+def test_classifiers_train_with_deterministic_algorithms(place, compared, monkeypatch):
+    """Every step, where the device is no CPU; the trial before it changes no accuracy."""
+    seen = []
+    train = station.train_classifier
+
+    def watched(*arguments):
+        for step in train(*arguments):
+            seen.append(torch.are_deterministic_algorithms_enabled())
+            yield step
+
+    monkeypatch.setattr(station, "train_classifier", watched)
+    monkeypatch.setattr(
+        repeatable, "repeatable", lambda _, trial, note: repeatable.strict(trial, note)
+    )
+    assert downstream(settings(place)) == compared
+    assert seen
+    assert all(seen)
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 @pytest.mark.clause("DOWN-004")
@@ -155,7 +179,7 @@ def test_the_same_again(place, compared):
 )
 def test_what_cannot_be_compared_is_refused(place, tmp_path, monkeypatch, rows, changes, message):
     """No labels, too few documents, labels of one class: before any model is loaded."""
-    monkeypatch.setattr(station, "_load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(station, "load_classifier", lambda *_: pytest.fail("a model was loaded"))
     write(tmp_path / "texts.jsonl", rows)
     with pytest.raises(CorpusError) as caught:
         downstream(settings(place, corpus=tmp_path / "texts.jsonl", **changes))

@@ -1,7 +1,10 @@
 """Chunks as a model would read them, before anything is trained (spec/preview.md)."""
 
+import errno
 import math
+import os
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -489,6 +492,48 @@ def test_a_new_file_is_there_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("mlmref.disk.flush", full)
+    with pytest.raises(OSError, match="No space left"):
+        create(tmp_path / "other.html", b"half")
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.clause("PREV-009")
+def test_where_there_are_no_links_a_new_file_is_new_as_well(tmp_path, monkeypatch):
+    """As on exFAT: written, never in another's place, and gone again where the disk is full."""
+
+    def none(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", none)
+    file = tmp_path / "page.html"
+    create(file, b"ours")
+    with pytest.raises(FileExistsError):
+        create(file, b"others")
+    assert file.read_bytes() == b"ours"
+    opened, sizes = Path.open, iter([None, 0])
+
+    class Full:
+        """A file on a disk that is full by its second."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            self.file.__enter__()
+            return self
+
+        def __exit__(self, *what):
+            self.file.__exit__(*what)
+
+        def write(self, content):
+            self.file.write(content[:1])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fills(self, *mode):
+        file = opened(self, *mode)
+        return file if next(sizes) is None else Full(file)
+
+    monkeypatch.setattr(Path, "open", fills)
     with pytest.raises(OSError, match="No space left"):
         create(tmp_path / "other.html", b"half")
     assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
