@@ -18,7 +18,7 @@ def asked_once() -> Iterator[None]:
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE, of_datasets.HF_HUB_OFFLINE
-    if not (before[0] or _answers(constants.ENDPOINT)):
+    if not _answers(constants.ENDPOINT):  # nor does one that is not to be asked
         constants.HF_HUB_OFFLINE = of_datasets.HF_HUB_OFFLINE = True
     try:
         yield

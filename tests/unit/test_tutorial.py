@@ -173,3 +173,14 @@ def test_a_hub_that_answers_is_used(monkeypatch):
         with asked_once():
             assert offline() == (False, False)
         assert len(hub.requests) == 1
+
+
+@pytest.mark.clause("VER-007")
+def test_whoever_wants_to_stay_offline_asks_nobody(monkeypatch):
+    """As with HF_HUB_OFFLINE=1, though there is a hub."""
+    with HubStandIn() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+        with asked_once():
+            assert constants.HF_HUB_OFFLINE
+        assert not hub.requests
