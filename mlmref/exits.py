@@ -121,4 +121,5 @@ def _in_words(error: BaseException) -> tuple[list[str], int]:
     if notes:
         return [f"terminated: {notes}"], 143
     ended = "terminated, as by a launcher when another process of the run has ended"
-    return [ended] if world_size() > 1 else [], 143
+    # The main process alone: where another comes to this, what ended it is told elsewhere.
+    return [ended] if world_size() > 1 and is_main() else [], 143

@@ -12,6 +12,7 @@ from support.runs import mlmref, save_corpus, save_model
 
 from mlmref import __version__ as VERSION
 from mlmref import run
+from mlmref.exits import told
 from mlmref.resolve import resolve
 
 EPOCHS = 4  # of 23 steps
@@ -52,6 +53,20 @@ def test_a_rank_that_cannot_prepare_ends_all(place):
     assert ended.told == [f"{ELSEWHERE}there.txt: nothing in it; look elsewhere"]
     assert statuses(ended) == {0: 2, 1: 2}
     assert left() == []
+
+
+@pytest.mark.clause("RANK-004")
+@pytest.mark.parametrize(("number", "said"), [("0", True), ("1", False)])
+def test_a_process_that_a_launcher_ends_before_it_met_the_others(number, said, monkeypatch, capfd):
+    """Status 143; what ended it is told elsewhere, so only the main process says a line."""
+    for name, value in {"RANK": number, "WORLD_SIZE": "2", "LOCAL_RANK": number}.items():
+        monkeypatch.setenv(name, value)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, told(debug=False):
+        signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert bool(capfd.readouterr().err) == said
 
 
 @pytest.mark.clause("RANK-004")
