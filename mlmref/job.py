@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +111,8 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
-        return self.config.seed
+        """What training goes by."""
+        return self.config.training_seed
 
     def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
         """Return the steps of one rank that are still to run."""
@@ -121,9 +121,10 @@ class Job:
                 f"the backend runs on {world_size} processes, the job was laid out for "
                 f"{self.plan.world_size}"
             )
-        dataset = TrainingSteps(
-            self.chunks, self.masker, self.plan, seed=self.config.seed, rank=rank
-        )
+        masker = self.masker
+        if self.config.training.seed is not None:  # evaluation's masks stay the run's (CONF-010)
+            masker = replace(masker, seed=self.seed)
+        dataset = TrainingSteps(self.chunks, masker, self.plan, seed=self.seed, rank=rank)
         return loader(dataset, self.done, self.total, self.config.training.workers)
 
     def keep(self, name: str, stateful: Stateful) -> None:
