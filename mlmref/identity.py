@@ -75,7 +75,7 @@ def begin(config: Config) -> Begun:
 def what_matters(config: Config) -> dict[str, Any]:
     """Return the settings that shape a run's figures, by dotted key, as JSON values."""
     training = config.training
-    settings = dict(_dotted(config.model_dump(mode="json")))
+    settings = dict(dotted(config.model_dump(mode="json")))
     return {key: value for key, value in settings.items() if key not in _FREE} | {
         "examples in a step": training.batch_size * training.accumulation * world_size()
     }
@@ -113,7 +113,7 @@ def surroundings(config: Config) -> dict[str, Any]:
     return {
         **{name: version(name) for name in ("mlmref", "torch", "transformers")},
         "the device": state().device.type,
-        **dict(_dotted(config.model_dump(mode="json"))),
+        **dict(dotted(config.model_dump(mode="json"))),
     }
 
 
@@ -130,9 +130,10 @@ def _shown(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting of a tree with its dotted key."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{key}.")
+            yield from dotted(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
