@@ -47,12 +47,12 @@ def preview(
     """
     given = locals()
     with told(debug):
+        from mlmref.pages import check_place, write_new
         from mlmref.plugins import discover
-        from mlmref.preview.page import check_place, write_page
         from mlmref.resolve import resolve
 
         if html:
-            check_place(html)
+            check_place(html, "--html")
         settings = [
             resolve(
                 preset=preset,
@@ -75,7 +75,9 @@ def preview(
             registry=registry,
         )
         if html:
-            write_page(answer, html)
+            from mlmref.preview.page import page
+
+            write_new(page(answer), html, "--html")
             tell(f"page: {html}")
         if as_json or not html:
             from mlmref.preview.terminal import show_preview

@@ -132,10 +132,12 @@ def test_precisions_learn_the_same(precision, tmp_path):
 
 @pytest.mark.clause("RES-004")
 @pytest.mark.clause("RUN-015")
+@pytest.mark.parametrize("dropout", ["none", "0.1"])
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_run_that_is_interrupted_ends_the_same(precision, tmp_path):
+def test_a_run_that_is_interrupted_ends_the_same(precision, dropout, tmp_path):
     """In the middle of training, and taken up again: weights and figures to the last bit."""
     sets = ["split.train_size=1500", "split.test_size=100", f"training.precision={precision}"]
+    sets += [f"model.dropout={dropout}"] * (dropout != "none")
     sets += ["checkpoints.every=5"]
     whole = run(settings(tmp_path / "whole", *sets))
 

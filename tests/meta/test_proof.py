@@ -129,7 +129,7 @@ def test_what_only_a_gpu_or_the_hub_can_prove_is_listed(project, mark):
     away = f"@pytest.mark.{mark}{skipped.format('two')}"
     result = project("AAA-001", "AAA-002", tests=PROVED + away)
     assert result.ret == 0
-    assert said(result)[0] == "not proved here (gpu or hub): AAA-002"
+    assert said(result)[0] == "not proved here (gpu, hub or browser): AAA-002"
     result = project("AAA-001", "AAA-002", tests=PROVED + away + skipped.format("three"))
     assert result.ret == 1
 

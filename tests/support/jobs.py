@@ -5,6 +5,7 @@ import math
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from support.maskers import built_in
@@ -58,6 +59,7 @@ class Booked:
         model: what to train.
         goes_on: a job that was stopped, whose state to take up.
         stop: after which step to raise :class:`Stopped`.
+        scratch: what a backend may write to.
         training: settings of the section ``training``.
     """
 
@@ -71,6 +73,7 @@ class Booked:
         model=None,
         goes_on=None,
         stop=None,
+        scratch=Path("no-backend-was-asked-to-write"),
         **training,
     ):
         self.model = model or tiny_model(family)
@@ -80,7 +83,7 @@ class Booked:
             chunks=chunks if chunks is not None else some_chunks(20),
             masker=masker_ or masker(),
             config=Config(seed=seed, training=TrainingConfig(**training)),
-            scratch=Path("scratch-that-nobody-makes"),
+            scratch=scratch,
             on_step=self._book,
             on_epoch=self.epochs.append,
         )
@@ -113,8 +116,8 @@ class Booked:
 
 def train(backend, **settings):
     """Train a job on a backend, or the kit's ``plain`` loop, until it ends or is stopped."""
-    booked = Booked(**settings)
-    with suppress(Stopped):
+    with TemporaryDirectory() as scratch, suppress(Stopped):
+        booked = Booked(scratch=Path(scratch), **settings)
         if backend == "plain":
             PlainLoop(Options()).train(booked.job)
         else:

@@ -116,6 +116,6 @@ class Proof:
         for line in self.wrong:
             terminalreporter.line(line, red=True)
         if self.away:
-            terminalreporter.line(f"not proved here (gpu or hub): {', '.join(self.away)}")
+            terminalreporter.line(f"not proved here (gpu, hub or browser): {', '.join(self.away)}")
         if not self.wrong:
             terminalreporter.line("all other clauses are proved", green=True)

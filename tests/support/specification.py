@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 KINDS = ("strategies", "backends", "segmenters")
 """What the conformance kit has checks for; a clause names its kind in a line ``Kit: KIND``."""
-AWAY = ("gpu", "hub")
+AWAY = ("gpu", "hub", "browser")
 """Marks of tests that need what most machines do not have."""
 
 _CLAUSE = re.compile(r"^### ([A-Z]+-\d{3}) (.+)$", re.MULTILINE)

@@ -88,7 +88,7 @@ def test_accumulation_changes_neither_loss_nor_gradient(family, backend, tmp_pat
 
 
 @pytest.mark.clause("BACK-003")
-def test_trainers_own_accumulation_multiplies_the_loss():
+def test_trainers_own_accumulation_multiplies_the_loss(tmp_path):
     """What is avoided: four micro-batches in plain Trainer report about four times the loss."""
     model = without_dropout("distilbert")
     rows = [
@@ -102,7 +102,7 @@ def test_trainers_own_accumulation_multiplies_the_loss():
 
     def first_loss(size, accumulation):
         arguments = TrainingArguments(
-            output_dir="unused",
+            output_dir=str(tmp_path),
             per_device_train_batch_size=size,
             gradient_accumulation_steps=accumulation,
             max_steps=1,
@@ -244,12 +244,12 @@ def test_the_reported_rate_is_the_one_the_step_was_taken_with():
 @pytest.mark.parametrize(
     "family", ["bert", "distilbert", "roberta", "electra", "modernbert", "mpnet"]
 )
-def test_what_decays_is_what_trainer_decays(family):
+def test_what_decays_is_what_trainer_decays(family, tmp_path):
     """The same parameters are in the group with weight decay as Trainer puts there."""
     model = tiny_model(family)
     trainer = Trainer(
         model=model,
-        args=TrainingArguments(output_dir="unused", weight_decay=0.01, report_to="none"),
+        args=TrainingArguments(output_dir=str(tmp_path), weight_decay=0.01, report_to="none"),
     )
     theirs = trainer.create_optimizer().param_groups[0]["params"]
     ours = make_optimizer(model, TrainingConfig(weight_decay=0.01)).param_groups[0]
