@@ -22,7 +22,10 @@ def compare(
     masking: flags.Masking = None,
     mlm_probability: flags.Probability = None,
     corruption: flags.Corruption = None,
-    set_: flags.Sets = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="any setting of the base: SECTION.KEY=VALUE; repeatable"),
+    ] = None,
     trust_remote_code: flags.TrustRemoteCode = None,
     no_plugin: flags.NoPlugin = None,
     dry_run: Annotated[
@@ -32,11 +35,14 @@ def compare(
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
 ) -> None:
-    """Run variants under several seeds, and compare them on one task. The same again goes on.
+    r"""Run variants under several seeds, and compare them on one task.
 
-    The file: seeds = [0, 1, 2]; [base] has the keys of a run's file; [variants.NAME] what goes
-    over it; [grid] lists of values by key; [evaluation] the common task, which --masking,
-    --mlm-probability and --corruption go over. Example: mlmref compare whole-word-or-token
+    Typed again, the same command goes on with what is not finished.
+
+    In the file, seeds = \[0, 1, 2]; \[base] has the keys of a run's file, and
+    \[variants.NAME] what goes over them; \[grid] has lists of values by key;
+    \[evaluation] is the common task, which --masking, --mlm-probability and
+    --corruption go over. Example: mlmref compare whole-word-or-token
     """
     with told(debug):
         from mlmref.comparison.core import compare as compare_

@@ -1,4 +1,4 @@
-"""What a comparison leaves beside its runs: JSON, and a row a run and a pair (COMP-017)."""
+"""What a comparison leaves beside its runs: JSON, a row a run and a pair, and a page (COMP-017)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlmref.comparison.page import page
 from mlmref.disk import replace
 from mlmref.record import dumps
 
@@ -18,6 +19,7 @@ def write_all(place: Path, answer: Mapping[str, Any]) -> None:
     replace(place / "runs.csv", as_csv(answer["runs"]))
     pairs = [{**pair, "by_seed": " ".join(map(repr, pair["by_seed"]))} for pair in answer["pairs"]]
     replace(place / "pairs.csv", as_csv(pairs))
+    replace(place / "comparison.html", page(answer).encode())
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:

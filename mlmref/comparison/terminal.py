@@ -10,14 +10,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from mlmref.intervals import exp
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
     """Print the variants, the best first, then each pair, and what to know of the figures."""
-    level = f"{answer['confidence']:.0%}"
-    table = _table("variant", "common", level, "of before", level, "native", "time")
+    interval = level(answer)
+    table = _table("variant", "common", interval, "of before", interval, "native", "time")
     for one in answer["variants"]:
         common, ratio = one["common"], one["common"]["of_before"]
         table.add_row(
@@ -31,7 +33,7 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
         )
     console.print(table)
     if answer["pairs"]:
-        table = _table("difference", "ratio", level, "p", "by Holm", "")
+        table = _table("difference", "ratio", interval, "p", "by Holm", "")
         for pair in answer["pairs"]:
             table.add_row(
                 Text(f"{pair['variant']} against {pair['against']}"),
@@ -73,9 +75,23 @@ def show_plan(plan: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print the runs that there are and are to be."""
     table = _table("run", "", "differs from the base in")
     for one in plan:
-        settings = ", ".join(f"{key} = {value}" for key, value in one["settings"].items())
-        table.add_row(Text(one["run"], style="bold"), one["state"], Text(settings or "-"))
+        table.add_row(Text(one["run"], style="bold"), one["state"], Text(settings(one["settings"])))
     console.print(table)
+
+
+def settings(changed: Mapping[str, Any]) -> str:
+    """Write what of a variant's settings is not the base's."""
+    return ", ".join(f"{key} = {value}" for key, value in changed.items()) or "none"
+
+
+def level(answer: Mapping[str, Any]) -> str:
+    """Write the intervals' level."""
+    return f"{100 * answer['confidence']:g}%"
+
+
+def ratios(pair: Mapping[str, Any], which: str) -> str:
+    """Write another interval of a pair, as ratios."""
+    return span(exp(pair[f"{which}_low"]), exp(pair[f"{which}_high"]), ".4f")
 
 
 def span(low: float, high: float, form: str) -> str:

@@ -141,7 +141,7 @@ def test_what_came_of_it(done):
 @pytest.mark.clause("COMP-005")
 @pytest.mark.clause("COMP-009")
 def test_one_task_for_all(done):
-    """Before training is the same under every seed; on a variant's own task it is its own figure."""
+    """Native figures before training are every seed's; token's are the common ones."""
     for name in ("token", "whole-word"):
         rows = [row for row in done["runs"] if row["variant"] == name]
         assert len({row["native_before"] for row in rows}) == 1
