@@ -154,6 +154,12 @@ def test_swapping_is_scipys_permutation_test(shift):
 
 
 @pytest.mark.clause("COMP-013")
+def test_no_probability_is_zero():
+    """As large a difference as no swap gives is one of the 200 swaps and itself."""
+    assert randomised(np.ones((1, 60)), seed=1, resamples=200) == [1 / 201]
+
+
+@pytest.mark.clause("COMP-013")
 def test_without_a_difference_the_test_is_wrong_as_often_as_it_says():
     """Of 400 samples without a difference about 5 % are at 5 %, though seeds share documents."""
     rng = np.random.default_rng(9)
