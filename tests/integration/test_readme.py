@@ -56,6 +56,20 @@ def test_each_preview_command_is_understood(command, monkeypatch, tmp_path):
     assert begun == [re.findall(r"--masking (\S+)", command) or ["token"]]
 
 
+COMPARES = re.findall(r"^mlmref compare .*$", README, re.MULTILINE)
+
+
+@pytest.mark.clause("COMP-004")
+@pytest.mark.parametrize("command", COMPARES)
+def test_each_compare_command_is_understood(command, monkeypatch, tmp_path):
+    """It lists ten runs, none of which was made."""
+    assert len(COMPARES) >= 2
+    monkeypatch.chdir(tmp_path)
+    got = CliRunner().invoke(app, [*shlex.split(command)[1:], "--dry-run", "--json"])
+    assert got.exit_code == 0, got.stderr
+    assert [one["state"] for one in json.loads(got.stdout)] == ["to do"] * 10
+
+
 @pytest.mark.slow
 @pytest.mark.clause("NEW-008")
 @pytest.mark.clause("PLUG-001")
