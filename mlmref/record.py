@@ -104,6 +104,11 @@ class Story:
         self._steps.append(dict(report))
         self._write("step", report)
 
+    @property
+    def perplexity(self) -> float:
+        """What was measured last."""
+        return float(self._perplexities[-1]["value"])
+
     def so_far(self) -> str:
         """Say in a line what was measured last."""
         last = self._perplexities[-1]
