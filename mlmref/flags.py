@@ -43,6 +43,7 @@ FLAGS = {
     "precision": "training.precision",
     "workers": "training.workers",
     "save_every": "checkpoints.every",
+    "report_to": "tracking.to",
     "seed": "seed",
     "prompt": "fill.prompts",
     "top_k": "fill.top_k",
@@ -91,6 +92,7 @@ Dropout = Annotated[float | None, _flag("sets every dropout rate", TRAINING)]
 Precision = Annotated[Text, _flag("auto, fp32, fp16 or bf16", TRAINING)]
 Workers = Annotated[int | None, _flag("processes that prepare batches", TRAINING)]
 SaveEvery = Annotated[int | None, _flag("save every N steps too; see --resume", TRAINING)]
+ReportTo = Annotated[Text, _flag("trackers: tensorboard, trackio, wandb, mlflow", RUN)]
 Resume = Annotated[Text, _flag("go on with an unfinished run: its folder, or auto", RUN)]
 Output = Annotated[Text, _flag("the run folder; new under runs/ if not given", RUN)]
 Push = Annotated[Text, _flag("publish to this repository on the hub", RUN)]

@@ -105,9 +105,9 @@ class Story:
         self._write("step", report)
 
     @property
-    def perplexity(self) -> float:
-        """What was measured last."""
-        return float(self._perplexities[-1]["value"])
+    def last(self) -> Mapping[str, Any]:
+        """What was measured last, with its epoch."""
+        return self._perplexities[-1]
 
     def so_far(self) -> str:
         """Say in a line what was measured last."""

@@ -22,6 +22,7 @@ from mlmref.resume import look_for, settings_file
 from mlmref.saves import Saved, Saves
 from mlmref.signals import Stopping
 from mlmref.together import LostError, RankError, agree, by_main, connected, together, watched
+from mlmref.trackers import Trackers, check_trackers
 from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def run(
     clock, reporter = Clock(), of_a_library(reporter)
     config = config or shared(lambda: resolve(file=settings_file(resume)))
     with together(), clock("start"), reporter.stage("start"):  # importing torch takes seconds
+        check_trackers(config)
         config, plugins = choose_plugins(config, registry)
         check_first(config, reporter)
         backend = plugins.backend.make()
@@ -79,15 +81,19 @@ def run(
         saves.made_of(ingredients(ready, plugins), saved)
         if is_main():
             replace(folder.building / "config.toml", to_toml(config).encode())
-        story = tell(folder.building, clock, saved)
-        if not saved:
-            story.fills(answers)
-            story.measured(0, measure(ready, clock, reporter))
-        reporter.note(story.so_far())
-        train(ready, plugins.backend, backend, saved, saves, story, clock, reporter)
-        story.fills(ask(config, loaded, clock, reporter))
-        with clock("write"), reporter.stage("write"):
-            written = by_main(lambda: finish(ready, plugins, folder, story, saves))
+        with together():
+            trackers = track(config, folder, saved, reporter)
+        with trackers:
+            story = tell(folder.building, clock, saved)
+            if not saved:
+                story.fills(answers)
+                story.measured(0, measure(ready, clock, reporter))
+                trackers.measured(0, 0, story.last)
+            reporter.note(story.so_far())
+            train(ready, plugins.backend, backend, saved, saves, story, trackers, clock, reporter)
+            story.fills(ask(config, loaded, clock, reporter))
+            with clock("write"), reporter.stage("write"):
+                written = by_main(lambda: finish(ready, plugins, folder, story, saves, trackers))
     if config.output.push:
         by_main(lambda: publish_all(config, folder.place, reporter))
     return Result(folder=folder.place, record=written)
@@ -184,6 +190,7 @@ def train(
     saved: Saved | None,
     saves: Saves,
     story: Story,
+    trackers: Trackers,
     clock: Clock,
     reporter: Reporter,
 ) -> None:
@@ -195,12 +202,13 @@ def train(
 
     def on_step(report: StepReport) -> None:
         story.step(report.figures())
+        trackers.step(report)
         stage.advance(
             1,
             loss=report.loss,
             learning_rate=report.learning_rate,
             tokens_per_second=report.tokens_per_second,
-            perplexity=story.perplexity,
+            perplexity=story.last["value"],
         )
 
     def on_save() -> None:
@@ -209,6 +217,7 @@ def train(
 
     def on_epoch(epoch: int) -> None:
         story.measured(epoch, measure(ready, clock, reporter))
+        trackers.measured(epoch, job.done, story.last)
         reporter.note(story.so_far())
         if output.push and output.push_every_epoch:
             by_main(lambda: publish_epoch(ready, epoch, reporter))
@@ -249,6 +258,12 @@ def train(
                     if stopping.asked and not isinstance(error, RankError | LostError):
                         stopping.obey()
                 raise
+
+
+def track(config: Config, folder: RunFolder, saved: Saved | None, reporter: Reporter) -> Trackers:
+    """Open the trackers of a run, or take them up again."""
+    done = int(saved.job["done"]) if saved else None
+    return Trackers(config, folder.building, folder.place, done, reporter.warn)
 
 
 def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:

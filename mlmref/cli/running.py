@@ -42,6 +42,7 @@ def run(
     precision: flags.Precision = None,
     workers: flags.Workers = None,
     save_every: flags.SaveEvery = None,
+    report_to: flags.ReportTo = None,
     prompt: flags.Prompt = None,
     top_k: flags.TopK = None,
     output: flags.Output = None,
