@@ -96,7 +96,8 @@ def reporter(console: Console, *, quiet: bool) -> Reporter:
         return SILENT
     if quiet:
         return Quiet(console)
-    if console.is_terminal and not console.is_dumb_terminal:
+    # Rich takes a file for a terminal where FORCE_COLOR is set, which asks for colours alone.
+    if console.is_terminal and not console.is_dumb_terminal and console.file.isatty():
         from mlmref.progress.bars import Bars
 
         return Bars(console)

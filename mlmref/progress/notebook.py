@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html import escape
+from importlib import import_module
 from typing import Any
 
 from mlmref.progress.lines import ended, under_way
@@ -23,6 +25,10 @@ class Notebook:
         self._lines: list[str] = []
         self._handle: Any = None
         self._drawn = 0.0
+        with warnings.catch_warnings(), suppress(ImportError):
+            # As it is imported, tqdm says that it lacks ipywidgets for bars that nobody wants.
+            warnings.simplefilter("ignore")
+            import_module("tqdm.auto")
 
     def note(self, text: str) -> None:
         """Add one line."""
