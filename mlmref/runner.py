@@ -218,6 +218,7 @@ def train(
     def on_epoch(epoch: int) -> None:
         story.measured(epoch, measure(ready, clock, reporter))
         trackers.measured(epoch, job.done, story.last)
+        stage.advance(0, perplexity=story.last["value"])
         reporter.note(story.so_far())
         if output.push and output.push_every_epoch:
             by_main(lambda: publish_epoch(ready, epoch, reporter))

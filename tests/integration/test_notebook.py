@@ -1,5 +1,6 @@
 """A run in a notebook, with a real kernel (spec/progress.md)."""
 
+import json
 import re
 
 import nbformat
@@ -17,6 +18,7 @@ assert "ipywidgets" not in sys.modules
 """
 
 
+@pytest.mark.clause("PROG-002")
 @pytest.mark.clause("PROG-007")
 def test_a_run_in_a_notebook_shows_one_live_bar(tmp_path, monkeypatch):
     """One output, drawn anew: bars while it works, and at the end a line a stage."""
@@ -37,7 +39,13 @@ def test_a_run_in_a_notebook_shows_one_live_bar(tmp_path, monkeypatch):
     (output,) = [one for one in book.cells[0].outputs if one.output_type == "display_data"]
     assert len(book.cells[0].outputs) == 1, "and nothing printed beside it"
     end = output.data["text/html"]
-    assert re.search(r"<div>train: done in [\d.]+ s, [\d.,]+ steps/s; loss \d", end)
+    (last,) = re.findall(
+        r"<div>train: done in [\d.]+ s, [\d.,]+ steps/s; loss [\d.]+, learning rate [\d.e-]+, "
+        r"[\d,]+ tokens/s, perplexity ([\d.]+)</div>",
+        end,
+    )
+    record = json.loads((tmp_path / "out" / "record.json").read_bytes())
+    assert last == f"{record['perplexity']['after']['value']:.2f}"
     assert "<progress" not in end
     assert "&lt;b&gt;.txt" in end
     assert "<b>" not in end
