@@ -155,7 +155,7 @@ def evaluate(
             yield Batch(numbers, rows.documents, masker(rows, EVALUATION_PASS - draw))
 
     mine = share(np.arange(len(chunks)))
-    with reporter.stage("evaluate", len(mine)) as stage:
+    with reporter.stage("evaluate", len(mine), "chunks") as stage:
         evaluation = summed(objective, chunks, batches(), stage)
     if not evaluation.targets:
         raise MlmrefError(

@@ -19,8 +19,8 @@ from mlmref.errors import ConfigError
 if TYPE_CHECKING:
     from mlmref.prepare import Plugins, Ready
 
-# Keys that change no figure of a run beyond the last digits, and where it is written; how a step
-# is cut into micro-batches is compared by the examples in it.
+# Keys that change no figure of a run beyond the last digits, and where it is written and reported;
+# how a step is cut into micro-batches is compared by the examples in it.
 _FREE = {
     "training.workers",
     "training.batch_size",
@@ -33,6 +33,9 @@ _FREE = {
     "checkpoints.every",
     "checkpoints.last",
     "checkpoints.keep",
+    "tracking.to",
+    "tracking.project",
+    "tracking.name",
 }
 
 
@@ -75,7 +78,7 @@ def begin(config: Config) -> Begun:
 def what_matters(config: Config) -> dict[str, Any]:
     """Return the settings that shape a run's figures, by dotted key, as JSON values."""
     training = config.training
-    settings = dict(_dotted(config.model_dump(mode="json")))
+    settings = dict(dotted(config.model_dump(mode="json")))
     return {key: value for key, value in settings.items() if key not in _FREE} | {
         "examples in a step": training.batch_size * training.accumulation * world_size()
     }
@@ -113,7 +116,7 @@ def surroundings(config: Config) -> dict[str, Any]:
     return {
         **{name: version(name) for name in ("mlmref", "torch", "transformers")},
         "the device": state().device.type,
-        **dict(_dotted(config.model_dump(mode="json"))),
+        **dict(dotted(config.model_dump(mode="json"))),
     }
 
 
@@ -130,9 +133,10 @@ def _shown(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a tree of settings by dotted key."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{key}.")
+            yield from dotted(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

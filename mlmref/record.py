@@ -104,6 +104,11 @@ class Story:
         self._steps.append(dict(report))
         self._write("step", report)
 
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """What was measured last, with its epoch."""
+        return self._perplexities[-1]
+
     def so_far(self) -> str:
         """Say in a line what was measured last."""
         last = self._perplexities[-1]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlmref.prepare import Plugins, Ready
     from mlmref.record import Story
     from mlmref.resume import Found
+    from mlmref.trackers import Trackers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +61,17 @@ def finished(found: Found, config: Config, reporter: Reporter) -> Result:
 
 
 def finish(
-    ready: Ready, plugins: Plugins, folder: RunFolder, story: Story, saves: Saves
+    ready: Ready,
+    plugins: Plugins,
+    folder: RunFolder,
+    story: Story,
+    saves: Saves,
+    trackers: Trackers,
 ) -> dict[str, Any]:
     """Put the whole run folder in its place; return the record."""
     export(ready, folder.building)
     record = story.write(ready, plugins, folder.building)
+    trackers.finish(record)
     saves.clear(folder.finish())
     return record
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from mlmref.errors import MlmrefError
 from mlmref.generators import generators_left
 from mlmref.identity import begin, ingredients, surroundings
 from mlmref.prepare import Ready, check_first, choose_plugins, load, prepare
-from mlmref.progress import SILENT, Reporter
+from mlmref.progress import Reporter, of_a_library
 from mlmref.record import Story, plugin_used
 from mlmref.resolve import resolve, shared, to_toml
 from mlmref.results import Result, finish, finished, publish_all, publish_epoch
@@ -23,6 +22,7 @@ from mlmref.resume import look_for, settings_file
 from mlmref.saves import Saved, Saves
 from mlmref.signals import Stopping
 from mlmref.together import LostError, RankError, agree, by_main, connected, together, watched
+from mlmref.trackers import Trackers, check_trackers
 from mlmref.workspace import RunFolder
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run(
     config: Config | None = None,
     *,
     resume: str | None = None,
-    reporter: Reporter = SILENT,
+    reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Result:
     """Adapt a masked language model to a corpus, and measure what that gained.
@@ -48,15 +48,16 @@ def run(
         config: what to do; left out, what ``mlmref run`` does without flags.
         resume: the folder of an unfinished run to go on with, or ``auto`` to go on with one of
             these settings if there is one.
-        reporter: whom to tell of progress.
+        reporter: whom to tell of progress; left out, a bar in a notebook, and nobody elsewhere.
         registry: the plugins to use; left out, those installed.
 
     Raises:
         MlmrefError: whatever a user can mend; nothing is left behind then but checkpoints.
     """
-    clock = Clock()
+    clock, reporter = Clock(), of_a_library(reporter)
     config = config or shared(lambda: resolve(file=settings_file(resume)))
     with together(), clock("start"), reporter.stage("start"):  # importing torch takes seconds
+        check_trackers(config)
         config, plugins = choose_plugins(config, registry)
         check_first(config, reporter)
         backend = plugins.backend.make()
@@ -74,21 +75,25 @@ def run(
             replace(folder.building / "config.toml", to_toml(config).encode())
         with together():
             loaded = load(config, clock, reporter)
-            answers = [] if saved else ask(config, loaded, clock)
+            answers = [] if saved else ask(config, loaded, clock, reporter)
             ready = prepare(config, loaded, plugins, clock, reporter)
         agree(ingredients(ready, plugins))
         saves.made_of(ingredients(ready, plugins), saved)
         if is_main():
             replace(folder.building / "config.toml", to_toml(config).encode())
-        story = tell(folder.building, clock, saved)
-        if not saved:
-            story.fills(answers)
-            story.measured(0, measure(ready, clock, reporter))
-        reporter.note(story.so_far())
-        train(ready, plugins.backend, backend, saved, saves, story, clock, reporter)
-        story.fills(ask(config, loaded, clock))
-        with clock("write"), reporter.stage("write"):
-            written = by_main(lambda: finish(ready, plugins, folder, story, saves))
+        with together():
+            trackers = track(config, folder, saved, reporter)
+        with trackers:
+            story = tell(folder.building, clock, saved)
+            if not saved:
+                story.fills(answers)
+                story.measured(0, measure(ready, clock, reporter))
+                trackers.measured(0, 0, story.last)
+            reporter.note(story.so_far())
+            train(ready, plugins.backend, backend, saved, saves, story, trackers, clock, reporter)
+            story.fills(ask(config, loaded, clock, reporter))
+            with clock("write"), reporter.stage("write"):
+                written = by_main(lambda: finish(ready, plugins, folder, story, saves, trackers))
     if config.output.push:
         by_main(lambda: publish_all(config, folder.place, reporter))
     return Result(folder=folder.place, record=written)
@@ -100,7 +105,7 @@ def evaluate(
     *,
     metric: str = "perplexity",
     sample: int | None = None,
-    reporter: Reporter = SILENT,
+    reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
     """Measure a model on the held-out chunks of a corpus, without training.
@@ -109,7 +114,7 @@ def evaluate(
         config: what to measure, and on what.
         metric: ``perplexity``, or ``pseudo-perplexity`` on a sample of the chunks.
         sample: how many of them.
-        reporter: told of progress.
+        reporter: as in :func:`run`.
         registry: the plugins to use; left out, those installed.
 
     Returns:
@@ -118,7 +123,7 @@ def evaluate(
     """
     from mlmref.pseudo import check_metric, pseudo_perplexity
 
-    clock, chosen = Clock(), check_metric(metric)
+    clock, chosen, reporter = Clock(), check_metric(metric), of_a_library(reporter)
     with together():
         check_launcher(reporter.note)
         config, plugins = choose_plugins(config, registry)
@@ -168,11 +173,11 @@ def measure(ready: Ready, clock: Clock, reporter: Reporter) -> Measured:
         return measured(evaluations, config, ready.config.seed, reporter)
 
 
-def ask(config: Config, loaded: LoadedModel, clock: Clock) -> list[Filled]:
+def ask(config: Config, loaded: LoadedModel, clock: Clock, reporter: Reporter) -> list[Filled]:
     """Let the model fill the masks of the prompts."""
     from mlmref.fill import PLACEHOLDER, fill
 
-    with clock("fill"):
+    with clock("fill"), reporter.stage("fill"):
         own = loaded.tokenizer.mask_token
         prompts = [text.replace(PLACEHOLDER, own) for text in config.fill.prompts]
         return fill(loaded.model, loaded.tokenizer, prompts, top_k=config.fill.top_k)
@@ -185,6 +190,7 @@ def train(
     saved: Saved | None,
     saves: Saves,
     story: Story,
+    trackers: Trackers,
     clock: Clock,
     reporter: Reporter,
 ) -> None:
@@ -195,15 +201,24 @@ def train(
     output = ready.config.output
 
     def on_step(report: StepReport) -> None:
-        story.step(asdict(report))
-        stage.advance(1, f"loss {report.loss:.3f}")
+        story.step(report.figures())
+        trackers.step(report)
+        stage.advance(
+            1,
+            loss=report.loss,
+            learning_rate=report.learning_rate,
+            tokens_per_second=report.tokens_per_second,
+            perplexity=story.last["value"],
+        )
 
     def on_save() -> None:
-        with clock("save"):
+        with clock("save"), reporter.stage("save"):
             saves.save(job, story, clock)
 
     def on_epoch(epoch: int) -> None:
         story.measured(epoch, measure(ready, clock, reporter))
+        trackers.measured(epoch, job.done, story.last)
+        stage.advance(0, perplexity=story.last["value"])
         reporter.note(story.so_far())
         if output.push and output.push_every_epoch:
             by_main(lambda: publish_epoch(ready, epoch, reporter))
@@ -228,8 +243,7 @@ def train(
         )
         if saved:
             job.restore(saved.job, saved.weights)
-        with reporter.stage("train", job.total) as stage:
-            stage.advance(job.done)
+        with reporter.stage("train", job.total, "steps", job.done) as stage:
             try:
                 job.end_epoch()
                 if job.done < job.total:
@@ -245,6 +259,12 @@ def train(
                     if stopping.asked and not isinstance(error, RankError | LostError):
                         stopping.obey()
                 raise
+
+
+def track(config: Config, folder: RunFolder, saved: Saved | None, reporter: Reporter) -> Trackers:
+    """Open the trackers of a run, or take them up again."""
+    done = int(saved.job["done"]) if saved else None
+    return Trackers(config, folder.building, folder.place, done, reporter.warn)
 
 
 def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:
