@@ -223,13 +223,18 @@ def _settings(record: Mapping[str, Any]) -> list[list[str]]:
         f"weight decay {training['weight_decay']:g}, clipping {training['max_grad_norm']:g}",
         "precision": training["precision"],
         "dropout": "the checkpoint's" if dropout == "checkpoint" else f"{dropout:g}",
-        "seed": str(record["seed"]),
+        "seed": f"{record['seed']}{_training_seed(training)}",
         "took": f"{record['timings']['total_s']:,.0f} s on {versions['device']}",
         "versions": ", ".join(
             f"{name} {versions[name]}" for name in ("mlmref", "torch", "transformers", "python")
         ),
     }
     return [list(row) for row in rows.items()]
+
+
+def _training_seed(training: Mapping[str, Any]) -> str:
+    seed = training.get("seed")
+    return "" if seed is None else f", and {seed} for training"
 
 
 def _plugin(plugin: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from mlmref.contracts import Corruption, Probability
 Count = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Size = Count | Share
 """A number of chunks, or a share of all of them."""
 
@@ -155,6 +156,8 @@ class TrainingConfig(Section):
         max_grad_norm: clip the gradient's norm to this; 0 does not clip.
         precision: ``auto`` is bf16 or fp16 on a GPU that has it and fp32 elsewhere.
         workers: processes that prepare batches; 0 prepares them in the main process.
+        seed: seeds order, training masks and dropout; ``None`` leaves them to the run's seed,
+            which evaluation's masks and the bootstrap go by in any case.
     """
 
     backend: str = "trainer"
@@ -174,6 +177,7 @@ class TrainingConfig(Section):
     max_grad_norm: NonNegative = 1.0
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
+    seed: Seed | None = None
 
 
 class CheckpointConfig(Section):
@@ -273,7 +277,7 @@ class Config(Section):
         seed: seeds masks, order of examples, dropout and the bootstrap.
     """
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    seed: Seed = 42
     model: ModelConfig = ModelConfig()
     corpus: CorpusConfig = CorpusConfig()
     words: WordsConfig = WordsConfig()
@@ -286,3 +290,8 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     fill: FillConfig = FillConfig()
     output: OutputConfig = OutputConfig()
+
+    @property
+    def training_seed(self) -> int:
+        """What order, training masks and dropout go by (CONF-010)."""
+        return self.seed if self.training.seed is None else self.training.seed

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from mlmref.errors import ConfigError
 
 Tree = dict[str, Any]
-Sources = list[tuple[str, Tree]]
+Sources = Sequence[tuple[str, Tree]]
 """Trees of settings with the name of each one's source, weakest first."""
 
 

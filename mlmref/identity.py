@@ -134,7 +134,7 @@ def _shown(value: Any) -> str:
 
 
 def dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of a tree of settings by dotted key."""
+    """Yield each setting of a tree with its dotted key."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from dotted(value, f"{prefix}{key}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
-        return self.config.seed
+        """What training goes by."""
+        return self.config.training_seed
 
     def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
         """Return the steps of one rank that are still to run."""
@@ -144,7 +144,10 @@ class Job:
         return loader(self._steps, self.done, self.total, self.config.training.workers)
 
     def _steps_of(self, rank: int) -> TrainingSteps:
-        return TrainingSteps(self.chunks, self.masker, self.plan, seed=self.config.seed, rank=rank)
+        masker = self.masker
+        if self.config.training.seed is not None:  # evaluation's masks stay the run's (CONF-010)
+            masker = replace(masker, seed=self.seed)
+        return TrainingSteps(self.chunks, masker, self.plan, seed=self.seed, rank=rank)
 
     def keep(self, name: str, stateful: Stateful) -> None:
         """Take in state of the backend's own, and restore what a checkpoint holds of it.

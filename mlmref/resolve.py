@@ -51,26 +51,44 @@ def resolve(
         ConfigError: a missing or malformed file, an unknown key or preset, or a bad value;
             names the key, its source and close matches.
     """
-    from_file = _read_toml(file) if file else {}
-    in_file = from_file.pop("preset", None)
-    named = in_file if preset is None else preset
-    name = DEFAULT_PRESET if named is None else named
-    given: Sources = [(f"--set {text}", parse_assignment(text)) for text in sets]
-    for flag, (key, value) in (flags or {}).items():
-        if value is not None:
-            given.append((flag, _nest(key, value)))
+    from_file = read_toml(file) if file else {}
     if file and _is_a_runs(file):
         # Where that run went is no wish of whoever reads its settings (SEC-005).
         _table(from_file, "output").pop("folder", None)
-    files: Sources = [(str(file), from_file)] if file else []
-    for origin, tree in files:
+    given: list[tuple[str, Tree]] = [(f"--set {text}", parse_assignment(text)) for text in sets]
+    for flag, (key, value) in (flags or {}).items():
+        if value is not None:
+            given.append((flag, nest(key, value)))
+    return resolve_trees([(str(file), from_file)] if file else [], given, preset=preset)
+
+
+def resolve_trees(
+    files: Sources, given: Sources, over: Sources = (), *, preset: str | None = None
+) -> Config:
+    """Merge settings that are read already, and validate the result.
+
+    Args:
+        files: what files say, weakest first; the first may name a preset.
+        given: what the command line says, which is one choice and goes over the files.
+        over: what files say that goes over the command line, one after another.
+        preset: the preset's name, as of :func:`resolve`.
+
+    Raises:
+        ConfigError: as of :func:`resolve`.
+    """
+    files = [(origin, dict(tree)) for origin, tree in files]
+    in_file = files[0][1].pop("preset", None) if files else None
+    named = in_file if preset is None else preset
+    name = DEFAULT_PRESET if named is None else named
+    for origin, tree in (*files, *over):
         _check_file(origin, tree, given)
     settings = _read_preset(
-        name, "--preset" if in_file is None or preset is not None else str(file)
+        name, "--preset" if in_file is None or preset is not None else files[0][0]
     )
     if named is None:
-        settings = _what_still_fits(settings, [*files, *given])
-    return _validate([(f"preset {name}", settings), *files], given)
+        settings = _what_still_fits(settings, [*files, *given, *over])
+    weaker: Sources = [(f"preset {name}", settings), *files]
+    return _validate([*([one] for one in weaker), given, *([one] for one in over)])
 
 
 def _what_still_fits(preset: Tree, given: Sources) -> Tree:
@@ -152,11 +170,20 @@ def _read_preset(name: object, where: str) -> Tree:
     return tomllib.loads(text)
 
 
-def _read_toml(path: Path) -> Tree:
+def read_toml(path: Path, flag: str = "--config") -> Tree:
+    """Read a TOML file.
+
+    Args:
+        path: the file.
+        flag: what named it, for the message that there is none.
+
+    Raises:
+        ConfigError: it is missing, or no TOML.
+    """
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
-        raise ConfigError("no such file", where=str(path), hint="check --config") from None
+        raise ConfigError("no such file", where=str(path), hint=f"check {flag}") from None
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
     except UnicodeDecodeError as error:
@@ -179,12 +206,13 @@ def parse_assignment(text: str, where: str = "--set") -> Tree:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:
         value = raw.strip()  # a bare word, as shells hand it over
-    return _nest(key.strip(), value)
+    return nest(key.strip(), value)
 
 
-def _nest(key: str, value: object) -> Tree:
+def nest(key: str, value: object) -> Tree:
+    """Return the tree of settings in which a dotted key has a value."""
     head, dot, rest = key.partition(".")
-    return {head: _nest(rest, value) if dot else value}
+    return {head: nest(rest, value) if dot else value}
 
 
 def _merge(low: Tree, high: Tree) -> Tree:
@@ -251,13 +279,13 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _validate(weaker: Sources, command_line: Sources) -> Config:
-    sources = [*weaker, *command_line]
+def _validate(layers: Sequence[Sources]) -> Config:
+    sources = [source for layer in layers for source in layer]
     for name, tree in sources:
         _check_source(name, tree)
     merged: Tree = {}
     # What is given on one command line is one choice, in whatever order it stands there.
-    for layer in (*([one] for one in weaker), command_line):
+    for layer in layers:
         whole = reduce(_merge, (tree for _, tree in layer), Tree())
         merged = _merge(_without_options_of_another_plugin(merged, whole), whole)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -82,7 +83,10 @@ def preview(
             hint="use --as tokens, or a --segmenter that tells words",
         )
     unit = unit or ("words" if tokens.has_words else "tokens")
-    maskers = [masker_for(one, used.strategy, text) for one, used in chosen]
+    maskers = [
+        replace(masker_for(one, used.strategy, text), seed=one.training_seed)
+        for one, used in chosen
+    ]
     sample = np.arange(min(SAMPLE, len(train)))
     with reporter.stage("mask", len(maskers) * len(sample), "chunks") as stage:
         # One by one, since a chunk's mask does not depend on its batch (MASK-001).
@@ -115,7 +119,7 @@ def preview(
         model=config.model.name,
         corpus=text.corpus.source,
         training_chunks=len(train),
-        seed=config.seed,
+        seed=config.training_seed,
         epoch=epoch,
         unit=unit,
         mask_token=spelling.pieces([tokens.vocabulary.mask_id])[0],

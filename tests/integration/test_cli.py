@@ -65,6 +65,8 @@ RUN = (
         "run --print-config",
         "fill --help",
         "inspect --help",
+        "compare --help",
+        "compare whole-word-or-token --dry-run",
     ],
 )
 def test_light_commands_import_no_heavy_library(arguments):

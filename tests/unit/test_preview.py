@@ -93,6 +93,16 @@ def test_what_is_shown_is_what_a_run_trains_on(place, family, strategy):
     assert seen[0] != seen[1]
 
 
+@pytest.mark.clause("CONF-010")
+@pytest.mark.clause("PREV-001")
+def test_a_seed_of_the_training_is_that_of_the_masks_shown(place):
+    """With training.seed the masks are those of a run under that seed."""
+    own = preview([settings(place, "wordpiece", "seed=5", "training.seed=7")], chunks=EVERY)
+    other = preview([settings(place, "wordpiece", "seed=7")], chunks=EVERY)
+    assert own.chunks == other.chunks
+    assert own.seed == 7
+
+
 @pytest.mark.clause("PREV-001")
 def test_chunks_are_the_training_chunks_in_their_order(place):
     """From --first on, with their number in the corpus; the same beside other chunks."""

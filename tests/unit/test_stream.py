@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.jobs import masker, some_chunks
+from support.jobs import Booked, masker, some_chunks
 
 from mlmref.contracts import IGNORE_INDEX
 from mlmref.stream import StepPlan, TrainingSteps, loader
@@ -228,3 +228,23 @@ def test_dropout_seeds_differ_by_seed_step_rank_and_micro_batch():
     ]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.clause("CONF-010")
+def test_training_has_a_seed_of_its_own():
+    """Order, masks and dropout are those of a run under that seed; evaluation's masks are not."""
+
+    def steps(**seeds):
+        booked = Booked(masker_=masker(seed=seeds["run"]), seed=seeds["run"], epochs=2)
+        training = booked.job.config.training.model_copy(update={"seed": seeds.get("training")})
+        booked.job.config = booked.job.config.model_copy(update={"training": training})
+        assert booked.job.masker.seed == seeds["run"]
+        taken = [micro for step in booked.job.steps() for micro in step]
+        return [
+            [value.tolist() if torch.is_tensor(value) else value for value in one.values()]
+            for one in taken
+        ]
+
+    assert steps(run=1, training=7) == steps(run=7) == steps(run=7, training=7)
+    assert steps(run=1) != steps(run=1, training=7)
+    assert steps(run=1, training=0) == steps(run=0)

@@ -1,0 +1,45 @@
+"""The page of ``mlmref compare`` in a browser (spec/compare.md, spec/pages.md)."""
+
+import pytest
+from support.browser import opened
+from support.comparisons import made_up
+
+from mlmref.comparison.page import page
+from mlmref.pages import write_new
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """Write the page of a made-up comparison of four variants, one name of which is HTML."""
+    place = tmp_path_factory.mktemp("page") / "comparison.html"
+    write_new(page(made_up(corpus="<img src='https://example.org/x'>")), place, "--html")
+    return place
+
+
+@pytest.mark.clause("PAGE-002")
+@pytest.mark.clause("PAGE-003")
+@pytest.mark.clause("COMP-019")
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
+def test_it_opens_without_a_request_and_can_be_read(browser, file, dark, phone):
+    """No request, no complaint, nothing for axe-core to find, and nothing beyond the screen."""
+    with opened(browser, file, dark=dark, phone=phone) as one:
+        assert one.violations() == []
+        assert not one.is_too_wide()
+        assert one.requests == one.complaints == []
+
+
+@pytest.mark.clause("PAGE-001")
+@pytest.mark.clause("COMP-019")
+def test_what_is_drawn_is_within_the_plot(browser, file):
+    """Squares, circles, lines and texts lie inside; foreign HTML is text."""
+    with opened(browser, file, phone=True) as one:
+        assert one.page.locator("img").count() == 0
+        assert "<img src=" in one.page.inner_text("main")
+        plot = one.page.locator("svg.forest").bounding_box()
+        for kind, count in (("rect", 3), ("circle", 15), ("text", None)):
+            found = one.page.locator(f"svg.forest {kind}")
+            assert count in (None, found.count())
+            for part in found.all():
+                box = part.bounding_box()
+                assert plot["x"] <= box["x"] <= box["x"] + box["width"] <= plot["x"] + plot["width"]
