@@ -1,4 +1,4 @@
-"""Build the documentation's site: ``python docs/build.py FOLDER``; ``tox -e docs`` does it.
+"""Build the documentation's site: ``python docs/build.py FOLDER [CLONE]``; ``tox -e docs`` does it.
 
 Whatever is wrong is an error: a warning, a link or a reference that leads nowhere, a docstring that
 does not parse. Needs ``pip install "mlmref[docs]"``.
@@ -29,9 +29,9 @@ def build(folder: Path, root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python docs/build.py FOLDER")
-    status = build(Path(sys.argv[1]))
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python docs/build.py FOLDER [CLONE]")
+    status = build(*map(Path, sys.argv[1:]))
     if not status:
         print(f"the site: {Path(sys.argv[1]) / 'index.html'}")
     sys.exit(status)

@@ -207,8 +207,8 @@ are targets, over many chunks."""
 
 
 Replaces = Literal["random", "own"]
-"""What stands for a target, be it the mask token, its own or a ``random`` one (MASK-007), in whatever
-shares, or tokens of the strategy's ``own`` choice, such as similar words or sentinels."""
+"""What stands for a target, be it the mask token, its own or a ``random`` one (MASK-007), in
+whatever shares, or tokens of the strategy's ``own`` choice, such as similar words or sentinels."""
 
 
 class MaskingStrategy(Protocol):
