@@ -60,11 +60,19 @@ def finished(found: Found, config: Config, reporter: Reporter) -> Result:
 
 
 def finish(
-    ready: Ready, plugins: Plugins, folder: RunFolder, story: Story, saves: Saves
+    ready: Ready,
+    plugins: Plugins,
+    folder: RunFolder,
+    story: Story,
+    saves: Saves,
+    reporter: Reporter,
 ) -> dict[str, Any]:
     """Put the whole run folder in its place; return the record."""
+    from mlmref.report.page import write_last
+
     export(ready, folder.building)
     record = story.write(ready, plugins, folder.building)
+    write_last(folder.building, folder.place, reporter.warn)
     saves.clear(folder.finish())
     return record
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from mlmref.fill import Filled
     from mlmref.job import StepReport
     from mlmref.model import LoadedModel
+    from mlmref.prepare import Plugins
     from mlmref.registry import Chosen, Registry
+    from mlmref.report.keep import Keeper
 
 
 @watched()
@@ -81,14 +83,15 @@ def run(
         if is_main():
             replace(folder.building / "config.toml", to_toml(config).encode())
         story = tell(folder.building, clock, saved)
+        keeper = keep(ready, plugins, folder.building, clock, reporter, goes_on=saved is not None)
         if not saved:
             story.fills(answers)
-            story.measured(0, measure(ready, clock, reporter))
+            story.measured(0, measure(ready, clock, reporter, keeper))
         reporter.note(story.so_far())
-        train(ready, plugins.backend, backend, saved, saves, story, clock, reporter)
+        train(ready, plugins.backend, backend, saved, saves, story, keeper, clock, reporter)
         story.fills(ask(config, loaded, clock))
         with clock("write"), reporter.stage("write"):
-            written = by_main(lambda: finish(ready, plugins, folder, story, saves))
+            written = by_main(lambda: finish(ready, plugins, folder, story, saves, reporter))
     if config.output.push:
         by_main(lambda: publish_all(config, folder.place, reporter))
     return Result(folder=folder.place, record=written)
@@ -148,8 +151,22 @@ def evaluate(
     }
 
 
-def measure(ready: Ready, clock: Clock, reporter: Reporter) -> Measured:
-    """Measure the model on the held-out chunks, under as many draws of masks as configured."""
+def measure(
+    ready: Ready,
+    clock: Clock,
+    reporter: Reporter,
+    keeper: Keeper | None = None,
+    epoch: int = 0,
+) -> Measured:
+    """Measure the model on the held-out chunks, under as many draws of masks as configured.
+
+    Args:
+        ready: model, chunks and masks.
+        clock: times it.
+        reporter: told of it.
+        keeper: keeps what the first draw gave, for the report.
+        epoch: after which epoch; 0 before training.
+    """
     from mlmref.evaluation import evaluate, measured
 
     config = ready.config.evaluation
@@ -161,11 +178,15 @@ def measure(ready: Ready, clock: Clock, reporter: Reporter) -> Measured:
                 ready.masker,
                 batch_size=config.batch_size,
                 draw=draw,
+                targets=None if draw or keeper is None else keeper.targets,
                 reporter=reporter,
             )
             for draw in range(config.draws)
         ]
-        return measured(evaluations, config, ready.config.seed, reporter)
+        found = measured(evaluations, config, ready.config.seed, reporter)
+        if keeper:
+            keeper.measured(epoch, found)
+        return found
 
 
 def ask(config: Config, loaded: LoadedModel, clock: Clock) -> list[Filled]:
@@ -185,6 +206,7 @@ def train(
     saved: Saved | None,
     saves: Saves,
     story: Story,
+    keeper: Keeper,
     clock: Clock,
     reporter: Reporter,
 ) -> None:
@@ -203,7 +225,7 @@ def train(
             saves.save(job, story, clock)
 
     def on_epoch(epoch: int) -> None:
-        story.measured(epoch, measure(ready, clock, reporter))
+        story.measured(epoch, measure(ready, clock, reporter, keeper, epoch))
         reporter.note(story.so_far())
         if output.push and output.push_every_epoch:
             by_main(lambda: publish_epoch(ready, epoch, reporter))
@@ -253,3 +275,19 @@ def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:
         return Story(folder, clock)
     clock.go_on(saved.timings)
     return Story(folder, clock, saved.metrics, saved.resumed)
+
+
+def keep(
+    ready: Ready,
+    plugins: Plugins,
+    folder: Path,
+    clock: Clock,
+    reporter: Reporter,
+    *,
+    goes_on: bool,
+) -> Keeper:
+    """Begin to keep what the report needs, or go on."""
+    from mlmref.report.keep import Keeper
+
+    with clock("report"):
+        return Keeper(ready, plugins, folder, reporter, goes_on=goes_on)
