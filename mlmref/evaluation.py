@@ -102,7 +102,7 @@ class Evaluation:
 
 
 class Measured(NamedTuple):
-    """What a run remembers of an evaluation: the record's figures, sums by document, losses kept."""
+    """What a run remembers of an evaluation: figures, sums by document, and losses kept."""
 
     summary: dict[str, Any]
     documents: Documents

@@ -147,6 +147,7 @@ Unit = Annotated[Text, _flag("words, or tokens as the vocabulary spells them", W
 Html = Annotated[
     Path | None, _flag("write a page to this new file, instead of printing", WHAT, "--html")
 ]
+ReportHtml = Annotated[Path | None, _flag("write the page to this new file", RUN, "--html")]
 Base = Annotated[Text, _flag("the model before; left out, what the run folder says", WHAT)]
 Seeds = Annotated[int | None, _flag("train both so many times", TRAINING)]
 TrainDocuments = Annotated[int | None, _flag("documents to train on", WHAT, "--train-size")]

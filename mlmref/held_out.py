@@ -51,7 +51,9 @@ class Targets:
         Returns:
             Numbers of targets, int64 ``[m]``, and bool ``[k]``, which ``m`` positions are any.
         """
-        own, asked = (at[0] * self.width + at[1] for at in ((self.rows, self.positions), (rows, positions)))
+        own, asked = (
+            at[0] * self.width + at[1] for at in ((self.rows, self.positions), (rows, positions))
+        )
         places = np.searchsorted(own, asked)
         there: BoolArray = places < len(own)
         there[there] = own[places[there]] == asked[there]

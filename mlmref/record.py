@@ -198,6 +198,7 @@ def numbers(value: Any) -> Any:
 
 
 def documents(event: Mapping[str, Any]) -> Documents:
+    """Read what :meth:`Story.measured` wrote of an evaluation's sums by document."""
     import numpy as np
 
     from mlmref.intervals import Documents

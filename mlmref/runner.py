@@ -56,6 +56,8 @@ def run(
     Raises:
         MlmrefError: whatever a user can mend; nothing is left behind then but checkpoints.
     """
+    from mlmref.report.keep import Keeper
+
     clock = Clock()
     config = config or shared(lambda: resolve(file=settings_file(resume)))
     with together(), clock("start"), reporter.stage("start"):  # importing torch takes seconds
@@ -83,7 +85,8 @@ def run(
         if is_main():
             replace(folder.building / "config.toml", to_toml(config).encode())
         story = tell(folder.building, clock, saved)
-        keeper = keep(ready, plugins, folder.building, clock, reporter, goes_on=saved is not None)
+        with clock("report"):
+            keeper = Keeper(ready, plugins, folder.building, reporter, goes_on=saved is not None)
         if not saved:
             story.fills(answers)
             story.measured(0, measure(ready, clock, reporter, keeper))
@@ -275,19 +278,3 @@ def tell(folder: Path, clock: Clock, saved: Saved | None) -> Story:
         return Story(folder, clock)
     clock.go_on(saved.timings)
     return Story(folder, clock, saved.metrics, saved.resumed)
-
-
-def keep(
-    ready: Ready,
-    plugins: Plugins,
-    folder: Path,
-    clock: Clock,
-    reporter: Reporter,
-    *,
-    goes_on: bool,
-) -> Keeper:
-    """Begin to keep what the report needs, or go on."""
-    from mlmref.report.keep import Keeper
-
-    with clock("report"):
-        return Keeper(ready, plugins, folder, reporter, goes_on=goes_on)

@@ -10,9 +10,19 @@ from mlmref.cli.base import out as out
 from mlmref.exits import ended_at_once, hush
 
 # In the order in which --help lists their commands.
-from mlmref.cli import running, inspecting, looking, measuring, extending  # isort: skip
+from mlmref.cli import running, inspecting, looking, reporting, measuring, extending  # isort: skip
 
-__all__ = ["app", "extending", "inspecting", "looking", "main", "measuring", "out", "running"]
+__all__ = [
+    "app",
+    "extending",
+    "inspecting",
+    "looking",
+    "main",
+    "measuring",
+    "out",
+    "reporting",
+    "running",
+]
 
 
 def main() -> None:

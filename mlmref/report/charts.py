@@ -12,14 +12,15 @@ from html import escape
 
 from mlmref.terminal import plain
 
-WIDTH, HEIGHT = 420, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 40
+WIDTH, HEIGHT = 420, 270
+_RIGHT, _TOP, _BOTTOM = 14, 14, 46
+_LETTER = 7.8  # what a letter of a tick takes, at most
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "4 4", "12 4")
 COLOURS = len(_DASHES)
-"""Series that differ in colour and dashes; further ones begin again, and are told by their labels."""
+"""Series that differ in colour and dashes; further ones begin again from the first."""
 
 STYLE = """
-.chart { font: 12px system-ui, sans-serif; display: block; width: 100%; height: auto; }
+.chart { font: 14px system-ui, sans-serif; display: block; width: 100%; height: auto; }
 .chart text { fill: var(--quiet); }
 .chart .key { fill: var(--text); }
 .chart .grid { stroke: var(--line); stroke-width: 1; opacity: 0.6; }
@@ -86,15 +87,14 @@ def lines(
     """
     xs = [value for one in series for value in one.x]
     ys = [v for one in series for v in (*one.y, *one.low, *one.high) if math.isfinite(v)]
-    across, up = _Scale(xs, x.whole, 6), _Scale(ys, y.whole, 5)
+    across, up = _Scale(xs, x.whole, 5), _Scale(ys, y.whole, 5)
+    across.begins = _margin(up, y)
     parts = _frame(across, up, x, y)
     for number, one in enumerate(series):
         colour = f"s{number % COLOURS}"
         dash = _DASHES[number % COLOURS]
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        points = [
-            (_x(across, a), _y(up, b)) for a, b in zip(one.x, one.y, strict=True)
-        ]
+        points = [(_x(across, a), _y(up, b)) for a, b in zip(one.x, one.y, strict=True)]
         for low, high, (at, _) in zip(one.low, one.high, points, strict=False):
             if math.isfinite(low) and math.isfinite(high):
                 parts.append(_whisker(at, _y(up, low), _y(up, high), colour))
@@ -113,25 +113,44 @@ def lines(
 
 
 def bars(
-    title: str, description: str, names: Sequence[str], values: Sequence[float], x: Axis, y: Axis,
-    *, ident: str,
+    title: str,
+    description: str,
+    names: Sequence[str],
+    values: Sequence[float],
+    x: Axis,
+    y: Axis,
+    *,
+    ident: str,
 ) -> str:
     """Draw a bar for each value, side by side; arguments as of :func:`lines`."""
     up = _Scale([0.0, *values], y.whole, 5)
     across = _Scale([0.0, float(len(values))], True, 1)
+    across.begins = left_ = _margin(up, y)
     parts = _frame(across, up, x, y, ticks=False)
-    width = (WIDTH - _LEFT - _RIGHT) / len(values)
-    every = math.ceil(len(values) / 8)
+    width = (WIDTH - left_ - _RIGHT) / len(values)
+    every = math.ceil(len(values) / 7)
     for number, (name, value) in enumerate(zip(names, values, strict=True)):
-        left, top = _LEFT + number * width, _y(up, value)
+        left, top = left_ + number * width, _y(up, value)
         bottom = HEIGHT - _BOTTOM
         parts.append(
             f'<rect class="bar" x="{left + 1:.1f}" y="{top:.1f}" width="{max(1.0, width - 2):.1f}"'
             f' height="{bottom - top:.1f}"/>'
         )
         if number % every == 0:
-            parts.append(_text(left + width / 2, bottom + 15, name, "middle"))
+            parts.append(_text(left + width / 2, bottom + 18, name, "middle"))
     return _svg(title, description, parts, ident, HEIGHT)
+
+
+def beside(charts: Sequence[str]) -> str:
+    """Put charts of one size side by side in one."""
+    width = WIDTH * len(charts)
+    placed = "".join(
+        chart.replace("<svg", f'<svg x="{nth * WIDTH}" width="{WIDTH}" height="{HEIGHT}"', 1)
+        for nth, chart in enumerate(charts)
+    )
+    return (
+        f'<svg class="chart" viewBox="0 0 {max(1, width)} {HEIGHT}" width="{width}">{placed}</svg>'
+    )
 
 
 def alone(svg: str) -> str:
@@ -164,13 +183,19 @@ class _Scale:
         else:
             self.low, self.high = first * step, last * step
         self.ticks = [number * step for number in range(first, last + 1)]
+        self.begins = 0.0
 
     def share(self, value: float) -> float:
         return (value - self.low) / (self.high - self.low)
 
 
 def _x(scale: _Scale, value: float) -> float:
-    return _LEFT + scale.share(value) * (WIDTH - _LEFT - _RIGHT)
+    return scale.begins + scale.share(value) * (WIDTH - scale.begins - _RIGHT)
+
+
+def _margin(up: _Scale, y: Axis) -> float:
+    """Return the room that the ticks on the left and their label take."""
+    return 30 + _LETTER * max(len(y.shown(tick)) for tick in up.ticks)
 
 
 def _y(scale: _Scale, value: float) -> float:
@@ -182,23 +207,25 @@ def _y(scale: _Scale, value: float) -> float:
 
 def _frame(across: _Scale, up: _Scale, x: Axis, y: Axis, *, ticks: bool = True) -> list[str]:
     """Draw the axes with their ticks."""
-    bottom, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
+    left, bottom, right = across.begins, HEIGHT - _BOTTOM, WIDTH - _RIGHT
     parts = []
     for tick in up.ticks:
         at = _y(up, tick)
-        parts.append(f'<line class="grid" x1="{_LEFT}" y1="{at:.1f}" x2="{right}" y2="{at:.1f}"/>')
-        parts.append(_text(_LEFT - 6, at + 4, y.shown(tick), "end"))
-    parts.append(f'<line class="axis" x1="{_LEFT}" y1="{bottom}" x2="{right}" y2="{bottom}"/>')
+        parts.append(
+            f'<line class="grid" x1="{left:.1f}" y1="{at:.1f}" x2="{right}" y2="{at:.1f}"/>'
+        )
+        parts.append(_text(left - 6, at + 5, y.shown(tick), "end"))
+    parts.append(f'<line class="axis" x1="{left:.1f}" y1="{bottom}" x2="{right}" y2="{bottom}"/>')
     for tick in across.ticks if ticks else ():
         at = _x(across, tick)
         parts.append(
             f'<line class="axis" x1="{at:.1f}" y1="{bottom}" x2="{at:.1f}" y2="{bottom + 4}"/>'
         )
-        parts.append(_text(at, bottom + 17, x.shown(tick), "middle"))
-    parts.append(_text((_LEFT + right) / 2, HEIGHT - 6, x.label, "middle"))
+        parts.append(_text(at, bottom + 18, x.shown(tick), "middle"))
+    parts.append(_text((left + right) / 2, HEIGHT - 6, x.label, "middle"))
     middle = (_TOP + bottom) / 2
     parts.append(
-        f'<text text-anchor="middle" transform="translate(12 {middle}) rotate(-90)">'
+        f'<text text-anchor="middle" transform="translate(14 {middle}) rotate(-90)">'
         f"{_escaped(y.label)}</text>"
     )
     return parts
@@ -212,9 +239,9 @@ def _keys(series: Sequence[Series]) -> list[str]:
         dash = _DASHES[number % COLOURS]
         parts.append(
             f'<line class="line s{number % COLOURS}" stroke-dasharray="{dash or "none"}" '
-            f'x1="{_LEFT}" y1="{at - 4}" x2="{_LEFT + 40}" y2="{at - 4}"/>'
+            f'x1="8" y1="{at - 4}" x2="48" y2="{at - 4}"/>'
         )
-        parts.append(_text(_LEFT + 48, at, one.name, "start", "key"))
+        parts.append(_text(56, at, one.name, "start", "key"))
     return parts
 
 
@@ -230,9 +257,7 @@ def _unbroken(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
 
 
 def _whisker(at: float, low: float, high: float, colour: str) -> str:
-    path = (
-        f"M{at:.1f} {low:.1f}V{high:.1f}M{at - 4:.1f} {low:.1f}h8M{at - 4:.1f} {high:.1f}h8"
-    )
+    path = f"M{at:.1f} {low:.1f}V{high:.1f}M{at - 4:.1f} {low:.1f}h8M{at - 4:.1f} {high:.1f}h8"
     return f'<path class="line {colour}" d="{path}"/>'
 
 

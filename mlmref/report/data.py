@@ -1,4 +1,4 @@
-"""A run folder, read again: finished, stopped, or of an mlmref that kept less (REP-013).
+"""A run folder, read again: finished, stopped, or of an mlmref that kept less (REP-014).
 
 What stands in a folder may come from anybody, so every value that a page computes with is made
 a number or a text here.
@@ -134,22 +134,28 @@ def read(folder: Path) -> Run:
     try:
         _read_kept(run)
         file = folder / (RECORD if run.finished else METRICS)
-        (_read_record if run.finished else _read_metrics)(run, file)
+        if run.finished:
+            from_record(run, json.loads(file.read_text("utf-8")))
+        else:
+            _read_metrics(run, file)
     except _BAD as error:
         raise OutputError(f"it is damaged ({error})", where=str(file)) from error
     return run
 
 
-def _read_record(run: Run, file: Path) -> None:
-    record = json.loads(file.read_text("utf-8"))
+def from_record(run: Run, record: Mapping[str, Any]) -> None:
+    """Fill in what a record holds."""
     perplexity = record["perplexity"]
     run.evaluations = [
         _measured(one) for one in ({"epoch": 0, **perplexity["before"]}, *perplexity["epochs"])
     ]
     gained = perplexity.get("difference")  # the first records had none
     if gained:
-        ratio, low, high = (_number(gained[f"ratio{end}"]) for end in ("", "_low", "_high"))
-        run.ratio = (ratio, low, high)
+        run.ratio = (
+            _number(gained["ratio"]),
+            _number(gained["ratio_low"]),
+            _number(gained["ratio_high"]),
+        )
     run.steps = [_step(one) for one in record["loss"]]
     run.fills = [_answers(record["fill_mask"][when]) for when in ("before", "after")]
     for part in ("corpus", "model", "plugins", "versions"):
@@ -195,7 +201,6 @@ def _ratio(run: Run, sums: list[Documents]) -> tuple[float, float, float]:
 
 def _read_kept(run: Run) -> None:
     """Read what was kept for the report, if it was."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
@@ -207,21 +212,36 @@ def _read_kept(run: Run) -> None:
         table = pq.read_table(run.folder / HELD_OUT)
         meta = json.loads((table.schema.metadata or {})[b"mlmref"])
         if meta["format"] == FORMAT:
-            run.held_out = table.cast(_SCHEMA(pa), safe=False)
+            run.held_out = table.cast(_schema(), safe=False)
         else:
             run.lacking = _TOO_NEW
     except FileNotFoundError as error:
         name = Path(str(error.filename)).name
-        run.lacking = f"there is no {name} in the folder: nothing was measured, or by an older mlmref"
+        run.lacking = (
+            f"there is no {name} in the folder: nothing was measured, or by an older mlmref"
+        )
     except (OSError, *_BAD) as error:
         run.lacking = f"what was kept for it cannot be read ({error})"
 
 
-def _SCHEMA(pa: Any) -> pa.Schema:  # noqa: N802
+def _schema() -> pa.Schema:
+    """Return what :mod:`mlmref.report.keep` writes."""
+    import pyarrow as pa
+
     text = pa.dictionary(pa.int32(), pa.string())
-    kinds = [pa.int64(), pa.int32(), pa.int32(), text, text, text, pa.int64(), pa.float32(), pa.float32()]
-    names = ["chunk", "position", "token", "text", "word", "part", "count", "before", "after"]
-    return pa.schema(list(zip(names, kinds, strict=True)))
+    return pa.schema(
+        {
+            "chunk": pa.int64(),
+            "position": pa.int32(),
+            "token": pa.int32(),
+            "text": text,
+            "word": text,
+            "part": text,
+            "count": pa.int64(),
+            "before": pa.float32(),
+            "after": pa.float32(),
+        }
+    )
 
 
 def _number(value: Any) -> float:

@@ -96,9 +96,7 @@ def explorer(run: Run) -> list[Chunk]:
     answers = run.kept.get("answers", {})
     found = []
     for nth, chunk in enumerate(run.kept.get("explorer", [])):
-        sides = [
-            [*answers[when][nth]] if answers.get(when) else [] for when in ("before", "after")
-        ]
+        sides = [[*answers[when][nth]] if answers.get(when) else [] for when in ("before", "after")]
         units, asked = [], 0
         for text, joined, kind, *target in chunk["units"]:
             unit = Unit(text=str(text), joined=bool(joined), kind=str(kind))
@@ -108,8 +106,13 @@ def explorer(run: Run) -> list[Chunk]:
                     _answer(side[asked], own) if asked < len(side) else None for side in sides
                 )
                 unit = Unit(
-                    text=unit.text, joined=unit.joined, kind=unit.kind, row=f"at-{nth}-{asked}",
-                    read=read, before=before, after=after,
+                    text=unit.text,
+                    joined=unit.joined,
+                    kind=unit.kind,
+                    row=f"at-{nth}-{asked}",
+                    read=read,
+                    before=before,
+                    after=after,
                 )
                 asked += 1
             units.append(unit)

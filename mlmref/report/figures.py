@@ -156,8 +156,13 @@ def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
             notes.append(f"{whose}no intervals: the held-out targets are of a single document.")
         named = [run.name] if len(runs) > 1 else []
         rows += [
-            [*named, str(one.epoch or "before"), number(one.value), interval(one),
-             percent(one.accuracy)]
+            [
+                *named,
+                str(one.epoch or "before"),
+                number(one.value),
+                interval(one),
+                percent(one.accuracy),
+            ]
             for one in some
         ]
     described = "; ".join(
@@ -181,12 +186,13 @@ def lengths(run: Run) -> Figure:
     found = run.corpus.get("lengths")
     if not found:
         return Figure(title=title, empty=f"Not known: {run.lacking or 'it was not kept'}.")
-    counts = [int(one) for one in found["histogram"]][:64]
-    names = [f"{2**at:,}" for at in range(len(counts))]
-    last = int(found["most"])
+    bins = [(2**at, int(count)) for at, count in enumerate(found["histogram"][:64])]
+    bins = [one for one in bins if one[0] * 2 > int(found["least"])]
+    counts = [count for _, count in bins]
+    names = [f"{least:,}" for least, _ in bins]
     rows = [
-        [f"{2**at:,} to {min(last, 2 ** (at + 1) - 1):,}", f"{count:,}"]
-        for at, count in enumerate(counts)
+        [f"{least:,} to {min(int(found['most']), 2 * least - 1):,}", f"{count:,}"]
+        for least, count in bins
     ]
     quartiles = [number(float(one), 0) for one in found["quartiles"]]
     described = f"half of them have between {quartiles[0]} and {quartiles[2]} tokens"

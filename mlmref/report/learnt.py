@@ -1,4 +1,4 @@
-"""What a model learnt: whose loss fell and rose, of the held-out targets that were kept (REP-011)."""
+"""What a model learnt: whose loss fell and rose, of the targets that were kept (REP-011)."""
 
 from __future__ import annotations
 
@@ -102,9 +102,7 @@ def learnt(table: pa.Table) -> Learnt | None:
     )
 
 
-def _words(
-    table: pa.Table, twice: BoolArray, before: FloatArray, after: FloatArray
-) -> list[Group]:
+def _words(table: pa.Table, twice: BoolArray, before: FloatArray, after: FloatArray) -> list[Group]:
     """Sum up word by word, those of enough targets."""
     code, names = _codes(table, "word", twice)
     if not names:
@@ -128,7 +126,9 @@ def _codes(table: pa.Table, name: str, which: BoolArray) -> tuple[Int64Array, li
     if texts.null_count:
         return np.full(int(which.sum()), -1), []
     # Two words of other tokens may be spelled alike, so the dictionary has some texts twice.
-    names, same = np.unique(np.array(texts.dictionary.to_pylist(), dtype=object), return_inverse=True)
+    names, same = np.unique(
+        np.array(texts.dictionary.to_pylist(), dtype=object), return_inverse=True
+    )
     codes: Int64Array = same[texts.indices.to_numpy()[which]]
     return codes, names.tolist()
 

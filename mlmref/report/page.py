@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlmref import disk
 from mlmref.errors import OutputError
-from mlmref.pages import render
+from mlmref.pages import check_place, render, write_new
 from mlmref.report import charts, explorer, figures, shown
 from mlmref.report.data import SETTINGS, Run, read
 from mlmref.report.learnt import LEAST, learnt
@@ -21,7 +21,8 @@ MOST = 12
 """Runs side by side, at most."""
 
 _MARK = b'<meta name="generator" content="mlmref">'
-_TOML = 20_000  # characters of the settings file that are shown
+_TOML = 10_000  # characters of the settings file that are shown
+_SIZE = 2_000_000  # bytes of a page, at most (REP-004)
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -34,14 +35,23 @@ def page(runs: Sequence[Run]) -> str:
         raise OutputError(
             f"{len(runs)} runs do not fit on a page", where="report", hint=f"give at most {MOST}"
         )
+    from jinja2 import UndefinedError
+
     try:
-        return _several(runs) if len(runs) > 1 else _one(runs[0])
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        if len(runs) > 1:
+            return _several(runs)
+        chunks = explorer.explorer(runs[0])
+        kept, text = len(chunks), _one(runs[0], chunks, len(chunks))
+        while len(text.encode()) >= _SIZE and chunks:
+            chunks = chunks[: len(chunks) // 2]
+            text = _one(runs[0], chunks, kept)
+        return text
+    except (ValueError, LookupError, TypeError, AttributeError, UndefinedError) as error:
         where = ", ".join(str(run.folder) for run in runs)
         raise OutputError(f"what is in it is damaged ({error})", where=where) from error
 
 
-def _one(run: Run) -> str:
+def _one(run: Run, chunks: Sequence[explorer.Chunk], kept: int) -> str:
     found = learnt(run.held_out) if run.held_out is not None else None
     fills, fills_note = shown.fills([run])
     toml = ""
@@ -58,7 +68,8 @@ def _one(run: Run) -> str:
         fills_note=fills_note,
         learnt=found,
         least=LEAST,
-        chunks=explorer.explorer(run),
+        chunks=chunks,
+        chunks_kept=kept,
         signs=explorer.SIGNS,
         settings=shown.settings(run.config),
         plugins=shown.plugins(run),
@@ -86,6 +97,29 @@ def _several(runs: Sequence[Run]) -> str:
     )
 
 
+def write_pages(folders: Sequence[Path], html: Path | None) -> Path:
+    """Write the page of a run, or of several side by side; return where it is.
+
+    Args:
+        folders: run folders.
+        html: a new file; left out, the page in the folder of the only run is written again.
+
+    Raises:
+        OutputError: a folder holds no run, or the page cannot be written.
+    """
+    if html is not None:
+        check_place(html, "--html")
+        write_new(page([read(folder) for folder in folders]), html, "--html")
+        return html
+    if len(folders) > 1:
+        raise OutputError(
+            "a page of several runs is in no run's folder",
+            where="report",
+            hint="give a new file with --html",
+        )
+    return write_again(folders[0])
+
+
 def write_last(building: Path, place: Path, warn: Callable[[str], None]) -> None:
     """Write the page into a run folder that is about to be put in its place (REP-001, REP-002).
 
@@ -105,7 +139,7 @@ def write_last(building: Path, place: Path, warn: Callable[[str], None]) -> None
 
 
 def write_again(folder: Path) -> Path:
-    """Write a run's page into its own folder, over the one that mlmref wrote there (REP-015).
+    """Write a run's page into its own folder, over the one that mlmref wrote there (REP-016).
 
     Raises:
         OutputError: there is no run, something else has the page's name, or it cannot be written.

@@ -11,7 +11,7 @@ from typing import Any
 from mlmref.report.data import SETTINGS, Run
 from mlmref.workspace import finished
 
-MASKS, ANSWERS, ROWS, LETTERS = 40, 10, 400, 300
+MASKS, ANSWERS, ROWS, LETTERS = 20, 10, 200, 200
 """Masks and answers to each, settings, and characters of a text that a page shows, at most."""
 
 
@@ -22,6 +22,11 @@ class Fill:
     prompt: str
     mask: str
     sides: list[list[tuple[str, float]]]
+
+    @property
+    def most(self) -> float:
+        """The largest probability among them."""
+        return max((share for side in self.sides for _, share in side), default=1.0) or 1.0
 
 
 def fills(runs: Sequence[Run]) -> tuple[list[Fill], str]:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from mlmref.prepare import Ready
 
-CHUNKS, POSITIONS, ASKED = 16, 4_096, 600
+CHUNKS, POSITIONS, ASKED = 16, 4_096, 480
 """Chunks, tokens and targets that are shown, at most: what a page of 2 MB has room for."""
 
-LONGEST = 40
+LONGEST = 32
 """Characters of a token or word that are kept."""
 
 BEST = 5
@@ -83,7 +83,9 @@ def columns(ready: Ready, targets: Targets, counts: Int64Array) -> pa.Table:
 
 
 def _dictionary(indices: Int64Array, texts: list[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(texts, pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(indices, pa.int32()), pa.array(texts, pa.string())
+    )
 
 
 class _Words(NamedTuple):
@@ -216,30 +218,29 @@ def answers(ready: Ready, shown: list[dict[str, Any]]) -> list[list[dict[str, An
                 labels = masked.labels.copy()
                 labels[:, chunk["shown"] :] = IGNORE_INDEX
                 arrays = (masked.input_ids, masked.attention_mask, labels)
-                tensors = (torch.from_numpy(array).long().to(device) for array in arrays)
-                logits, true = at_targets(model, *tensors, path)
+                ids, mask, asked = (torch.from_numpy(one).long().to(device) for one in arrays)
+                logits, true = at_targets(model, ids, mask, asked, path)
                 of_chunk: list[dict[str, Any]] = []
-                for some, token in zip(logits.split(_LOGITS), true.split(_LOGITS), strict=True):
-                    log = some.float().log_softmax(1)
-                    own = log.gather(1, token[:, None])
-                    ranks = (log > own).sum(1)
+                for first in range(0, len(true), _LOGITS):
+                    log = logits[first : first + _LOGITS].float().log_softmax(1)
+                    own = log.gather(1, true[first : first + _LOGITS, None])
                     best = log.index_select(1, ordinary).topk(min(BEST, len(ordinary)), 1)
+                    columns = (
+                        own[:, 0].tolist(),
+                        (log > own).sum(1).tolist(),
+                        ordinary[best.indices].tolist(),
+                        best.values.exp().tolist(),
+                    )
                     of_chunk += [
                         {
                             "nll": round(-of_true, 4),
                             "rank": rank,
                             "best": [
-                                [spelled(piece), round(p, 5)]
-                                for piece, p in zip(pieces, each, strict=True)
+                                [spelled(piece), round(share, 5)]
+                                for piece, share in zip(pieces, shares, strict=True)
                             ],
                         }
-                        for of_true, rank, pieces, each in zip(
-                            own[:, 0].tolist(),
-                            ranks.tolist(),
-                            ordinary[best.indices].tolist(),
-                            best.values.exp().tolist(),
-                            strict=True,
-                        )
+                        for of_true, rank, pieces, shares in zip(*columns, strict=True)
                     ]
                 found.append(of_chunk)
     finally:

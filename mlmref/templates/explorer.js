@@ -63,11 +63,7 @@
       }[event.key];
       if (event.key === "Enter" || event.key === " ") toggle(target);
       else if (to === undefined) return;
-      else if (targets[to]) {
-        target.tabIndex = -1;
-        targets[to].tabIndex = 0;
-        targets[to].focus();
-      }
+      else if (targets[to]) targets[to].focus();
       event.preventDefault();
     });
     chunk.addEventListener("pointerover", event => {
@@ -79,7 +75,9 @@
     });
     chunk.addEventListener("focusin", event => {
       const target = targetOf(event);
-      if (target && target.matches(":focus-visible")) show(target, false);
+      if (!target) return;
+      for (const one of targets) one.tabIndex = one === target ? 0 : -1;
+      if (target.matches(":focus-visible")) show(target, false);
     });
     chunk.addEventListener("focusout", event => {
       if (!panel.contains(event.relatedTarget)) later();
