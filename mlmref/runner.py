@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mlmref.fill import Filled
     from mlmref.job import StepReport
     from mlmref.model import LoadedModel
-    from mlmref.prepare import Plugins
     from mlmref.registry import Chosen, Registry
     from mlmref.report.keep import Keeper
 

@@ -75,6 +75,7 @@ class Run:
         fills: the answers to the prompts before and after, as in the record.
         corpus, model, plugins, versions, timings: as in the record; empty where unknown.
         config: the settings.
+        toml: what ``config.toml`` holds.
         peak: memory in MB; NaN where unknown.
         resumed: the steps at which it was taken up again.
         kept: what ``report.json`` holds.
@@ -95,6 +96,7 @@ class Run:
     versions: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    toml: str = ""
     peak: float = math.nan
     resumed: list[int] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict)
@@ -130,8 +132,10 @@ def read(folder: Path) -> Run:
             where=str(folder),
             hint="give a run folder, finished or not",
         )
-    file = folder / KEPT
+    file = folder / SETTINGS
     try:
+        with suppress(FileNotFoundError):
+            run.toml = file.read_text("utf-8")
         _read_kept(run)
         file = folder / (RECORD if run.finished else METRICS)
         if run.finished:
@@ -183,8 +187,7 @@ def _read_metrics(run: Run, file: Path) -> None:
                 run.fills.append(_answers(event["answers"]))
     for part in ("corpus", "model", "plugins", "versions"):
         setattr(run, part, dict(run.kept.get(part, {})))
-    with suppress(FileNotFoundError):
-        run.config = tomllib.loads((run.folder / SETTINGS).read_text("utf-8"))
+    run.config = tomllib.loads(run.toml)
     if len(sums) > 1:
         run.ratio = _ratio(run, sums)
 

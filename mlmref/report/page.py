@@ -11,7 +11,7 @@ from mlmref import disk
 from mlmref.errors import OutputError
 from mlmref.pages import check_place, render, write_new
 from mlmref.report import charts, explorer, figures, shown
-from mlmref.report.data import SETTINGS, Run, read
+from mlmref.report.data import Run, read
 from mlmref.report.learnt import LEAST, learnt
 
 PAGE = "report.html"
@@ -54,9 +54,7 @@ def page(runs: Sequence[Run]) -> str:
 def _one(run: Run, chunks: Sequence[explorer.Chunk], kept: int) -> str:
     found = learnt(run.held_out) if run.held_out is not None else None
     fills, fills_note = shown.fills([run])
-    toml = ""
-    with suppress(OSError, ValueError):
-        toml = (run.folder / SETTINGS).read_text("utf-8")
+    settings, settings_note = shown.settings(run.config)
     return render(
         "report.html",
         run=run,
@@ -71,10 +69,11 @@ def _one(run: Run, chunks: Sequence[explorer.Chunk], kept: int) -> str:
         chunks=chunks,
         chunks_kept=kept,
         signs=explorer.SIGNS,
-        settings=shown.settings(run.config),
+        settings=settings,
+        settings_note=settings_note,
         plugins=shown.plugins(run),
         command=shown.again(run),
-        toml=shown.cut(toml, _TOML),
+        toml=shown.cut(run.toml, _TOML),
         cut=shown.cut,
     )
 

@@ -34,10 +34,10 @@ def fills(runs: Sequence[Run]) -> tuple[list[Fill], str]:
 
     For several runs the first column is the first run's before, and then each run's after.
     """
-    columns = [run.fills[-1] if len(run.fills) > 1 else [] for run in runs]
+    columns = [_by_mask(run.fills[-1] if len(run.fills) > 1 else []) for run in runs]
     first = next((run.fills[0] for run in runs if run.fills), [])
-    columns.insert(0, first)
-    keys = dict.fromkeys((one["prompt"], one["mask"]) for side in columns for one in side)
+    columns.insert(0, _by_mask(first))
+    keys = list(dict.fromkeys(key for side in columns for key in side))
     masks: dict[str, int] = {}
     for prompt, mask in keys:
         masks[prompt] = max(masks.get(prompt, 0), mask + 1)
@@ -45,29 +45,32 @@ def fills(runs: Sequence[Run]) -> tuple[list[Fill], str]:
         Fill(
             prompt=cut(prompt),
             mask=f"mask {mask + 1} of {masks[prompt]}" if masks[prompt] > 1 else "",
-            sides=[_answers(side, prompt, mask) for side in columns],
+            sides=[side.get((prompt, mask), [])[:ANSWERS] for side in columns],
         )
-        for prompt, mask in [*keys][:MASKS]
+        for prompt, mask in keys[:MASKS]
     ]
     notes = [f"the first {MASKS} of {len(keys):,} masks"] if len(keys) > MASKS else []
-    most = max((sum(_key(one) == key for one in first) for key in [*keys][:1]), default=0)
+    most = max((len(some) for side in columns for some in side.values()), default=0)
     notes += [f"the best {ANSWERS} of {most:,} answers"] if most > ANSWERS else []
     return found, f"Shown are {' and '.join(notes)}." if notes else ""
 
 
-def _key(one: Mapping[str, Any]) -> tuple[str, int]:
-    return one["prompt"], one["mask"]
+def _by_mask(
+    entries: Sequence[Mapping[str, Any]],
+) -> dict[tuple[str, int], list[tuple[str, float]]]:
+    """Return texts and probabilities for each mask of each prompt."""
+    found: dict[tuple[str, int], list[tuple[str, float]]] = {}
+    for one in entries:
+        answers = found.setdefault((one["prompt"], one["mask"]), [])
+        answers.append((cut(one["token"], 60), one["score"]))
+    return found
 
 
-def _answers(side: Sequence[Mapping[str, Any]], prompt: str, mask: int) -> list[tuple[str, float]]:
-    found = [(cut(one["token"], 60), one["score"]) for one in side if _key(one) == (prompt, mask)]
-    return found[:ANSWERS]
-
-
-def settings(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return all settings with dotted keys, as text."""
-    found = [(cut(key), cut(_written(value))) for key, value in _dotted(config)]
-    return found[:ROWS]
+def settings(config: Mapping[str, Any]) -> tuple[list[tuple[str, str]], str]:
+    """Return the settings with dotted keys, as text, and what was left out."""
+    found = list(_dotted(config))
+    note = f"{ROWS:,} of {len(found):,} settings are shown." if len(found) > ROWS else ""
+    return [(cut(key), cut(_written(value))) for key, value in found[:ROWS]], note
 
 
 def differing(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
