@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from mlmref.disk import create
 from mlmref.errors import OutputError
@@ -33,7 +34,7 @@ class Plot:
 
     def _repr_svg_(self) -> str:
         """Return perplexity by epoch and training loss, side by side."""
-        runs, ident = [self._run], f"plot-{abs(hash(self._run.folder)):x}"
+        runs, ident = [self._run], f"plot-{crc32(str(self._run.folder).encode()):x}"
         drawn = [figures.perplexity(runs, f"{ident}-e"), figures.loss(runs, f"{ident}-l")]
         return alone(beside([str(one.svg) for one in drawn if one.svg]))
 
