@@ -272,6 +272,7 @@ Unit = Annotated[
 Html = Annotated[
     Path | None, _flag("write a page to this new file, instead of printing", WHAT, "--html")
 ]
+ReportHtml = Annotated[Path | None, _flag("write the page to this new file", RUN, "--html")]
 Base = Annotated[
     Text, _flag("the model before; left out, what the run folder says", WHAT, to=completion.models)
 ]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mlmref.job import StepReport
     from mlmref.model import LoadedModel
     from mlmref.registry import Chosen, Registry
+    from mlmref.report.keep import Keeper
 
 
 @watched()
@@ -54,6 +55,8 @@ def run(
     Raises:
         MlmrefError: whatever a user can mend; nothing is left behind then but checkpoints.
     """
+    from mlmref.report.keep import Keeper
+
     clock, reporter = Clock(), of_a_library(reporter)
     config = config or shared(lambda: resolve(file=settings_file(resume)))
     with together(), clock("start"), reporter.stage("start"):  # importing torch takes seconds
@@ -85,15 +88,32 @@ def run(
             trackers = track(config, folder, saved, reporter)
         with trackers:
             story = tell(folder.building, clock, saved)
+            with clock("report"):
+                keeper = Keeper(
+                    ready, plugins, folder.building, reporter, goes_on=saved is not None
+                )
             if not saved:
                 story.fills(answers)
-                story.measured(0, measure(ready, clock, reporter))
+                story.measured(0, measure(ready, clock, reporter, keeper))
                 trackers.measured(0, 0, story.last)
             reporter.note(story.so_far())
-            train(ready, plugins.backend, backend, saved, saves, story, trackers, clock, reporter)
+            train(
+                ready,
+                plugins.backend,
+                backend,
+                saved,
+                saves,
+                story,
+                trackers,
+                keeper,
+                clock,
+                reporter,
+            )
             story.fills(ask(config, loaded, clock, reporter))
             with clock("write"), reporter.stage("write"):
-                written = by_main(lambda: finish(ready, plugins, folder, story, saves, trackers))
+                written = by_main(
+                    lambda: finish(ready, plugins, folder, story, saves, trackers, reporter)
+                )
     if config.output.push:
         by_main(lambda: publish_all(config, folder.place, reporter))
     return Result(folder=folder.place, record=written)
@@ -153,8 +173,22 @@ def evaluate(
     }
 
 
-def measure(ready: Ready, clock: Clock, reporter: Reporter) -> Measured:
-    """Measure the model on the held-out chunks, under as many draws of masks as configured."""
+def measure(
+    ready: Ready,
+    clock: Clock,
+    reporter: Reporter,
+    keeper: Keeper | None = None,
+    epoch: int = 0,
+) -> Measured:
+    """Measure the model on the held-out chunks, under as many draws of masks as configured.
+
+    Args:
+        ready: model, chunks and masks.
+        clock: times it.
+        reporter: told of it.
+        keeper: keeps what the first draw gave, for the report.
+        epoch: after which epoch; 0 before training.
+    """
     from mlmref.evaluation import evaluate, measured
 
     config = ready.config.evaluation
@@ -166,11 +200,15 @@ def measure(ready: Ready, clock: Clock, reporter: Reporter) -> Measured:
                 ready.masker,
                 batch_size=config.batch_size,
                 draw=draw,
+                targets=None if draw or keeper is None else keeper.targets,
                 reporter=reporter,
             )
             for draw in range(config.draws)
         ]
-        return measured(evaluations, config, ready.config.seed, reporter)
+        found = measured(evaluations, config, ready.config.seed, reporter)
+        if keeper:
+            keeper.measured(epoch, found)
+        return found
 
 
 def ask(config: Config, loaded: LoadedModel, clock: Clock, reporter: Reporter) -> list[Filled]:
@@ -191,6 +229,7 @@ def train(
     saves: Saves,
     story: Story,
     trackers: Trackers,
+    keeper: Keeper,
     clock: Clock,
     reporter: Reporter,
 ) -> None:
@@ -216,7 +255,7 @@ def train(
             saves.save(job, story, clock)
 
     def on_epoch(epoch: int) -> None:
-        story.measured(epoch, measure(ready, clock, reporter))
+        story.measured(epoch, measure(ready, clock, reporter, keeper, epoch))
         trackers.measured(epoch, job.done, story.last)
         stage.advance(0, perplexity=story.last["value"])
         reporter.note(story.so_far())
