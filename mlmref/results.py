@@ -22,10 +22,9 @@ from mlmref.together import by_main
 from mlmref.workspace import RunFolder, held
 
 if TYPE_CHECKING:
+    from mlmref.logbook import Logbook
     from mlmref.prepare import Plugins, Ready
-    from mlmref.record import Story
     from mlmref.resume import Found
-    from mlmref.trackers import Trackers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +87,13 @@ def finish(
     ready: Ready,
     plugins: Plugins,
     folder: RunFolder,
-    story: Story,
+    log: Logbook,
     saves: Saves,
-    trackers: Trackers,
     reporter: Reporter,
 ) -> dict[str, Any]:
     """Put the whole run folder in its place; return the record."""
     export(ready, folder.building)
-    record = story.write(ready, plugins, folder.building)
-    trackers.finish(record)
+    record = log.write(ready, plugins, folder)
     with reporter.stage("report"):
         write_last(folder.building, folder.place, reporter.warn)
     saves.clear(folder.finish())
