@@ -1,15 +1,12 @@
-"""Recordings of a terminal and pictures of a page (spec/docs.md)."""
+"""Recordings of a terminal (spec/docs.md)."""
 
-import io
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
-import picture
 import pytest
 import record
-from PIL import Image
 
 SVG = "{http://www.w3.org/2000/svg}"
 MOST = 200_000
@@ -91,23 +88,3 @@ def test_the_pictures_that_are_kept(name):
     svg = (record.IMAGES / name).read_text("utf-8")
     assert lines(svg)[0] == f"$ {record.PICTURES[name]}"
     assert harmless(svg)
-
-
-@pytest.mark.clause("DOC-009")
-def test_a_picture_of_a_page(tmp_path):
-    """In the light, 1,200 pixels wide, as high as the page or as asked for, and small."""
-    page = tmp_path / "page.html"
-    page.write_text(
-        "<style>body{margin:0;background:#fff;height:2000px}"
-        "@media (prefers-color-scheme:dark){body{background:#000}}</style>",
-        "utf-8",
-    )
-    out = tmp_path / "out.png"
-    typed = [sys.executable, picture.__file__, page, out]
-    subprocess.run(typed, check=True, capture_output=True)
-    whole = Image.open(out)
-    assert whole.size == (1_200, 2_000)
-    assert whole.convert("RGB").getpixel((600, 600)) == (255, 255, 255)
-    part = picture.picture(page, 500)
-    assert Image.open(io.BytesIO(part)).size == (1_200, 500)
-    assert max(len(part), out.stat().st_size) < 300_000
