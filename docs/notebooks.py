@@ -75,6 +75,8 @@ def executed(file: Path, folder: Path) -> dict[str, Any]:
                 output.pop("execution_count", None)
                 if output.output_type == "execute_result":
                     output.output_type = "display_data"  # the one of the two that has no number
+                    if len(output.data) > 1:  # what stands for a picture, with its address
+                        output.data.pop("text/plain", None)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}
     }
@@ -82,13 +84,13 @@ def executed(file: Path, folder: Path) -> dict[str, Any]:
 
 
 def _joined(outputs: list[Any]) -> list[Any]:
-    """Join what was printed in pieces, which depend on the clock, and leave out what was warned."""
+    """Join what was printed in pieces, which depend on the clock; no warnings and no live bars."""
     kept: list[Any] = []
     for output in outputs:
         stream = output.get("name")
         if stream == "stdout" and kept and kept[-1].get("name") == stream:
             kept[-1].text += output.text
-        elif stream != "stderr":
+        elif stream != "stderr" and output.output_type != "display_data":
             kept.append(output)
     return kept
 
