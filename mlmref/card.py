@@ -1,4 +1,4 @@
-"""The model card of a run folder (clauses PUB-007 to PUB-011)."""
+"""The model card of a run folder (clauses PUB-007 to PUB-011, PUB-013 and PUB-014)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Entries = Sequence[Mapping[str, Any]]
 
 _EMBEDDED = "embedded"
+# The format wants a type for each data set, which is its name on the hub; with a blank, no name is.
+_LOCAL = "local file"
 # What is to be known of the held-out chunks, by how they were chosen (E08).
 _HELD_OUT = {
     "chunk": """\
@@ -107,14 +109,15 @@ def _metadata(record: Mapping[str, Any]) -> str:
     if name == "imdb":
         name = "hub:stanfordnlp/imdb"
     dataset, _, subset = name[4:].partition(":") if name.startswith("hub:") else ("", "", "")
-    results = [
-        _result(record, when, dataset or "local", subset or None) for when in ("before", "after")
-    ]
+    results = [_result(record, when, dataset, subset) for when in ("before", "after")]
+    base = record["model"]["name"] if record["model"]["revision"] else None
     return ModelCardData(
         pipeline_tag="fill-mask",
         library_name="transformers",
         tags=["mlmref", "masked-lm", "domain-adaptation"],
-        base_model=record["model"]["name"] if record["model"]["revision"] else None,
+        base_model=base,
+        # Without it the hub guesses, from files that a run folder may not have (PUB-013).
+        base_model_relation="finetune" if base else None,
         datasets=[dataset] if dataset else None,
         language="en" if dataset == "stanfordnlp/imdb" else None,
         license="apache-2.0" if record["model"]["name"] == _EMBEDDED else None,
@@ -124,17 +127,18 @@ def _metadata(record: Mapping[str, Any]) -> str:
     ).to_yaml()
 
 
-def _result(record: Mapping[str, Any], when: str, dataset: str, subset: str | None) -> EvalResult:
+def _result(record: Mapping[str, Any], when: str, dataset: str, subset: str) -> EvalResult:
+    """Return a perplexity as the hub reads it; a corpus that is not there has no split there."""
     from huggingface_hub import EvalResult
 
     figures, config = record["perplexity"][when], record["config"]
     return EvalResult(
         task_type="fill-mask",
         task_name="Masked language modelling",
-        dataset_type=dataset,
+        dataset_type=dataset or _LOCAL,
         dataset_name=_corpus(record),
-        dataset_config=subset,
-        dataset_split=config["corpus"]["split"],
+        dataset_config=subset or None,
+        dataset_split=config["corpus"]["split"] if dataset else None,
         metric_type="perplexity",
         metric_name=f"Perplexity {when} adaptation",
         metric_value=_figure(figures["value"]),

@@ -79,8 +79,12 @@ def trial(model: PreTrainedModel, documents: Documents) -> None:
 
 def train_classifier(
     model: PreTrainedModel, documents: Documents, config: DownstreamConfig, seed: int, steps: int
-) -> Iterator[None]:
-    """Train a classifier step by step, in an order and with a dropout that go by the seed."""
+) -> Iterator[float]:
+    """Train a classifier step by step, in an order and with a dropout that go by the seed.
+
+    Yields:
+        The loss of each step, in nats.
+    """
     import torch
 
     from mlmref.optimisation import make_optimizer, schedule
@@ -105,7 +109,7 @@ def train_classifier(
             optimizer.step()
             scheduler.step()
             optimizer.zero_grad()
-            yield
+            yield loss.item()
 
 
 def predict(model: Any, documents: Documents) -> Int64Array:

@@ -194,6 +194,31 @@ class CheckpointConfig(Section):
     keep: bool = False
 
 
+class TrackingConfig(Section):
+    """Which trackers a run reports to as it goes.
+
+    Attributes:
+        to: any of ``tensorboard``, ``trackio``, ``wandb`` and ``mlflow``; also with commas in
+            one text.
+        project: what they are to file the run under; TensorBoard files nothing.
+        name: what they are to call it; ``None`` for the run folder's name.
+    """
+
+    to: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = ()
+    project: str = Field(default="mlmref", min_length=1)
+    name: str | None = None
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        """Read ``tensorboard,wandb`` as two names; none is meant twice."""
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+            return tuple(dict.fromkeys(value))
+        return value
+
+
 class EvaluationConfig(Section):
     """How the held-out chunks are measured.
 
@@ -261,6 +286,7 @@ class Config(Section):
     masking: MaskingConfig = MaskingConfig()
     training: TrainingConfig = TrainingConfig()
     checkpoints: CheckpointConfig = CheckpointConfig()
+    tracking: TrackingConfig = TrackingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     fill: FillConfig = FillConfig()
     output: OutputConfig = OutputConfig()

@@ -207,8 +207,8 @@ are targets, over many chunks."""
 
 
 Replaces = Literal["random", "own"]
-"""What stands for a target: the mask token, its own or a ``random`` one (MASK-007), in whatever
-shares; or tokens of the strategy's ``own`` choice, such as similar words or sentinels."""
+"""What stands for a target, be it the mask token, its own or a ``random`` one (MASK-007), in
+whatever shares, or tokens of the strategy's ``own`` choice, such as similar words or sentinels."""
 
 
 class MaskingStrategy(Protocol):
@@ -311,7 +311,7 @@ class TrainingJob(Protocol):
 
     @property
     def precision(self) -> Precision:
-        """The type of the forward pass: fp32, or mixed precision with fp16 or bf16."""
+        """The type of the forward pass, fp32, or mixed precision with fp16 or bf16."""
         ...
 
     @property

@@ -196,7 +196,7 @@ def _local(
     path = files[0]
     try:
         total = sum(path.stat().st_size for path in files)
-        with reporter.stage("check", total) as stage:
+        with reporter.stage("check", total, "bytes") as stage:
             for path in files:
                 before, sha256 = identified(path, stage.advance)
                 stamps.append(before)
@@ -223,7 +223,7 @@ def _local(
             if now != before:
                 raise CorpusError("changed while it was read", where=str(path), hint="run again")
 
-    return _kept(content, rows, total, config, source, reporter, unchanged)
+    return _kept(content, rows, total, "bytes", config, source, reporter, unchanged)
 
 
 def _hub(
@@ -256,20 +256,20 @@ def _hub(
             advance(len(part.text))
 
     digest = hashlib.sha256()
-    with reporter.stage("check", len(dataset)) as stage:
+    with reporter.stage("check", len(dataset), "documents") as stage:
         for part in rows(stage.advance):
             arrays = {"text": part.text} | ({} if part.label is None else {"label": part.label})
             digest.update(pa.record_batch(arrays).serialize())
     content = [["hub", digest.hexdigest()]]
-    return _kept(
-        content, rows, len(dataset), config, f"{where.removeprefix('hub:')} (hub)", reporter
-    )
+    source = f"{where.removeprefix('hub:')} (hub)"
+    return _kept(content, rows, len(dataset), "documents", config, source, reporter)
 
 
 def _kept(
     content: list[list[str]],
     rows: RowsOf,
     total: int,
+    unit: str,
     config: CorpusConfig,
     source: str,
     reporter: Reporter,
@@ -278,7 +278,7 @@ def _kept(
     """Write a source to the cache, unless it is there, and serve it from there."""
 
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
-        with reporter.stage("read", total) as stage:
+        with reporter.stage("read", total, unit) as stage:
             facts = yield from documents(rows(stage.advance), config.limit, source)
         check()
         return facts

@@ -113,15 +113,17 @@ def downstream(config: DownstreamConfig, *, reporter: Reporter = SILENT) -> dict
     seeds = range(config.seed, config.seed + config.seeds)
     correct = np.zeros((len(seeds), 2, len(test)), dtype=np.bool_)
     steps = config.epochs * math.ceil(len(train) / config.batch_size)
-    with reporter.stage("downstream", 2 * len(seeds) * steps) as stage, generators_left():
+    total = 2 * len(seeds) * steps
+    with reporter.stage("downstream", total, "steps") as stage, generators_left():
         for side, name in enumerate(names.values()):
             read = read_documents(name, corpus, [train, test], classes, config.max_tokens)
             for nth, seed in enumerate(seeds):
                 model = load_classifier(name, len(classes), seed)
                 with repeatable(model.device, partial(trial, model, read[0]), note):
-                    for _ in train_classifier(model, read[0], config, seed, steps):
-                        stage.advance(1, f"{name}, seed {seed}")
-                correct[nth, side] = predict(model, read[1]) == read[1].labels
+                    for loss in train_classifier(model, read[0], config, seed, steps):
+                        stage.advance(1, model=name, seed=f"seed {seed}", loss=loss)
+                with reporter.stage("predict"):
+                    correct[nth, side] = predict(model, read[1]) == read[1].labels
     return _summary(config, names, corpus, classes.tolist(), correct)
 
 

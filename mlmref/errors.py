@@ -1,6 +1,28 @@
 """What can go wrong, in words for the person who can mend it (clauses RUN-001 and RUN-002)."""
 
+from __future__ import annotations
+
+from enum import IntEnum
+
 from mlmref.terminal import plain
+
+
+class Status(IntEnum):
+    """What a command's exit status says (CLI-003)."""
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> Status:
+        """Make a status that knows what it says."""
+        status = int.__new__(cls, value)
+        status._value_, status.meaning = value, meaning
+        return status
+
+    DONE = 0, "done"
+    FAULT = 1, "a fault of mlmref or a plugin, or check, verify or inspect found something wrong"
+    MENDABLE = 2, "something to mend: a flag, a setting, a file, a model, a plugin"
+    INTERRUPTED = 130, "ended by Ctrl-C"
+    TERMINATED = 143, "ended by SIGTERM"
 
 
 class MlmrefError(Exception):
@@ -15,7 +37,7 @@ class MlmrefError(Exception):
         status: the exit status that goes with it.
     """
 
-    status = 2
+    status: int = Status.MENDABLE
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, where, hint)
@@ -55,9 +77,12 @@ def in_a_line(error: Exception) -> tuple[str, int]:
         return str(error), error.status
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}", 2
+        return f"{place}{error.strerror or error}", Status.MENDABLE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
-        return "out of memory; lower --batch-size, and raise --accumulation by as much", 2
+        return (
+            "out of memory; lower --batch-size, and raise --accumulation by as much",
+            Status.MENDABLE,
+        )
     text = " ".join(str(error).split())[:300]
     fault = f"a fault of mlmref or a plugin ({type(error).__name__}: {text})"
-    return plain(f"{fault}; add --debug for the traceback"), 1
+    return plain(f"{fault}; add --debug for the traceback"), Status.FAULT

@@ -19,6 +19,7 @@ from mlmref.config import EvaluationConfig
 from mlmref.contracts import IGNORE_INDEX, FloatArray, Int64Array, MaskedRows
 from mlmref.distributed import state, sum_over_ranks
 from mlmref.errors import MlmrefError
+from mlmref.held_out import Targets
 from mlmref.intervals import Documents, exp, mean_interval
 from mlmref.masking.apply import Masker
 from mlmref.masking.draws import EVALUATION_PASS
@@ -40,12 +41,15 @@ class Evaluation:
         chunk_targets: float64 ``[N]``, its number of targets.
         documents: the same by document.
         correct: targets whose true token was the model's first choice.
+        target_nll: float64 ``[n]``, of each target that was to be kept; NaN for one that was
+            none. ``None`` if none were to be kept.
     """
 
     chunk_nll: FloatArray
     chunk_targets: FloatArray
     documents: Documents
     correct: int
+    target_nll: FloatArray | None = None
 
     @property
     def targets(self) -> int:
@@ -98,10 +102,11 @@ class Evaluation:
 
 
 class Measured(NamedTuple):
-    """What a run remembers of an evaluation: the record's figures, and sums by document."""
+    """What a run remembers of an evaluation: figures, sums by document, and losses kept."""
 
     summary: dict[str, Any]
     documents: Documents
+    target_nll: FloatArray | None = None
 
 
 def measured(
@@ -121,7 +126,7 @@ def measured(
             f"a perplexity of {first.perplexity:.3f} means that the model reads what it is to "
             "predict; see --corruption, and what the masking strategy replaces"
         )
-    return Measured(summary, first.documents)
+    return Measured(summary, first.documents, first.target_nll)
 
 
 def evaluate(
@@ -131,6 +136,7 @@ def evaluate(
     *,
     batch_size: int = 64,
     draw: int = 0,
+    targets: Targets | None = None,
     reporter: Reporter = SILENT,
 ) -> Evaluation:
     """Measure a model on chunks: in float32, evaluation mode, each chunk once over all ranks.
@@ -141,6 +147,7 @@ def evaluate(
         masker: masks them.
         batch_size: chunks in a forward pass.
         draw: which of the fixed draws of masks (EVAL-013).
+        targets: of these the loss is kept one by one.
         reporter: told of each batch.
 
     Raises:
@@ -155,8 +162,8 @@ def evaluate(
             yield Batch(numbers, rows.documents, masker(rows, EVALUATION_PASS - draw))
 
     mine = share(np.arange(len(chunks)))
-    with reporter.stage("evaluate", len(mine)) as stage:
-        evaluation = summed(objective, chunks, batches(), stage)
+    with reporter.stage("evaluate", len(mine), "chunks") as stage:
+        evaluation = summed(objective, chunks, batches(), stage, targets)
     if not evaluation.targets:
         raise MlmrefError(
             "no target in any held-out chunk, so there is no perplexity",
@@ -187,7 +194,11 @@ def share(numbers: Int64Array) -> Int64Array:
 
 
 def summed(
-    objective: MaskedLMObjective, chunks: Chunks, batches: Iterable[Batch], stage: Stage
+    objective: MaskedLMObjective,
+    chunks: Chunks,
+    batches: Iterable[Batch],
+    stage: Stage,
+    kept: Targets | None = None,
 ) -> Evaluation:
     """Predict batch by batch, and add up over all ranks; there may be no target at all.
 
@@ -197,17 +208,21 @@ def summed(
     nll, targets = np.zeros((2, len(chunks)))
     document_nll, document_targets = np.zeros((2, len(chunks.tokens.offsets) - 1))
     correct = np.zeros(1)
+    each = np.zeros((2, len(kept))) if kept else None  # losses, and which were measured
     was_training = objective.model.training
     objective.model.eval()
     try:
         for batch in batches:
             chosen = batch.masked.labels != IGNORE_INDEX
             losses, hits = _losses(objective, batch.masked)
-            row = np.nonzero(chosen)[0]
+            row, column = np.nonzero(chosen)
             np.add.at(nll, batch.chunks[row], losses)
             np.add.at(targets, batch.chunks[row], 1)
             np.add.at(document_nll, batch.documents[chosen], losses)
             np.add.at(document_targets, batch.documents[chosen], 1)
+            if kept and each is not None:
+                places, there = kept.find(batch.chunks[row], column)
+                each[:, places] = losses[there], np.ones(len(places))
             correct += hits
             stage.advance(len(batch.chunks))
     finally:
@@ -221,6 +236,9 @@ def summed(
             where="evaluation",
             hint="the model is damaged, or its training diverged: lower --learning-rate",
         )
+    if each is not None:
+        each = sum_over_ranks(each)
+        each[0, each[1] == 0] = np.nan
     numbers = np.flatnonzero(document_targets)
     return Evaluation(
         chunk_nll=nll,
@@ -229,6 +247,7 @@ def summed(
             numbers=numbers, nll=document_nll[numbers], targets=document_targets[numbers]
         ),
         correct=int(correct[0]),
+        target_nll=None if each is None else each[0],
     )
 
 

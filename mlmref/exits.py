@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlmref.distributed import is_main, world_size
-from mlmref.errors import in_a_line
+from mlmref.errors import Status, in_a_line
 from mlmref.terminal import Terminal
 from mlmref.together import LostError, RankError, last_words, leave, speaking
 
@@ -80,7 +80,7 @@ def ended_at_once() -> Iterator[None]:
     except SystemExit as end:
         status = end.code
     except BaseException:  # noqa: BLE001 - Ctrl-C too: the process is to end
-        status = 1
+        status = Status.FAULT
         traceback.print_exc()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody may be listening any more
@@ -107,19 +107,19 @@ def _in_words(error: BaseException) -> tuple[list[str], int]:
     notes = "; ".join(getattr(error, "__notes__", []))
     if isinstance(error, KeyboardInterrupt):
         if error.args:
-            return [str(error)], 130
+            return [str(error)], Status.INTERRUPTED
         if notes:
-            return [f"interrupted: {notes}"], 130
+            return [f"interrupted: {notes}"], Status.INTERRUPTED
         again = shlex.join(["mlmref", *sys.argv[1:]])
         return [
             "interrupted: nothing was left half written; what was read and tokenised is",
             f"kept, so the same command goes on from there: {again}",
-        ], 130
+        ], Status.INTERRUPTED
     if isinstance(error, Exception):
         line, status = in_a_line(error)
         return [f"mlmref: {line}", *([notes] if notes else [])], status
     if notes:
-        return [f"terminated: {notes}"], 143
+        return [f"terminated: {notes}"], Status.TERMINATED
     ended = "terminated, as by a launcher when another process of the run has ended"
     # The main process alone: where another comes to this, what ended it is told elsewhere.
-    return [ended] if world_size() > 1 and is_main() else [], 143
+    return [ended] if world_size() > 1 and is_main() else [], Status.TERMINATED

@@ -107,7 +107,7 @@ def fill(
             scores, places = log_probabilities[:, ordinary].exp().topk(top_k)
             for mask, best in enumerate(zip(places.tolist(), scores.tolist(), strict=True)):
                 answers = tuple(
-                    Answer(token=_readable(tokenizer, ordinary[place]), score=score)
+                    Answer(token=readable(tokenizer, ordinary[place]), score=score)
                     for place, score in zip(*best, strict=True)
                 )
                 found[row, mask] = Filled(prompt=prompts[row], mask=mask, answers=answers)
@@ -235,7 +235,7 @@ def _place(prompt: str) -> str:
     return f"prompt {prompt if len(prompt) <= 60 else prompt[:57] + '...'!r}"
 
 
-def _readable(tokenizer: PreTrainedTokenizerBase, piece: int) -> str:
+def readable(tokenizer: PreTrainedTokenizerBase, piece: int) -> str:
     """Return the text of a piece; one blank for a piece that is nothing else (FILL-007)."""
     return str(tokenizer.decode([piece])).strip() or " "
 

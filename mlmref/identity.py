@@ -19,8 +19,8 @@ from mlmref.errors import ConfigError
 if TYPE_CHECKING:
     from mlmref.prepare import Plugins, Ready
 
-# Keys that change no figure of a run beyond the last digits, and where it is written; how a step
-# is cut into micro-batches is compared by the examples in it.
+# Keys that change no figure of a run beyond the last digits, and where it is written and reported;
+# how a step is cut into micro-batches is compared by the examples in it.
 _FREE = {
     "training.workers",
     "training.batch_size",
@@ -33,6 +33,9 @@ _FREE = {
     "checkpoints.every",
     "checkpoints.last",
     "checkpoints.keep",
+    "tracking.to",
+    "tracking.project",
+    "tracking.name",
 }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class StepReport:
         learning_rate: what the step was taken with.
         grad_norm: the gradient's norm before clipping.
         targets: the step's targets.
+        tokens: the tokens of its chunks, over all ranks, without padding.
+        seconds: how long it took, without what was measured and saved in between.
     """
 
     step: int
@@ -43,6 +46,20 @@ class StepReport:
     learning_rate: float
     grad_norm: float
     targets: int
+    tokens: int
+    seconds: float = field(compare=False)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """How quickly the step went."""
+        return self.tokens / self.seconds
+
+    def figures(self) -> dict[str, Any]:
+        """Return what is the same whenever the run is done again, by name."""
+        return {key: value for key, value in asdict(self).items() if key not in _OF_THE_MOMENT}
+
+
+_OF_THE_MOMENT = ("tokens", "seconds")
 
 
 @dataclass(kw_only=True)
@@ -103,6 +120,7 @@ class Job:
             self.optimizer, schedule(training, self.total)
         )
         self._rate = float(self.optimizer.param_groups[0]["lr"])
+        self._steps, self._since = self._steps_of(rank=0), time.perf_counter()
 
     @property
     def model(self) -> MaskedLMObjective:
@@ -121,11 +139,15 @@ class Job:
                 f"the backend runs on {world_size} processes, the job was laid out for "
                 f"{self.plan.world_size}"
             )
+        # Kept, since it remembers the order that tokens are counted in.
+        self._steps, self._since = self._steps_of(rank), time.perf_counter()
+        return loader(self._steps, self.done, self.total, self.config.training.workers)
+
+    def _steps_of(self, rank: int) -> TrainingSteps:
         masker = self.masker
         if self.config.training.seed is not None:  # evaluation's masks stay the run's (CONF-010)
             masker = replace(masker, seed=self.seed)
-        dataset = TrainingSteps(self.chunks, masker, self.plan, seed=self.seed, rank=rank)
-        return loader(dataset, self.done, self.total, self.config.training.workers)
+        return TrainingSteps(self.chunks, masker, self.plan, seed=self.seed, rank=rank)
 
     def keep(self, name: str, stateful: Stateful) -> None:
         """Take in state of the backend's own, and restore what a checkpoint holds of it.
@@ -157,6 +179,7 @@ class Job:
             raise MlmrefError(
                 f"the backend did not ask for its state {missing[0]!r}, which was saved"
             )
+        now = time.perf_counter()
         self.done += 1
         loss = float(nll / targets) if targets else 0.0
         if not math.isfinite(loss):
@@ -173,6 +196,8 @@ class Job:
                 learning_rate=self._rate,
                 grad_norm=grad_norm,
                 targets=int(targets),
+                tokens=self._steps.tokens(self.done - 1),
+                seconds=now - self._since,
             )
         )
         self.between = True
@@ -184,6 +209,7 @@ class Job:
         if stop:
             self.stopping.obey()
         self.end_epoch()
+        self._since = time.perf_counter()
 
     @property
     def at_epochs_end(self) -> bool:

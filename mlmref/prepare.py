@@ -158,7 +158,7 @@ def prepare_text(
         corpus = load_corpus(config.corpus, reporter)
     with clock("tokenise"):
         tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
-    with clock("chunk"):
+    with clock("chunk"), reporter.stage("chunk"):
         chunks = chunk(tokens, config.chunks, max_length=max_length)
         parts = split(chunks, config.split)
     left_out = f" ({corpus.empty:,} empty ones left out)" if corpus.empty else ""

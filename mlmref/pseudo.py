@@ -86,7 +86,7 @@ def pseudo(
         MlmrefError: there is no token but special ones.
     """
     mine = share(np.arange(len(chunks)))
-    with reporter.stage("evaluate", len(mine) * chunks.rule.size) as stage:
+    with reporter.stage("evaluate", len(mine) * chunks.rule.size, "tokens") as stage:
         evaluation = summed(objective, chunks, _batches(chunks, mine, words, batch_size), stage)
     if not evaluation.targets:
         raise MlmrefError("there are no tokens but special ones", where="evaluation")

@@ -62,11 +62,11 @@ class Story:
         """Take in what was written of an event."""
         match event.pop("event"):
             case "evaluation":
-                self._perplexities.append(_numbers(event))
+                self._perplexities.append(numbers(event))
             case "held_out":
-                self._held_out.append(_documents(_numbers(event)))
+                self._held_out.append(documents(numbers(event)))
             case "step":
-                self._steps.append(_numbers(event))
+                self._steps.append(numbers(event))
             case "fill_mask":
                 self._fills.append(event["answers"])
 
@@ -103,6 +103,11 @@ class Story:
         """Note an optimiser step."""
         self._steps.append(dict(report))
         self._write("step", report)
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """What was measured last, with its epoch."""
+        return self._perplexities[-1]
 
     def so_far(self) -> str:
         """Say in a line what was measured last."""
@@ -188,16 +193,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _numbers(value: Any) -> Any:
+def numbers(value: Any) -> Any:
     """Read numbers as :func:`dumps` writes them."""
     if isinstance(value, Mapping):
-        return {key: _numbers(one) for key, one in value.items()}
+        return {key: numbers(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_numbers(one) for one in value]
+        return [numbers(one) for one in value]
     return math.nan if value is None else float(value) if isinstance(value, str) else value
 
 
-def _documents(event: Mapping[str, Any]) -> Documents:
+def documents(event: Mapping[str, Any]) -> Documents:
+    """Read what :meth:`Story.measured` wrote of an evaluation's sums by document."""
     import numpy as np
 
     from mlmref.intervals import Documents

@@ -15,13 +15,15 @@ from mlmref.disk import as_os_errors
 from mlmref.errors import OutputError
 from mlmref.progress import Reporter
 from mlmref.quiet import quiet
+from mlmref.report.notebook import Plot, summary
+from mlmref.report.page import PAGE, write_again, write_last, write_pages
 from mlmref.saves import Saves
 from mlmref.together import by_main
 from mlmref.workspace import RunFolder, held
 
 if TYPE_CHECKING:
+    from mlmref.logbook import Logbook
     from mlmref.prepare import Plugins, Ready
-    from mlmref.record import Story
     from mlmref.resume import Found
 
 
@@ -36,6 +38,28 @@ class Result:
 
     folder: Path
     record: dict[str, Any]
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Return where the page of the run is, ``report.html`` in its folder.
+
+        Args:
+            path: a new file to write it to as well; its place is returned then.
+
+        Raises:
+            OutputError: there is something already, or the page cannot be written.
+        """
+        if path is not None:
+            return write_pages([self.folder], Path(path))
+        page = self.folder / PAGE
+        return page if page.is_file() else write_again(self.folder)
+
+    def plot(self) -> Plot:
+        """Return the curves of loss and perplexity; Jupyter shows them."""
+        return Plot(self.record, self.folder)
+
+    def _repr_html_(self) -> str:
+        """Show in Jupyter what the run gained."""
+        return summary(self.record, self.folder)
 
 
 def finished(found: Found, config: Config, reporter: Reporter) -> Result:
@@ -60,11 +84,18 @@ def finished(found: Found, config: Config, reporter: Reporter) -> Result:
 
 
 def finish(
-    ready: Ready, plugins: Plugins, folder: RunFolder, story: Story, saves: Saves
+    ready: Ready,
+    plugins: Plugins,
+    folder: RunFolder,
+    log: Logbook,
+    saves: Saves,
+    reporter: Reporter,
 ) -> dict[str, Any]:
     """Put the whole run folder in its place; return the record."""
     export(ready, folder.building)
-    record = story.write(ready, plugins, folder.building)
+    record = log.write(ready, plugins, folder)
+    with reporter.stage("report"):
+        write_last(folder.building, folder.place, reporter.warn)
     saves.clear(folder.finish())
     return record
 

@@ -75,10 +75,14 @@ class TrainingSteps(Dataset[Step]):
         self._seed, self._rank = seed, rank
         self._last: tuple[int, Int64Array] | None = None  # the epoch asked for last, and its order
 
+    def tokens(self, step: int) -> int:
+        """Return how many tokens step ``step`` has over all ranks, without padding."""
+        epoch, within = divmod(step, self._plan.steps_per_epoch)
+        return int(self._chunks.lengths[self._order(epoch)[self._window(within)]].sum())
+
     def __getitem__(self, step: int) -> Step:
         epoch, within = divmod(step, self._plan.steps_per_epoch)
-        window = self._plan.window
-        rows = self._order(epoch)[within * window : (within + 1) * window]
+        rows = self._order(epoch)[self._window(within)]
         # The whole step is masked on every rank, since the loss is divided by its targets.
         masked = self._masker(self._chunks.gather(rows), epoch)
         targets = int(np.count_nonzero(masked.labels != IGNORE_INDEX))
@@ -93,6 +97,10 @@ class TrainingSteps(Dataset[Step]):
             _micro_batch(whole, part, weight, self._dropout_seed(step, number))
             for number, part in enumerate(self._plan.share(len(rows), self._rank))
         ]
+
+    def _window(self, within: int) -> slice:
+        """Return which of an epoch's examples in their order make its step ``within``."""
+        return slice(within * self._plan.window, (within + 1) * self._plan.window)
 
     def _order(self, epoch: int) -> Int64Array:
         # By hand, since what functools keeps cannot be pickled, as for a worker it has to be.

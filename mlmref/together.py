@@ -238,6 +238,8 @@ def _first() -> bool:
 
 
 def _note(key: str) -> None:
+    if not _joined():
+        return  # nobody is there to read it, and importing torch for that takes seconds
     with suppress(Exception):
         _store().set(key, "yes")
 

@@ -195,7 +195,7 @@ def tokenize(
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
         pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
         most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
-        with reporter.stage("tokenise", total=len(corpus)) as stage:
+        with reporter.stage("tokenise", len(corpus), "documents") as stage:
             for texts in batches(corpus, most):
                 yield _encode(backend, texts, special, words, pieces)
                 stage.advance(len(texts))

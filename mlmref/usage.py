@@ -5,10 +5,31 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from mlmref.errors import MlmrefError
+from mlmref import flags
+from mlmref.errors import MlmrefError, Status
 from mlmref.exits import err
+
+
+class Command(TyperCommand):
+    """A command whose ``--help`` leaves rare flags to ``--help-all``, if it has that."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the flags that most need; the others work and complete as well."""
+        shortens = any(one.name == "help_all" for one in self.params) and flags.ALL not in ctx.meta
+        rare: list[Any] = [one for one in self.params if shortens and one.name in flags.RARE]
+        if rare:
+            more = f"{ctx.command_path} --help-all"
+            self.epilog = f"{len(rare)} more flags: {more}. Every other setting: --set."
+        try:
+            for one in rare:  # for now alone, since a shell completes no hidden flags
+                one.hidden = True
+            super().format_help(ctx, formatter)
+        finally:
+            for one in rare:
+                one.hidden = False
+            self.epilog = None
 
 
 class Commands(TyperGroup):
@@ -29,7 +50,7 @@ class Commands(TyperGroup):
                 error.show()
             else:
                 err.print(_line(error), markup=False, soft_wrap=True)
-            status = 2
+            status = Status.MENDABLE
         sys.exit(status or 0)
 
 

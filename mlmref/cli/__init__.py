@@ -10,7 +10,7 @@ from mlmref.cli.base import out as out
 from mlmref.exits import ended_at_once, hush
 
 # In the order in which --help lists their commands.
-from mlmref.cli import running, inspecting, looking, comparing, measuring, extending  # isort: skip
+from mlmref.cli import running, inspecting, looking, reporting, comparing, measuring, extending  # isort: skip
 
 __all__ = [
     "app",
@@ -21,6 +21,7 @@ __all__ = [
     "main",
     "measuring",
     "out",
+    "reporting",
     "running",
 ]
 

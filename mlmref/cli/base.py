@@ -8,15 +8,22 @@ from typing import Any, TypeVar
 import typer
 from rich.console import Console
 
+from mlmref.errors import Status
 from mlmref.exits import err
 from mlmref.terminal import Terminal
-from mlmref.usage import Commands
+from mlmref.usage import Command, Commands
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., None])
+
+_EPILOG = "Example: mlmref run --corpus reviews.csv --text-column body\n\n" + "\n".join(
+    ["Exit status:", *(f"{status.value:>5}  {status.meaning}" for status in Status)]
+)
 
 app = typer.Typer(
     name="mlmref",
     cls=Commands,
+    epilog=_EPILOG,
     help="Adapt a masked language model to a corpus, and measure what that gained.",
     no_args_is_help=True,
     add_completion=True,
@@ -25,6 +32,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Terminal()
+
+
+def command(name: str | None = None) -> Callable[[F], F]:
+    """Add a command to the application."""
+    return app.command(name, cls=Command)
 
 
 def show(answer: T, as_json: bool, shown: Callable[[T, Console], None]) -> None:

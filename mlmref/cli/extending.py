@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from mlmref import flags
-from mlmref.cli.base import app, out, show, tell
+from mlmref import completion, flags
+from mlmref.cli.base import command, out, show, tell
+from mlmref.errors import Status
 from mlmref.exits import told
 
 
-@app.command()
+@command()
 def plugins(
     no_plugin: flags.NoPlugin = None, as_json: flags.AsJson = False, debug: flags.Debug = False
 ) -> None:
@@ -28,11 +29,14 @@ def plugins(
         show(discover(disable=no_plugin or (), tell=tell), as_json, show_plugins)
 
 
-@app.command()
+@command()
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="strategies, backends or segmenters; see mlmref plugins"),
+        typer.Argument(
+            help="strategies, backends or segmenters; see mlmref plugins",
+            autocompletion=completion.entries("strategies", "backends", "segmenters"),
+        ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="whatever is installed")] = False,
     option: flags.PluginOption = None,
@@ -72,13 +76,19 @@ def check(
 
         show(reports, as_json, show_reports)
     if not all(report.ok for report in reports):
-        raise typer.Exit(1)
+        raise typer.Exit(Status.FAULT)
 
 
-@app.command("new-plugin")
+@command("new-plugin")
 def new_plugin(
     name: Annotated[str, typer.Argument(help="of the strategy, backend or segmenter")],
-    kind: Annotated[str, typer.Option(help="masking, backend or segmenter")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="masking, backend or segmenter",
+            autocompletion=completion.words("masking", "backend", "segmenter"),
+        ),
+    ],
     folder: Annotated[
         Path | None, typer.Option(help="where to; mlmref-NAME by default", show_default=False)
     ] = None,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import typer
 
 from mlmref import flags
-from mlmref.cli.base import app, reporter_of, show, tell
+from mlmref.cli.base import command, reporter_of, show, tell
+from mlmref.errors import Status
 from mlmref.exits import told
 
 
-@app.command()
+@command()
 def inspect(
     model: flags.Model = None,
     revision: flags.Revision = None,
@@ -55,4 +56,4 @@ def inspect(
 
         show(report, as_json, show_inspection)
     if report.mark == "problem":
-        raise typer.Exit(1)
+        raise typer.Exit(Status.FAULT)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mlmref import flags
-from mlmref.cli.base import app, reporter_of, show, tell
+from mlmref.cli.base import command, reporter_of, show, tell
 from mlmref.exits import told
 
 
-@app.command()
+@command()
 def preview(
     model: flags.Model = None,
     revision: flags.Revision = None,
@@ -40,6 +40,7 @@ def preview(
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
+    help_all: flags.HelpAll = False,
 ) -> None:
     """Show chunks of a corpus as masking strategies leave them to the model; trains nothing.
 

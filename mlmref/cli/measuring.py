@@ -7,14 +7,20 @@ from typing import Annotated
 
 import typer
 
-from mlmref import flags
-from mlmref.cli.base import app, parts, reporter_of, show, tell
+from mlmref import completion, flags
+from mlmref.cli.base import command, parts, reporter_of, show, tell
+from mlmref.errors import Status
 from mlmref.exits import told
 
 
-@app.command()
+@command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="embedded, a run folder, or a name on the hub")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="embedded, a run folder, or a name on the hub", autocompletion=completion.models
+        ),
+    ],
     revision: flags.Revision = None,
     trust_remote_code: flags.TrustRemoteCode = None,
     corpus: flags.Corpus = None,
@@ -42,6 +48,7 @@ def evaluate(
     as_json: flags.AsJson = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
+    help_all: flags.HelpAll = False,
 ) -> None:
     """Measure a model's perplexity on held-out chunks. A run folder brings its own settings.
 
@@ -75,9 +82,14 @@ def evaluate(
         show(answer, as_json, show_evaluation)
 
 
-@app.command()
+@command()
 def fill(
-    model: Annotated[str, typer.Argument(help="embedded, a folder, or a name on the hub")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="embedded, a folder, or a name on the hub", autocompletion=completion.models
+        ),
+    ],
     texts: Annotated[list[str], typer.Argument(help="texts with one or several masks")],
     revision: flags.Revision = None,
     trust_remote_code: flags.TrustRemoteCode = None,
@@ -110,9 +122,12 @@ def fill(
         show({"model": str(loaded), "answers": answers}, as_json, show_fills)
 
 
-@app.command()
+@command()
 def downstream(
-    adapted: Annotated[str, typer.Argument(help="a run folder, or a name on the hub")],
+    adapted: Annotated[
+        str,
+        typer.Argument(help="a run folder, or a name on the hub", autocompletion=completion.models),
+    ],
     base: flags.Base = None,
     corpus: flags.Corpus = None,
     text_column: flags.TextColumn = None,
@@ -146,7 +161,7 @@ def downstream(
         show(answer, as_json, show_downstream)
 
 
-@app.command()
+@command()
 def verify(
     only: flags.Only = None,
     require: flags.Require = None,
@@ -174,4 +189,4 @@ def verify(
 
         show(rows, as_json, show_verified)
     if any(row.verdict == "failed" for row in rows):
-        raise typer.Exit(1)
+        raise typer.Exit(Status.FAULT)

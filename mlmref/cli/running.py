@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mlmref import flags
-from mlmref.cli.base import app, out, reporter_of, tell
+from mlmref.cli.base import command, out, reporter_of, tell
 from mlmref.exits import told
 
 
-@app.command()
+@command()
 def run(
     model: flags.Model = None,
     revision: flags.Revision = None,
@@ -42,6 +42,7 @@ def run(
     precision: flags.Precision = None,
     workers: flags.Workers = None,
     save_every: flags.SaveEvery = None,
+    report_to: flags.ReportTo = None,
     prompt: flags.Prompt = None,
     top_k: flags.TopK = None,
     output: flags.Output = None,
@@ -54,6 +55,7 @@ def run(
     print_config: flags.PrintConfig = False,
     quiet: flags.Quiet = False,
     debug: flags.Debug = False,
+    help_all: flags.HelpAll = False,
 ) -> None:
     """Adapt a model to a corpus: perplexity before, training, perplexity after.
 

@@ -70,7 +70,8 @@ def inspect(
         MlmrefError: corpus, tokenizer or segmenter cannot be used.
     """
     it = prepare(config, reporter, registry)
-    return Report.of(config.model.name, it.corpus.source, findings(it))
+    with reporter.stage("look"):
+        return Report.of(config.model.name, it.corpus.source, findings(it))
 
 
 def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> Inspected:
@@ -92,7 +93,10 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
     with quiet():
         corpus = load_corpus(config.corpus, reporter)
     tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
-    chunks, parts, refused = cut_and_split(config, tokens, max_length)
+    with reporter.stage("chunk"):
+        chunks, parts, refused = cut_and_split(config, tokens, max_length)
+    with reporter.stage("count"):
+        counted = count(tokens, tokenizer.unk_token_id)
     return Inspected(
         config=config,
         tokenizer=tokenizer,
@@ -100,7 +104,7 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
         corpus=corpus,
         seen=read(corpus, reporter),
         tokens=tokens,
-        counted=count(tokens, tokenizer.unk_token_id),
+        counted=counted,
         chunks=chunks,
         split=parts,
         refused=refused,

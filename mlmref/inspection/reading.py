@@ -57,7 +57,7 @@ def read(corpus: Corpus, reporter: Reporter) -> Seen:
     """Read all documents once, and those that may be alike again."""
     characters, words = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     digests, bands = [b""], [signatures([])]
-    with reporter.stage("compare", total=len(corpus)) as stage:
+    with reporter.stage("compare", len(corpus), "documents") as stage:
         for texts in batches(corpus, _BATCH):
             same = [normalised(text) for text in texts.to_pylist()]
             apart = [spaced(text) for text in same]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlmref.contracts import BoolArray, FloatArray, Int64Array
 
 EVALUATION_PASS: int = 2**32 - 1
-"""The pass whose masks evaluation uses: the same each time, and never an epoch (MASK-019)."""
+"""The pass whose masks evaluation uses, the same each time and never an epoch (MASK-019)."""
 
 UInt64Array = NDArray[np.uint64]
 Counter = tuple[UInt64Array, UInt64Array, UInt64Array, UInt64Array]

@@ -87,20 +87,27 @@ def preview(
         replace(masker_for(one, used.strategy, text), seed=one.training_seed)
         for one, used in chosen
     ]
-    # One by one, since a chunk's mask does not depend on its batch (MASK-001).
-    looked = [
-        [look(masker, train.gather(np.array([nth])), epoch - 1) for masker in maskers]
-        for nth in range(first - 1, min(first - 1 + chunks, len(train)))
-    ]
     sample = np.arange(min(SAMPLE, len(train)))
+    with reporter.stage("mask", len(maskers) * len(sample), "chunks") as stage:
+        # One by one, since a chunk's mask does not depend on its batch (MASK-001).
+        looked = [
+            [look(masker, train.gather(np.array([nth])), epoch - 1) for masker in maskers]
+            for nth in range(first - 1, min(first - 1 + chunks, len(train)))
+        ]
+        found = [
+            rates(masker, train, sample, epoch - 1, has_words=tokens.has_words, stage=stage)
+            for masker in maskers
+        ]
     strategies = [
         Used(
             masking=plugin_used(used.strategy),
             corruption=None if masker.entry.replaces else masker.corruption.model_dump(),
             shown=count(under, has_words=tokens.has_words),
-            sample=rates(masker, train, sample, epoch - 1, has_words=tokens.has_words),
+            sample=its_rates,
         )
-        for (_, used), masker, under in zip(chosen, maskers, zip(*looked, strict=True), strict=True)
+        for (_, used), masker, its_rates, under in zip(
+            chosen, maskers, found, zip(*looked, strict=True), strict=True
+        )
     ]
     spelling, names = Spelling(tokenizer), [masker.entry.name for masker in maskers]
     cut = _tokens if unit == "tokens" else _words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mlmref.chunks import Chunks
 from mlmref.contracts import IGNORE_INDEX, BoolArray, ChunkRows, Int32Array, Int64Array, MaskedRows
 from mlmref.masking.apply import Masker, number_words, present
+from mlmref.progress import SILENT, Stage
 
 Int8Array = NDArray[np.int8]
 
@@ -105,7 +106,13 @@ def look(masker: Masker, rows: ChunkRows, pass_: int) -> Looked:
 
 
 def rates(
-    masker: Masker, chunks: Chunks, which: Int64Array, pass_: int, *, has_words: bool
+    masker: Masker,
+    chunks: Chunks,
+    which: Int64Array,
+    pass_: int,
+    *,
+    has_words: bool,
+    stage: Stage = SILENT,
 ) -> Rates:
     """Count what comes out in some chunks, a block of them at a time (PREV-007).
 
@@ -115,12 +122,16 @@ def rates(
         which: int64 ``[N]``, which of them.
         pass_: the pass of masks, from 0.
         has_words: whether words are told.
+        stage: told of each block.
     """
-    blocks = (
-        look(masker, chunks.gather(which[begin : begin + _BLOCK]), pass_)
-        for begin in range(0, len(which), _BLOCK)
-    )
-    return count(blocks, has_words=has_words)
+
+    def blocks() -> Iterator[Looked]:
+        for begin in range(0, len(which), _BLOCK):
+            block = which[begin : begin + _BLOCK]
+            yield look(masker, chunks.gather(block), pass_)
+            stage.advance(len(block))
+
+    return count(blocks(), has_words=has_words)
 
 
 def count(blocks: Iterable[Looked], *, has_words: bool) -> Rates:

@@ -9,20 +9,26 @@ from support.browser import executable
 def pytest_collection_modifyitems(items):
     """Mark what needs the browser."""
     for item in items:
-        if "browser" in item.fixturenames:
+        if "chromium" in item.fixturenames:
             item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Start one browser; where CI has none, its tests fail."""
+def chromium():
+    """Return where the browser is; where CI has none, its tests fail."""
     found = executable()
     if found is None:
         say = pytest.fail if os.environ.get("CI") else pytest.skip
         say("no Chromium: apt-get install chromium", pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    """Start one browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         started.close()

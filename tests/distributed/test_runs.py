@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from support.launch import accelerate_launch, launch, quick, torchrun
 from support.runs import save_corpus, save_model
@@ -72,6 +73,21 @@ def test_evaluations_are_those_of_one_process(launched, alone):
     for here, there in both:
         assert here["targets"] == there["targets"] > 100
         assert here["value"] == pytest.approx(there["value"], rel=1e-6)
+
+
+@pytest.mark.clause("REP-008")
+def test_what_is_kept_for_the_report_is_that_of_one_process(launched, alone, place):
+    """The same targets and answers before training, their losses but for rounding; and a page."""
+    here, there = launched[0] / "out", place / "alone"
+    mine, theirs = (pq.read_table(one / "held_out.parquet") for one in (there, here))
+    known = ["chunk", "position", "token", "text", "word", "part", "count"]
+    assert theirs.select(known).equals(mine.select(known))
+    for when, within in (("before", 1e-5), ("after", 1e-2)):
+        assert theirs[when].to_numpy() == pytest.approx(mine[when].to_numpy(), rel=within)
+    kept = [json.loads((one / "report.json").read_text("utf-8")) for one in (there, here)]
+    assert kept[0]["explorer"] == kept[1]["explorer"]
+    assert kept[0]["answers"]["before"] == kept[1]["answers"]["before"]
+    assert (here / "report.html").is_file()
 
 
 @pytest.mark.clause("RANK-003")

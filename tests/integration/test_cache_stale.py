@@ -34,7 +34,7 @@ class Recorder(Silent):
         self._actions = actions
 
     @contextmanager
-    def stage(self, name, total=None):
+    def stage(self, name, total=None, unit="", done=0):
         """Open a stage."""
         self.stages.append(name)
         self._actions.pop(name, lambda: None)()

@@ -112,6 +112,7 @@ def a_value(key):
         "training.schedule": "cosine",
         "training.warmup_steps": 9,
         "training.weight_decay": 0.5,
+        "tracking.to": "tensorboard",
         "training.precision": "bf16",
         "training.workers": 2,
         "checkpoints.every": 7,

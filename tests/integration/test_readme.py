@@ -14,15 +14,17 @@ from mlmref.cli import app
 from mlmref.errors import MlmrefError
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-SECTION = README.split("## Write a masking strategy")[1].split("\n## ")[0]
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "plugin.md").read_text("utf-8")
+SECTION = GUIDE.split("## A masking strategy")[1].split("\n## ")[0]
 WALK = re.findall(r"^(?:mlmref|pip) .*$", SECTION, re.MULTILINE)
 """What a plugin's author types, in this order."""
+OTHERS = re.findall(r"^mlmref new-plugin .*$", GUIDE.replace(SECTION, ""), re.MULTILINE)
 COMMANDS = [one for one in re.findall(r"^mlmref run .*$", README, re.MULTILINE) if one not in WALK]
 
 
-def block(language, containing):
-    """Return the README's code block that contains a text."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def block(language, containing, page=README):
+    """Return the page's code block that contains a text."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
     (found,) = [one for one in blocks if containing in one]
     return found
 
@@ -70,7 +72,29 @@ def test_each_compare_command_is_understood(command, monkeypatch, tmp_path):
     assert [one["state"] for one in json.loads(got.stdout)] == ["to do"] * 10
 
 
+@pytest.mark.clause("DOC-003")
+def test_the_readme_shows_the_guides_walk():
+    """What the README has of it, command or strategy, is the guide's to the letter."""
+    for command in re.findall(r"^(?:mlmref new-plugin|pip install -e) .*$", README, re.MULTILINE):
+        assert command in WALK
+    for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        if "class EveryOther:" in code:
+            assert code == block("python", "class EveryOther:", GUIDE)
+
+
+@pytest.mark.clause("DOC-003")
+@pytest.mark.parametrize("command", OTHERS)
+def test_the_guides_other_packages_are_written(command, monkeypatch, tmp_path):
+    """A backend's and a segmenter's."""
+    monkeypatch.chdir(tmp_path)
+    assert len(OTHERS) == 2
+    got = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert got.exit_code == 0, got.output
+    assert (tmp_path / f"mlmref-{command.split()[2]}" / "pyproject.toml").exists()
+
+
 @pytest.mark.slow
+@pytest.mark.clause("DOC-003")
 @pytest.mark.clause("NEW-008")
 @pytest.mark.clause("PLUG-001")
 def test_the_way_from_nothing_to_a_run_with_a_strategy_of_ones_own(tmp_path):
@@ -88,8 +112,8 @@ def test_the_way_from_nothing_to_a_run_with_a_strategy_of_ones_own(tmp_path):
         return done.stdout
 
     typed(new)
-    assert str(package.relative_to(here)) in README
-    package.write_text(block("python", "class EveryOther:"), "utf-8")
+    assert str(package.relative_to(here)) in GUIDE
+    package.write_text(block("python", "class EveryOther:", GUIDE), "utf-8")
     typed(install)
     assert "MASK-003" in typed(check)
     assert re.search(r"mine\s+mlmref-mine:mine 0\.1\.0", typed(listed))

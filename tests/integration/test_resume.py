@@ -96,6 +96,7 @@ MOMENTS = {
 
 
 @pytest.mark.clause("RES-004")
+@pytest.mark.clause("REP-008")
 @pytest.mark.clause("CKPT-008")
 @pytest.mark.parametrize("when", MOMENTS)
 def test_a_run_that_was_killed_ends_as_if_nothing_had_happened(place, events, tmp_path, when):

@@ -2,12 +2,14 @@
 
 import json
 import random
+import re
 import signal
 import tomllib
 
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from support.runs import mlmref, save_corpus, save_model
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
@@ -103,6 +105,20 @@ def test_the_folder_is_enough_for_transformers(done):
     fill = pipeline("fill-mask", model=str(done.folder), top_k=5)
     theirs = [answer["token"] for answer in fill("This is a great [MASK].")]
     assert len(theirs) == 5
+
+
+@pytest.mark.clause("PUB-015")
+@pytest.mark.clause("PUB-014")
+def test_the_example_of_a_runs_card_runs(done, capsys):
+    """The example fills a mask with the adapted model, and the hub's library reads the card."""
+    card = ModelCard.load(done.folder / "README.md")
+    assert card.data.pipeline_tag == "fill-mask"
+    [after] = [one for one in card.data.eval_results if "after" in one.metric_name]
+    assert after.metric_value == done.record["perplexity"]["after"]["value"]
+    (example,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+    assert "path/to/this/folder" in example
+    exec(example.replace("path/to/this/folder", str(done.folder)), {})  # noqa: S102 - our own
+    assert "'token_str'" in capsys.readouterr().out
 
 
 @pytest.mark.clause("RUN-006")

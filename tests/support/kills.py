@@ -111,6 +111,7 @@ def outcome(folder: Path) -> dict:
     record["config"]["output"]["folder"] = None
     return {
         "weights": sha256(folder / "model.safetensors"),
+        "kept": [sha256(folder / name) for name in ("held_out.parquet", "report.json")],
         "record": record,
         "metrics": (folder / "metrics.jsonl").read_text("utf-8").splitlines(),
         "files": sorted(str(one.relative_to(folder)) for one in folder.rglob("*")),

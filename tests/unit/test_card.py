@@ -6,7 +6,10 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, metadata_load
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
+from huggingface_hub.utils import validate_repo_id
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -196,7 +199,7 @@ def test_base_model_only_from_the_hub(model, base, license_):
         ("imdb", ["stanfordnlp/imdb"], "stanfordnlp/imdb", None, "en"),
         ("hub:org/name", ["org/name"], "org/name", None, None),
         ("hub:org/name:de", ["org/name"], "org/name", "de", None),
-        ("texts/reviews.csv", None, "local", None, None),
+        ("texts/reviews.csv", None, "local file", None, None),
     ],
 )
 def test_datasets_only_from_the_hub(corpus, datasets, kind, config, language):
@@ -206,7 +209,52 @@ def test_datasets_only_from_the_hub(corpus, datasets, kind, config, language):
     assert data.language == language
     for result in data.eval_results:
         assert (result.dataset_type, result.dataset_config) == (kind, config)
-        assert result.dataset_split == "train"
+        assert result.dataset_split == ("train" if datasets else None)
+        if datasets is None:
+            with pytest.raises(HFValidationError):
+                validate_repo_id(result.dataset_type)
+
+
+@pytest.mark.clause("PUB-013")
+@pytest.mark.parametrize("revision", [None, "1c4513b2"])
+def test_relation_to_the_base_model(revision):
+    """The model is a fine-tuned one of the base model that is named, and of nothing if none is."""
+    data = _data(_record(model__name="org/model", model__revision=revision)).to_dict()
+    found = (data.get("base_model"), data.get("base_model_relation"))
+    assert found == (("org/model", "finetune") if revision else (None, None))
+
+
+_RECORDS = {
+    "a data set of the hub": {"corpus__name": "hub:org/name:de"},
+    "a base model of the hub": {"model__name": "org/model", "model__revision": "1c4513b2"},
+    "a local file": {"corpus__name": "texts/reviews.csv", "model__name": "models/m7"},
+    "a number that is none": {"perplexity__before": BEFORE | {"value": "Infinity", "low": None}},
+    "YAML in a name": {"corpus__name": "x: [1]\nlicense: mit\n---\n# Head.csv"},
+    "a tag in a name": {"corpus__name": "!!python/object:os.system {a: &b *b} # -.txt"},
+}
+
+
+@pytest.mark.clause("PUB-014")
+@pytest.mark.parametrize("changes", _RECORDS.values(), ids=_RECORDS)
+def test_metadata_round_trip(changes, tmp_path):
+    """The hub's library alone reads the block, and the results that it reads give it again."""
+    file = tmp_path / "README.md"
+    file.write_text(model_card(_record(**changes)), "utf-8")
+    data = metadata_load(file)
+    assert set(data) <= {
+        *("pipeline_tag", "library_name", "tags", "base_model", "base_model_relation"),
+        *("datasets", "language", "license", "metrics", "model-index"),
+    }
+    assert data.get("license") in (None, "apache-2.0")
+    name, results = model_index_to_eval_results(data["model-index"])
+    assert eval_results_to_model_index(name, results) == data["model-index"]
+    card = ModelCard.load(file)
+    assert card.data.to_dict() == data
+    assert ModelCard(str(card)).data.to_dict() == data
+    [index] = data["model-index"]
+    [entry] = index["results"]
+    assert entry["task"]["type"] == data["pipeline_tag"]
+    assert [metric["type"] for metric in entry["metrics"]] == ["perplexity", "perplexity"]
 
 
 @pytest.mark.clause("PUB-009")

@@ -58,11 +58,11 @@ class Notes(Silent):
         self.notes.append(text)
 
     @contextmanager
-    def stage(self, name, total=None):
+    def stage(self, name, total=None, unit="", done=0):
         """Keep a stage and what is done of it."""
         self.stages[name] = [0, total]
         stage = Silent()
-        stage.advance = lambda amount=1, info="": self._advance(name, amount)
+        stage.advance = lambda amount=1, **facts: self._advance(name, amount)
         yield stage
 
     def _advance(self, name, amount):

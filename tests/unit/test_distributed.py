@@ -14,7 +14,8 @@ from mlmref.backends.shared import leaves_idle
 from mlmref.distributed import check_launcher, is_main, rank, state, world_size
 from mlmref.errors import ConfigError
 from mlmref.objective import MaskedLMObjective
-from mlmref.progress import SILENT, Lines, reporter
+from mlmref.progress import SILENT, reporter
+from mlmref.progress.lines import Lines
 
 RANKED = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
 

@@ -121,7 +121,7 @@ def test_progress_is_told_in_chunks():
             told.append(done)
 
     evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=64, reporter=Reporter())
-    assert told == [("evaluate", 150), (64,), (64,), (22,)]
+    assert told == [("evaluate", 150, "chunks"), (64,), (64,), (22,)]
 
 
 @pytest.mark.clause("EVAL-003")

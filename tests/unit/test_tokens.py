@@ -414,9 +414,9 @@ class _Heard:
     def __init__(self):
         self.stages, self.done = [], 0
 
-    def stage(self, name, total=None):
+    def stage(self, name, total=None, unit="", done=0):
         """Remember the stage."""
-        self.stages.append((name, total))
+        self.stages.append((name, total, unit))
         return self
 
     def __enter__(self):
@@ -425,7 +425,7 @@ class _Heard:
     def __exit__(self, *_):
         pass
 
-    def advance(self, amount=1, info=""):
+    def advance(self, amount=1, **facts):
         """Remember the progress."""
         self.done += amount
 
@@ -437,5 +437,5 @@ def test_progress_is_told_by_document():
     with fresh_cache():
         corpus = corpus_of(["film"] * 25)
         tokenize(corpus, tokenizer("wordpiece"), batch_size=10, reporter=heard)
-    assert heard.stages == [("tokenise", 25)]
+    assert heard.stages == [("tokenise", 25, "documents")]
     assert heard.done == 25

@@ -1,0 +1,28 @@
+"""``mlmref report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlmref import flags
+from mlmref.cli.base import app, out
+from mlmref.exits import told
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="run folders, finished or not")],
+    html: flags.ReportHtml = None,
+    debug: flags.Debug = False,
+) -> None:
+    """Write the page of a run again, or one of several runs side by side; prints where it is.
+
+    Example: mlmref report runs/001-token-trainer runs/002-whole-word-trainer --html both.html
+    """
+    with told(debug):
+        from mlmref.report.page import write_pages
+
+        out.print(str(write_pages(folders, html)), markup=False, soft_wrap=True)
