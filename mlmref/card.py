@@ -105,12 +105,12 @@ def _metadata(record: Mapping[str, Any]) -> str:
     """Return the YAML that the hub reads; only what is known (PUB-008)."""
     from huggingface_hub import ModelCardData
 
-    config, name = record["config"], record["corpus"]["name"]
+    config, name = record["config"], _in_yaml(record["corpus"]["name"])
     if name == "imdb":
         name = "hub:stanfordnlp/imdb"
     dataset, _, subset = name[4:].partition(":") if name.startswith("hub:") else ("", "", "")
     results = [_result(record, when, dataset, subset) for when in ("before", "after")]
-    base = record["model"]["name"] if record["model"]["revision"] else None
+    base = _in_yaml(record["model"]["name"]) if record["model"]["revision"] else None
     return ModelCardData(
         pipeline_tag="fill-mask",
         library_name="transformers",
@@ -122,9 +122,14 @@ def _metadata(record: Mapping[str, Any]) -> str:
         language="en" if dataset == "stanfordnlp/imdb" else None,
         license="apache-2.0" if record["model"]["name"] == _EMBEDDED else None,
         metrics=["perplexity"],
-        model_name=config["output"]["push"] or f"{_base(record)} on {_corpus(record)}",
+        model_name=config["output"]["push"] or _in_yaml(f"{_base(record)} on {_corpus(record)}"),
         eval_results=results,
     ).to_yaml()
+
+
+def _in_yaml(text: str) -> str:
+    """Spell out the one character that PyYAML writes and reads back as another (U+0085)."""
+    return text.replace("\x85", r"\x85")
 
 
 def _result(record: Mapping[str, Any], when: str, dataset: str, subset: str) -> EvalResult:
@@ -136,7 +141,7 @@ def _result(record: Mapping[str, Any], when: str, dataset: str, subset: str) -> 
         task_type="fill-mask",
         task_name="Masked language modelling",
         dataset_type=dataset or _LOCAL,
-        dataset_name=_corpus(record),
+        dataset_name=_in_yaml(_corpus(record)),
         dataset_config=subset or None,
         dataset_split=config["corpus"]["split"] if dataset else None,
         metric_type="perplexity",
