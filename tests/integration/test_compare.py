@@ -1,6 +1,7 @@
 """``mlmref compare`` on a tiny model and corpus (spec/compare.md)."""
 
 import csv
+import io
 import json
 import math
 import shutil
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from safetensors.numpy import load_file
-from support.runs import save_corpus, save_model
+from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
 from mlmref import run
@@ -20,6 +22,7 @@ from mlmref.comparison.folder import Kept
 from mlmref.comparison.plan import read_plan
 from mlmref.errors import ConfigError, MlmrefError, OutputError
 from mlmref.intervals import Documents
+from mlmref.progress.core import Quiet
 from mlmref.resolve import resolve
 
 BASE = """
@@ -180,6 +183,7 @@ def test_typed_again_it_trains_nothing(done, untrained, monkeypatch):
 def test_what_is_not_finished_is_made_and_nothing_else(place, trained, monkeypatch):
     """Ended in its third run, it goes on with that one; a seed and a variant more are made too."""
     plan, ended = read_plan(Path("mine.toml")), []
+    console = Console(file=io.StringIO())
 
     def ends(config, **given):
         if len(trained) == 2 and not ended:
@@ -203,7 +207,8 @@ def test_what_is_not_finished_is_made_and_nothing_else(place, trained, monkeypat
         "[evaluation]", "[variants.long]\ntraining.epochs = 2\n[evaluation]"
     )
     trained.clear()
-    answer = compare(planned(more), Path("cut"))
+    answer = compare(planned(more), Path("cut"), reporter=Quiet(console))
+    assert console.file.getvalue() == ""  # new runs say nothing that --quiet does not keep back
     assert trained == [
         *("token-seed-1", "whole-word-seed-1", "long-seed-1", "long-seed-0"),
         *("token-seed-5", "whole-word-seed-5", "long-seed-5"),
@@ -353,9 +358,17 @@ def test_the_command(done, untrained):
 
 
 @pytest.mark.clause("COMP-005")
-def test_several_processes_are_refused(place, monkeypatch):
-    """In a line, before anything is made."""
-    monkeypatch.setattr(core, "world_size", lambda: 2)
+@pytest.mark.clause("RANK-004")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_several_processes_are_refused(place, monkeypatch, rank):
+    """In a line of the main one alone, before anything is made, whatever else is wrong."""
+    for name, value in (("RANK", rank), ("WORLD_SIZE", 2), ("LOCAL_RANK", rank)):
+        monkeypatch.setenv(name, str(value))
     with pytest.raises(MlmrefError, match="a comparison is made in one process"):
         compare(read_plan(Path("mine.toml")), Path("many"))
     assert not Path("many").exists()
+    ended = mlmref("compare", "none.toml")
+    line = (
+        "mlmref: mlmref compare: a comparison is made in one process; start it without a launcher\n"
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "" if rank else line)
