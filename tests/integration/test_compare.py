@@ -14,15 +14,16 @@ from safetensors.numpy import load_file
 from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
-from mlmref import run
+from mlmref import evaluate, run
 from mlmref.cli import app
 from mlmref.comparison import core, measured
 from mlmref.comparison.core import compare
 from mlmref.comparison.folder import Kept
 from mlmref.comparison.plan import read_plan
+from mlmref.comparison.statistics import randomised
 from mlmref.errors import ConfigError, MlmrefError, OutputError
 from mlmref.intervals import Documents
-from mlmref.progress.core import Quiet
+from mlmref.progress.core import SILENT, Quiet
 from mlmref.resolve import resolve
 
 BASE = """
@@ -271,6 +272,38 @@ def test_another_task_is_measured_without_training(done, untrained):
         assert one["native_after"] == other["native_after"]
         assert one["common"] != other["common"]
     assert answer["targets"] > done["targets"]
+
+
+@pytest.mark.clause("COMP-009")
+@pytest.mark.clause("EVAL-013")
+def test_each_draw_has_masks_of_its_own(place):
+    """What a second draw adds is what a run measures under its second one."""
+    base = planned(FILE).base
+    own = base.evaluation.model_copy(update={"draws": 2})
+    alone = evaluate(base.model_copy(update={"evaluation": own}))["perplexity"]["draws"]["values"]
+    one, two = (
+        measured.measure(planned(f"{FILE}draws = {draws}"), base.model, "it", SILENT, None)
+        for draws in (1, 2)
+    )
+    nll, targets = (np.array([sum(x[key]) for x in (one, two)]) for key in ("nll", "targets"))
+    parts = [nll[0] / targets[0], (nll[1] - nll[0]) / (targets[1] - targets[0])]
+    assert np.exp(parts) == pytest.approx(alone)
+    assert parts[0] != pytest.approx(parts[1])
+
+
+@pytest.mark.clause("COMP-013")
+def test_a_test_swaps_all_seeds_of_a_document(done):
+    """The probability is that of the differences summed over seeds."""
+    (folder,) = Path("done/common").iterdir()
+    nll = {
+        row["run"]: np.array(
+            json.loads((folder / f"{row['run']}.json").read_text())["entry"]["nll"]
+        )
+        for row in done["runs"]
+    }
+    summed = sum(nll[f"whole-word-seed-{seed}"] - nll[f"token-seed-{seed}"] for seed in (0, 1))
+    (pair,) = done["pairs"]
+    assert [pair["p"]] == randomised(summed[None], seed=42, resamples=200)
 
 
 @pytest.mark.clause("COMP-010")

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from support.reports import PROMPTS, report_run, report_settings, stopped
+from support.runs import save_model
 from transformers import AutoModelForMaskedLM
 from typer.testing import CliRunner
 
@@ -27,8 +28,10 @@ from mlmref.errors import OutputError
 from mlmref.masking.draws import EVALUATION_PASS
 from mlmref.prepare import choose_plugins, load, prepare
 from mlmref.progress import SILENT, Silent
+from mlmref.report.about import about, counts
 from mlmref.report.data import read
 from mlmref.report.page import page, write_again
+from mlmref.resolve import resolve
 from mlmref.results import Result
 from mlmref.terminal import plain
 
@@ -207,6 +210,21 @@ def test_the_corpus_is_counted(done, ready):
     counts = ready.split.train.counts()
     assert corpus["counted"]["tokens"] == counts.sum()
     assert corpus["counted"]["unknown"] == counts[ready.loaded.tokenizer.unk_token_id]
+
+
+@pytest.mark.clause("REP-007")
+def test_unknown_tokens_are_counted(tmp_path):
+    """As many as there are in the training text, where characters are in no vocabulary."""
+    save_model(tmp_path / "model")
+    (tmp_path / "odd.txt").write_text("a great film ☃\nthe ☂ ☃ story of the film\n" * 40, "utf-8")
+    sets = [f"model.name={tmp_path / 'model'}", f"corpus.name={tmp_path / 'odd.txt'}"]
+    config, plugins = choose_plugins(resolve(sets=[*sets, "chunks.size=16", "split.test_size=4"]))
+    ready = prepare(config, load(config, Clock(), SILENT), plugins, Clock(), SILENT)
+    counted = about(ready, plugins, counts(ready))["corpus"]["counted"]
+    train = ready.split.train
+    ids = [train.gather(np.array([row])).input_ids[0] for row in range(len(train))]
+    unknown = sum(int((one == ready.loaded.tokenizer.unk_token_id).sum()) for one in ids)
+    assert 50 < unknown == counted["unknown"] < counted["tokens"]
 
 
 class Warned(Silent):
