@@ -176,7 +176,7 @@ def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]
     return [
         ["perplexity", *(_show(one["value"]) for one in both)],
         [
-            f"{confidence:.0%} interval",
+            f"{100 * confidence:g}% interval",
             *(f"{_show(one['low'])} to {_show(one['high'])}" for one in both),
         ],
         ["masked tokens guessed right", *(f"{one['accuracy']:.1%}" for one in both)],
@@ -189,7 +189,7 @@ def _gained(difference: Mapping[str, Any], confidence: float) -> str:
     ratio, low, high = (_number(difference[f"ratio{end}"]) for end in ("", "_low", "_high"))
     return (
         f"After the adaptation the perplexity is {ratio:.1%} of what it was before "
-        f"({confidence:.0%} interval {low:.1%} to {high:.1%}, paired over documents)."
+        f"({100 * confidence:g}% interval {low:.1%} to {high:.1%}, paired over documents)."
     )
 
 

@@ -97,6 +97,20 @@ def watched() -> Iterator[None]:
         raise
 
 
+def alone(what: str, where: str) -> None:
+    """Refuse to be one of several processes, which the main one tells.
+
+    Raises:
+        ConfigError: this is one of several.
+    """
+    if world_size() > 1:
+        raise _agreed(
+            ConfigError(
+                f"{what} is made in one process", where=where, hint="start it without a launcher"
+            )
+        )
+
+
 def by_main(make: Callable[[], T]) -> T:
     """Return on every rank what the main process makes, and alone makes.
 

@@ -51,7 +51,9 @@ def compare(
         from mlmref.comparison.plan import read_plan
         from mlmref.comparison.terminal import show_comparison, show_plan
         from mlmref.plugins import discover
+        from mlmref.together import alone
 
+        alone("a comparison", "mlmref compare")
         registry = discover(disable=no_plugin or (), tell=tell)
         plan = read_plan(
             file,

@@ -23,6 +23,9 @@ def report(
     Example: mlmref report runs/001-token-trainer runs/002-whole-word-trainer --html both.html
     """
     with told(debug):
+        from mlmref.distributed import is_main
         from mlmref.report.page import write_pages
 
+        if not is_main():  # one page, written once (RANK-003)
+            return
         out.print(str(write_pages(folders, html)), markup=False, soft_wrap=True)

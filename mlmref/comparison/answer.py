@@ -105,7 +105,7 @@ def answer_of(
         "variants": variants,
         "pairs": pairs,
         "runs": [one.row() for one in finished],
-        "notes": _notes(len(plan.seeds), len(targets), bool(np.isfinite(after).all())),
+        "notes": _notes(len(plan.seeds), len(targets), bool(np.isfinite(gains).all())),
     }
 
 

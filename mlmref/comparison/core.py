@@ -18,10 +18,10 @@ from mlmref.comparison.plan import Plan, Run
 from mlmref.comparison.tables import write_all
 from mlmref.config import ModelConfig
 from mlmref.disk import canonical, sha256
-from mlmref.distributed import world_size
 from mlmref.errors import ConfigError
 from mlmref.progress import SILENT, Reporter
 from mlmref.resume import AUTO, look_for
+from mlmref.together import alone
 
 if TYPE_CHECKING:
     from mlmref.registry import Registry
@@ -51,21 +51,17 @@ def compare(
     Raises:
         MlmrefError: whatever a user can mend. What is finished stays.
     """
-    if world_size() > 1:
-        raise ConfigError(
-            "a comparison is made in one process",
-            where="mlmref compare",
-            hint="start it without a launcher",
-        )
+    alone("a comparison", "mlmref compare")
     runs = plan.runs(place)
     with opened(place, plan):
-        states_of(runs)
+        states = states_of(runs)
         kept = Kept(place, task_of(plan))
         before = _before(plan, kept, reporter, registry)
         finished = []
         for number, run in enumerate(runs, 1):
             try:
-                record = _finish(run, f"run {number} of {len(runs)}", reporter, registry)
+                title = f"run {number} of {len(runs)}"
+                record = _finish(run, title, states[run.name], reporter, registry)
                 common = _after(plan, run, kept, reporter, registry)
                 _check(run, record, before[run.variant], common)
             except BaseException as error:
@@ -141,7 +137,7 @@ def _before(
 
 
 def _finish(
-    run: Run, title: str, reporter: Reporter, registry: Registry | None
+    run: Run, title: str, state: str, reporter: Reporter, registry: Registry | None
 ) -> Mapping[str, Any]:
     """Return a run's record; train it first if it is not finished."""
     file = run.folder / "record.json"
@@ -149,7 +145,9 @@ def _finish(
         from mlmref.runner import run as run_
 
         reporter.note(f"{title}: {run.name}")
-        run_(run.config, resume=AUTO, reporter=reporter, registry=registry)
+        # A new one is not to say that there is nothing to go on with.
+        resume = None if state == "to do" else AUTO
+        run_(run.config, resume=resume, reporter=reporter, registry=registry)
     record: Mapping[str, Any] = json.loads(file.read_bytes())
     return record
 

@@ -31,7 +31,7 @@ class TaskConfig(MaskingConfig):
     """
 
     draws: Annotated[int, Field(ge=1, le=1_000)] = 1
-    resamples: Annotated[int, Field(ge=100)] = 10_000
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
 
 
@@ -100,7 +100,9 @@ def _validated(tree: Tree, where: str, task: Tree) -> ComparisonConfig:
             for key in ("draws", "resamples", "confidence")
             if key in evaluation
         }
-        options = {**kept.get("options", {}), **task.get("options", {})}
+        options = kept.get("options", {})
+        if isinstance(options, dict):  # and else refused below
+            options = {**options, **task.get("options", {})}
         tree = {**tree, "evaluation": {**free, **kept, **task, "options": options}}
         sources = [(where, tree), ("the command line", {"evaluation": task})]
     try:
@@ -117,7 +119,12 @@ def cells(said: ComparisonConfig, where: str) -> Iterator[tuple[str, Sources]]:
             the grid is no list.
     """
     axes = list(_axes(said.grid, "", where))
-    last = [key.rpartition(".")[2] for key, _ in axes]
+    keys = [key for key, _ in axes]
+    if twice := [key for key in keys if keys.count(key) > 1]:  # in quotes and as a table
+        raise ConfigError(
+            f"grid.{twice[0]} is there twice", where=where, hint="write it once, with all values"
+        )
+    last = [key.rpartition(".")[2] for key in keys]
     shown = [
         short if last.count(short) == 1 else key for (key, _), short in zip(axes, last, strict=True)
     ]

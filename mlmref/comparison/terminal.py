@@ -65,7 +65,7 @@ def told(task: Mapping[str, Any]) -> str:
     """Spell out the common task."""
     parts = [f"{key} {value}" for key, value in task["options"].items()]
     if task["corruption"]:
-        parts.append("/".join(f"{share:.0%}".rstrip("%") for share in task["corruption"].values()))
+        parts.append("/".join(f"{100 * share:g}" for share in task["corruption"].values()))
     if task["draws"] > 1:
         parts.append(f"{task['draws']} draws")
     return f"{task['strategy']} ({', '.join(parts)})" if parts else str(task["strategy"])

@@ -52,7 +52,7 @@ class Unit:
     def state(self) -> str:
         """What the adaptation made of a target."""
         if self.after is None:
-            return "unknown" if self.before is None else ("right" if self.before.right else "wrong")
+            return "unknown"
         was = self.before is not None and self.before.right
         now = self.after.right
         return ("right" if was else "gained") if now else ("lost" if was else "wrong")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mlmref.contracts import IGNORE_INDEX, Int64Array
+from mlmref.contracts import IGNORE_INDEX, BoolArray, Int64Array
 from mlmref.held_out import Targets, evenly
 from mlmref.masking.draws import EVALUATION_PASS
 from mlmref.preview.rates import NAMES, PADDING, Looked, look
@@ -19,6 +19,7 @@ from mlmref.preview.spelling import Spelling
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from mlmref.chunks import Chunks
     from mlmref.prepare import Ready
 
 CHUNKS, POSITIONS, ASKED = 16, 4_096, 480
@@ -121,8 +122,27 @@ def _words(ready: Ready, targets: Targets) -> Iterator[_Words]:
         begins, ends = edges[nth], edges[nth + 1]
         if not has_words:
             begins, ends = at, at + 1
-        parts = np.select([ends - begins == 1, begins == at], [0, 1], 2).astype(np.int8)
+        # But of which piece of it a token is, the chunk's edges have no say.
+        test, row = ready.split.test, at // targets.width
+        from_before = (begins == row * targets.width) & _goes_on(test, test.starts[some])[row]
+        last = row * targets.width + rows.lengths[row]
+        to_next = (ends == last) & _goes_on(test, test.starts[some] + rows.lengths)[row]
+        whole = (ends - begins == 1) & ~from_before & ~to_next
+        parts = np.select([whole, (begins == at) & ~from_before], [0, 1], 2).astype(np.int8)
         yield _Words(rows.input_ids.ravel(), at, begins, ends, parts)
+
+
+def _goes_on(chunks: Chunks, at: Int64Array) -> BoolArray:
+    """Tell where the word of the token before goes on, at places of the stream, bool ``[B]``."""
+    found = np.zeros(len(at), np.bool_)
+    nth = np.searchsorted(chunks.offsets, at, side="right") - 1
+    inside = (at < chunks.offsets[-1]) & (at > chunks.offsets[nth])  # no document's first token
+    nth, at = nth[inside], at[inside]
+    here = at - chunks.offsets[nth] + chunks.tokens.offsets[chunks.documents[nth]]
+    ids, starts = chunks.tokens.take(here[:, None] - [1, 0])
+    special = np.isin(ids, chunks.tokens.vocabulary.special_ids).any(axis=1)
+    found[inside] = ~starts[:, 1] & ~special
+    return found
 
 
 def explorer(ready: Ready, targets: Targets) -> list[dict[str, Any]]:

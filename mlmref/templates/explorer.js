@@ -4,7 +4,7 @@
   const panel = document.getElementById("answers");
   if (!explorer || !panel) return;
   const chunks = [...explorer.querySelectorAll(".chunk")];
-  let shown = null, pinned = false, timer = 0;
+  let shown = null, pinned = false, timer = 0, pointer = "";
 
   function show(target, pin) {
     clearTimeout(timer);
@@ -45,6 +45,10 @@
 
   const targetOf = event => event.target.closest(".target");
 
+  // A page that scrolls under a pointer at rest has events of it too, which nobody meant.
+  const placeOf = event => event.screenX + " " + event.screenY;
+  const moved = event => event.pointerType === "mouse" && placeOf(event) !== pointer;
+
   for (const chunk of chunks) {
     const targets = [...chunk.querySelectorAll(".target")];
     targets.forEach((target, nth) => {
@@ -68,10 +72,10 @@
     });
     chunk.addEventListener("pointerover", event => {
       const target = targetOf(event);
-      if (target && event.pointerType === "mouse" && !pinned) show(target, false);
+      if (target && moved(event) && !pinned) show(target, false);
     });
     chunk.addEventListener("pointerout", event => {
-      if (targetOf(event) && event.pointerType === "mouse") later();
+      if (targetOf(event) && moved(event)) later();
     });
     chunk.addEventListener("focusin", event => {
       const target = targetOf(event);
@@ -91,6 +95,7 @@
   panel.addEventListener("pointerenter", () => clearTimeout(timer));
   panel.addEventListener("pointerleave", later);
   panel.querySelector("button").addEventListener("click", hide);
+  document.addEventListener("pointermove", event => { pointer = placeOf(event); });
   document.addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
   document.addEventListener("click", event => {
     if (!targetOf(event) && !panel.contains(event.target)) hide();

@@ -176,6 +176,23 @@ def test_the_keyboard_shows_answers(browser, pages):
 
 
 @pytest.mark.clause("REP-012")
+def test_a_page_that_moves_under_the_pointer_changes_nothing(browser, pages):
+    """What the keyboard shows stays, though another mask comes under a pointer at rest."""
+    with opened(browser, pages["finished"]) as one:
+        targets = one.page.locator(".chunk").first.locator(".target")
+        box = targets.nth(4).bounding_box()
+        one.page.mouse.move(box["x"] + 2, box["y"] + 2)
+        targets.nth(0).focus()
+        one.page.keyboard.press("ArrowRight")
+        kept = row_of(one, targets.nth(1))
+        assert shown(one) == kept
+        for _ in range(12):
+            one.page.evaluate("scrollBy(0, 9)")
+            one.page.wait_for_timeout(60)
+        assert shown(one) == kept
+
+
+@pytest.mark.clause("REP-012")
 def test_a_tap_shows_answers(browser, pages):
     """At the lower end of a phone's screen, until a tap elsewhere or on the cross."""
     with opened(browser, pages["finished"], phone=True) as one:

@@ -1,6 +1,7 @@
 """``mlmref compare`` on a tiny model and corpus (spec/compare.md)."""
 
 import csv
+import io
 import json
 import math
 import shutil
@@ -8,18 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from safetensors.numpy import load_file
-from support.runs import save_corpus, save_model
+from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
-from mlmref import run
+from mlmref import evaluate, run
 from mlmref.cli import app
 from mlmref.comparison import core, measured
 from mlmref.comparison.core import compare
 from mlmref.comparison.folder import Kept
 from mlmref.comparison.plan import read_plan
+from mlmref.comparison.statistics import randomised
 from mlmref.errors import ConfigError, MlmrefError, OutputError
 from mlmref.intervals import Documents
+from mlmref.progress.core import SILENT, Quiet
 from mlmref.resolve import resolve
 
 BASE = """
@@ -180,6 +184,7 @@ def test_typed_again_it_trains_nothing(done, untrained, monkeypatch):
 def test_what_is_not_finished_is_made_and_nothing_else(place, trained, monkeypatch):
     """Ended in its third run, it goes on with that one; a seed and a variant more are made too."""
     plan, ended = read_plan(Path("mine.toml")), []
+    console = Console(file=io.StringIO())
 
     def ends(config, **given):
         if len(trained) == 2 and not ended:
@@ -203,7 +208,8 @@ def test_what_is_not_finished_is_made_and_nothing_else(place, trained, monkeypat
         "[evaluation]", "[variants.long]\ntraining.epochs = 2\n[evaluation]"
     )
     trained.clear()
-    answer = compare(planned(more), Path("cut"))
+    answer = compare(planned(more), Path("cut"), reporter=Quiet(console))
+    assert console.file.getvalue() == ""  # new runs say nothing that --quiet does not keep back
     assert trained == [
         *("token-seed-1", "whole-word-seed-1", "long-seed-1", "long-seed-0"),
         *("token-seed-5", "whole-word-seed-5", "long-seed-5"),
@@ -266,6 +272,38 @@ def test_another_task_is_measured_without_training(done, untrained):
         assert one["native_after"] == other["native_after"]
         assert one["common"] != other["common"]
     assert answer["targets"] > done["targets"]
+
+
+@pytest.mark.clause("COMP-009")
+@pytest.mark.clause("EVAL-013")
+def test_each_draw_has_masks_of_its_own(place):
+    """What a second draw adds is what a run measures under its second one."""
+    base = planned(FILE).base
+    own = base.evaluation.model_copy(update={"draws": 2})
+    alone = evaluate(base.model_copy(update={"evaluation": own}))["perplexity"]["draws"]["values"]
+    one, two = (
+        measured.measure(planned(f"{FILE}draws = {draws}"), base.model, "it", SILENT, None)
+        for draws in (1, 2)
+    )
+    nll, targets = (np.array([sum(x[key]) for x in (one, two)]) for key in ("nll", "targets"))
+    parts = [nll[0] / targets[0], (nll[1] - nll[0]) / (targets[1] - targets[0])]
+    assert np.exp(parts) == pytest.approx(alone)
+    assert parts[0] != pytest.approx(parts[1])
+
+
+@pytest.mark.clause("COMP-013")
+def test_a_test_swaps_all_seeds_of_a_document(done):
+    """The probability is that of the differences summed over seeds."""
+    (folder,) = Path("done/common").iterdir()
+    nll = {
+        row["run"]: np.array(
+            json.loads((folder / f"{row['run']}.json").read_text())["entry"]["nll"]
+        )
+        for row in done["runs"]
+    }
+    summed = sum(nll[f"whole-word-seed-{seed}"] - nll[f"token-seed-{seed}"] for seed in (0, 1))
+    (pair,) = done["pairs"]
+    assert [pair["p"]] == randomised(summed[None], seed=42, resamples=200)
 
 
 @pytest.mark.clause("COMP-010")
@@ -353,9 +391,17 @@ def test_the_command(done, untrained):
 
 
 @pytest.mark.clause("COMP-005")
-def test_several_processes_are_refused(place, monkeypatch):
-    """In a line, before anything is made."""
-    monkeypatch.setattr(core, "world_size", lambda: 2)
+@pytest.mark.clause("RANK-004")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_several_processes_are_refused(place, monkeypatch, rank):
+    """In a line of the main one alone, before anything is made, whatever else is wrong."""
+    for name, value in (("RANK", rank), ("WORLD_SIZE", 2), ("LOCAL_RANK", rank)):
+        monkeypatch.setenv(name, str(value))
     with pytest.raises(MlmrefError, match="a comparison is made in one process"):
         compare(read_plan(Path("mine.toml")), Path("many"))
     assert not Path("many").exists()
+    ended = mlmref("compare", "none.toml")
+    line = (
+        "mlmref: mlmref compare: a comparison is made in one process; start it without a launcher\n"
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "" if rank else line)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from support.reports import PROMPTS, report_run, report_settings, stopped
+from support.runs import save_model
 from transformers import AutoModelForMaskedLM
 from typer.testing import CliRunner
 
@@ -27,8 +28,10 @@ from mlmref.errors import OutputError
 from mlmref.masking.draws import EVALUATION_PASS
 from mlmref.prepare import choose_plugins, load, prepare
 from mlmref.progress import SILENT, Silent
+from mlmref.report.about import about, counts
 from mlmref.report.data import read
 from mlmref.report.page import page, write_again
+from mlmref.resolve import resolve
 from mlmref.results import Result
 from mlmref.terminal import plain
 
@@ -159,7 +162,7 @@ def test_each_target_has_its_token_word_part_and_count(done, ready):
     """As the tokens stand in the corpus; a word's text is that of its pieces."""
     table = pq.read_table(done.folder / "held_out.parquet").to_pylist()
     counts, tokens = ready.split.train.counts(), ready.chunks.tokens
-    seen = set()
+    seen, cut = set(), set()
     for one in table:
         (row,) = np.flatnonzero(ready.split.test.ids == one["chunk"])
         rows = ready.split.test.gather(np.array([row]))
@@ -172,13 +175,25 @@ def test_each_target_has_its_token_word_part_and_count(done, ready):
         begin = max(at for at in range(one["position"] + 1) if starts[at])
         ends = [at for at in range(one["position"] + 1, len(ids)) if starts[at]]
         end = min(ends, default=len(ids))
-        part = "whole" if end - begin == 1 else "first" if begin == one["position"] else "later"
+        # A word that the edge cuts goes on in the corpus, and which piece is which with it.
+        document = rows.documents[0, one["position"]]
+        text, begins = tokens.take(np.arange(*tokens.offsets[document : document + 2]))
+        begins |= np.isin(text, tokens.vocabulary.special_ids)
+        begins[1:] |= np.isin(text[:-1], tokens.vocabulary.special_ids)
+        begins = np.append(begins, True)
+        stream = ready.split.test.starts[row] + one["position"]
+        assert np.array_equal(ready.split.test.documents, np.arange(len(tokens.offsets) - 1))
+        at = int(stream - tokens.offsets[document])
+        part = "later" if at and not begins[at] else "whole" if begins[at + 1] else "first"
         assert one["part"] == part
+        there = "whole" if end - begin == 1 else "first" if begin == one["position"] else "later"
+        cut |= {(there, part)} - {(part, part)}
         word = ready.loaded.tokenizer.decode(ids[begin:end]).strip()
         if word and "\ufffd" not in word and len(word) <= 32:
             assert one["word"] == word
             seen.add(part)
     assert seen == {"whole", "first", "later"}
+    assert cut == {("whole", "first"), ("whole", "later"), ("first", "later")}
 
 
 @pytest.mark.clause("REP-007")
@@ -195,6 +210,21 @@ def test_the_corpus_is_counted(done, ready):
     counts = ready.split.train.counts()
     assert corpus["counted"]["tokens"] == counts.sum()
     assert corpus["counted"]["unknown"] == counts[ready.loaded.tokenizer.unk_token_id]
+
+
+@pytest.mark.clause("REP-007")
+def test_unknown_tokens_are_counted(tmp_path):
+    """As many as there are in the training text, where characters are in no vocabulary."""
+    save_model(tmp_path / "model")
+    (tmp_path / "odd.txt").write_text("a great film ☃\nthe ☂ ☃ story of the film\n" * 40, "utf-8")
+    sets = [f"model.name={tmp_path / 'model'}", f"corpus.name={tmp_path / 'odd.txt'}"]
+    config, plugins = choose_plugins(resolve(sets=[*sets, "chunks.size=16", "split.test_size=4"]))
+    ready = prepare(config, load(config, Clock(), SILENT), plugins, Clock(), SILENT)
+    counted = about(ready, plugins, counts(ready))["corpus"]["counted"]
+    train = ready.split.train
+    ids = [train.gather(np.array([row])).input_ids[0] for row in range(len(train))]
+    unknown = sum(int((one == ready.loaded.tokenizer.unk_token_id).sum()) for one in ids)
+    assert 50 < unknown == counted["unknown"] < counted["tokens"]
 
 
 class Warned(Silent):
@@ -363,6 +393,18 @@ def test_only_mlmrefs_own_page_is_written_over(done, tmp_path):
     taken = invoke("report", done.folder, "--html", tmp_path / "mine.html")
     assert taken.exit_code == 2
     assert (tmp_path / "mine.html").read_text() == "mine"
+
+
+@pytest.mark.clause("REP-016")
+@pytest.mark.clause("RANK-003")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_main_process_alone_writes_the_page(done, tmp_path, monkeypatch, rank):
+    """Under a launcher one process makes the page and says where, and the others end well."""
+    for name, value in (("RANK", rank), ("WORLD_SIZE", 2), ("LOCAL_RANK", rank)):
+        monkeypatch.setenv(name, str(value))
+    ended = invoke("report", done.folder, "--html", tmp_path / "page.html")
+    assert (ended.exit_code, (tmp_path / "page.html").exists()) == (0, not rank)
+    assert bool(ended.stdout) == (not rank)
 
 
 @pytest.mark.clause("REP-015")

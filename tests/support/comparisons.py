@@ -21,7 +21,15 @@ resamples = 200
 """
 
 
-def made_up(*, seeds=(0, 1, 2, 3, 4), documents=20, corpus="a corpus", text=FILE, infinite=False):
+def made_up(
+    *,
+    seeds=(0, 1, 2, 3, 4),
+    documents=20,
+    corpus="a corpus",
+    text=FILE,
+    infinite=False,
+    infinite_before=False,
+):
     """Return the answer of four variants, as :func:`mlmref.comparison.core.compare` would."""
     import tempfile
 
@@ -33,7 +41,7 @@ def made_up(*, seeds=(0, 1, 2, 3, 4), documents=20, corpus="a corpus", text=FILE
     targets = rng.integers(1, 30, documents).astype(float)
     level = rng.normal(4, 1, documents)
 
-    def measures(loss):
+    def measures(loss, infinite=infinite):
         nll = targets * loss
         if infinite:
             nll[0] = np.inf
@@ -46,7 +54,7 @@ def made_up(*, seeds=(0, 1, 2, 3, 4), documents=20, corpus="a corpus", text=FILE
             "correct": 1,
         }
 
-    before = {one.name: measures(level + 0.5) for one in plan.variants}
+    before = {one.name: measures(level + 0.5, infinite or infinite_before) for one in plan.variants}
     finished = [
         Finished(
             run=run,

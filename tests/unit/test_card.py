@@ -279,6 +279,19 @@ def test_figures():
 
 
 @pytest.mark.clause("PUB-009")
+@pytest.mark.parametrize(
+    ("confidence", "shown"), [(0.999, "99.9%"), (0.975, "97.5%"), (0.9, "90%")]
+)
+def test_the_level_of_intervals_is_not_rounded(confidence, shown):
+    """An interval of 99.9 % is not one of 100 %."""
+    record = _record()
+    record["config"]["evaluation"]["confidence"] = confidence
+    card = model_card(record)
+    assert [f"{shown} interval", "94.00 to 99.50", "53.30 to 56.50"] in _cells(card)
+    assert f"({shown} interval 55.0% to 58.0%, paired" in card
+
+
+@pytest.mark.clause("PUB-009")
 @pytest.mark.parametrize("infinity", [float("inf"), "Infinity"])
 def test_figures_that_are_no_numbers(infinity):
     """An infinite perplexity and an interval that cannot be known are said in words."""

@@ -61,6 +61,25 @@ def test_without_an_interval_no_line_is_drawn():
     assert "no interval over seeds" in text
 
 
+@pytest.mark.clause("COMP-015")
+def test_an_infinite_loss_before_training_is_told():
+    """The gain on it has no interval, and a line says why."""
+    answer = made_up(infinite_before=True)
+    one = answer["variants"][0]["common"]
+    assert math.isnan(one["of_before"]["ratio_low"])
+    assert one["low"] < one["perplexity"] < one["high"]
+    assert answer["notes"] == ["no interval where a loss is infinite"]
+
+
+@pytest.mark.clause("COMP-018")
+@pytest.mark.parametrize("shares", ["87.5/12.5/0", "55/35/10"])
+def test_the_common_task_is_not_rounded(shares):
+    """A corruption stands there as it was given."""
+    given = f'[evaluation]\ncorruption = "{shares}"'
+    answer = made_up(text=ONE.replace("[evaluation]", given))
+    assert f"(mlm_probability 0.15, {shares})" in page(answer)
+
+
 NAMES = {"variant": "a" * 80, "against": "b" * 80}
 figures = st.floats(-3, 3)
 

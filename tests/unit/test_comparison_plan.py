@@ -121,6 +121,8 @@ def test_a_grid_alone_names_variants_by_its_values(planned, grid, expected):
         ("[grid]\nmasking.options.mlm_probability = [0.1, 0.10]", ["two variants"]),
         ("[variants.a]\nmasking.options.rat = 1", ["masking.options.rat", "variant 'a'"]),
         ("[variants.a", ["is not TOML"]),
+        ("[grid]\n'training.epochs' = [1]\ntraining.epochs = [2]", ["training.epochs", "twice"]),
+        (f"{TWO}[evaluation]\nresamples = 2_000_000", ["resamples", "1000000"]),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(planned, text, parts):
@@ -129,6 +131,14 @@ def test_what_is_wrong_is_told_in_a_line(planned, text, parts):
         planned(text)
     for part in parts:
         assert part in str(caught.value)
+
+
+@pytest.mark.clause("COMP-001")
+@pytest.mark.clause("COMP-004")
+def test_bad_options_are_refused_under_those_of_the_command_line(planned):
+    """What is no table of options is told as such, and not merged with any."""
+    with pytest.raises(ConfigError, match=r"evaluation\.options = 3"):
+        planned(f"{TWO}[evaluation]\noptions = 3", task={"options": {"mlm_probability": 0.2}})
 
 
 @pytest.mark.clause("COMP-001")

@@ -253,3 +253,23 @@ def test_a_verdict_is_what_all_agree_on(both, over_seeds, p, expected):
         value=0.0, by_seed=np.zeros(2), both=both, over_seeds=over_seeds, over_documents=(-9, 9)
     )
     assert verdict(figure, p, 0.95) == expected
+
+
+@pytest.mark.clause("COMP-016")
+@pytest.mark.parametrize(("p", "confidence"), [(0.08, 0.9), (0.03, 0.95), (0.003, 0.995)])
+def test_a_verdict_goes_by_the_confidence(p, confidence):
+    """A probability is small enough where it is not above one less the intervals' level."""
+    figure = Estimate(
+        value=0.0, by_seed=np.zeros(2), both=(1, 2), over_seeds=(1, 2), over_documents=(1, 2)
+    )
+    assert verdict(figure, p, confidence) == "worse"
+    assert verdict(figure, p, 1 - p / 2) == "not settled"
+
+
+@pytest.mark.clause("COMP-011")
+def test_seeds_and_documents_are_drawn_apart_from_each_other():
+    """Were the nth seed drawn where the nth document is, these effects would cancel out."""
+    effects, targets = np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 2.5]), np.full(6, 20.0)
+    (one,) = estimates(targets * (effects - effects[:, None])[None], targets, **FEW)
+    both, documents = (high - low for low, high in (one.both, one.over_documents))
+    assert both == pytest.approx(math.sqrt(2) * documents, rel=0.2)

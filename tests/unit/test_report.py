@@ -24,6 +24,7 @@ from mlmref.objective import MaskedLMObjective
 from mlmref.report import charts, figures, shown
 from mlmref.report.charts import Axis, Series
 from mlmref.report.data import Measured, Run, Step
+from mlmref.report.explorer import explorer
 from mlmref.report.learnt import LEAST, learnt
 from mlmref.report.page import page
 
@@ -166,6 +167,18 @@ def test_what_was_learnt_is_the_mean_over_targets():
     ]
     assert found.all.targets == 14
     assert found.all.before == pytest.approx((20 + 5 + 36) / 14)
+
+
+@pytest.mark.clause("REP-011")
+def test_a_token_is_in_the_band_that_its_count_is_in():
+    """To the last one at either end."""
+    counts = [0, 1, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, 10**9]
+    found = learnt(table([("a", "whole", count, float(count), 0.0) for count in counts]))
+    assert [(one.name, one.targets) for one in found.bands] == [
+        *(("never", 1), ("1 to 9 times", 2), ("10 to 99", 2), ("100 to 999", 2)),
+        *(("1,000 to 9,999", 2), ("10,000 or more", 2)),
+    ]
+    assert [one.before for one in found.bands[:3]] == [0, 5, 54.5]
 
 
 @pytest.mark.clause("REP-011")
@@ -350,3 +363,47 @@ def test_the_command_is_what_to_type(finished, config, command):
     run = made("my run" if finished else "my run.unfinished", config=config)
     run.finished = finished
     assert shown.again(run) == command
+
+
+def asked(*ranks, nll=0.5):
+    """Return what a model answered at targets, whose true tokens it ranked so."""
+    best = [["film", 0.6], ["movie", 0.25]]
+    return [[{"nll": nll + at, "rank": rank, "best": best} for at, rank in enumerate(ranks)]]
+
+
+@pytest.mark.clause("REP-012")
+@pytest.mark.clause("REP-007")
+def test_a_masked_position_shows_what_was_answered_there():
+    """The true token's probability, whether it came first, the answers, and what became of it."""
+    targets = [["film", False, "masked", "[MASK]", "film"], ["x", True, "kept", "x", "x"]] * 2
+    units = [["a", False, "plain"], *targets]
+    kept = {
+        "explorer": [{"row": 3, "chunk": 7, "tokens": 9, "shown": 5, "units": units}],
+        "answers": {"before": asked(0, 1, 0, 4), "after": asked(0, 0, 2, 1, nll=0.25)},
+    }
+    (chunk,) = explorer(made(kept=kept))
+    assert (chunk.number, chunk.tokens, chunk.shown, len(chunk.units)) == (7, 9, 5, 5)
+    assert [one.state for one in chunk.targets] == ["right", "gained", "lost", "wrong"]
+    for at, one in enumerate(chunk.targets):
+        assert one.before is not None
+        assert one.after is not None
+        assert one.before.chance == pytest.approx(math.exp(-0.5 - at))
+        assert one.after.chance == pytest.approx(math.exp(-0.25 - at))
+        assert one.before.best == [("film", 0.6, at % 2 == 0), ("movie", 0.25, False)]
+        assert (one.read, one.text) == (("[MASK]", "film"), ("x", "x"))[at % 2]
+    text = page([made(kept=kept)])
+    assert 'class="unit target gained"' in text
+    assert "before this had 60.7 %, and first came film; after this had 77.9 %" in text
+
+
+@pytest.mark.clause("REP-003")
+def test_a_model_that_was_not_asked_again_is_neither_right_nor_wrong():
+    """Of a run that was stopped before its first epoch ended."""
+    units = [["film", False, "masked", "[MASK]", "film"]] * 2
+    kept = {
+        "explorer": [{"row": 3, "chunk": 7, "tokens": 9, "shown": 5, "units": units}],
+        "answers": {"before": asked(0, 1), "after": None},
+    }
+    (chunk,) = explorer(made(kept=kept))
+    assert [one.state for one in chunk.targets] == ["unknown", "unknown"]
+    assert [one.after for one in chunk.targets] == [None, None]
