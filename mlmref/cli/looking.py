@@ -48,6 +48,7 @@ def preview(
     """
     given = locals()
     with told(debug):
+        from mlmref.distributed import is_main
         from mlmref.pages import check_place, write_new
         from mlmref.plugins import discover
         from mlmref.resolve import resolve
@@ -75,7 +76,7 @@ def preview(
             reporter=reporter_of(quiet),
             registry=registry,
         )
-        if html:
+        if html and is_main():  # one page, written once (RANK-003)
             from mlmref.preview.page import page
 
             write_new(page(answer), html, "--html")

@@ -180,15 +180,16 @@ def test_a_page_that_moves_under_the_pointer_changes_nothing(browser, pages):
     """What the keyboard shows stays, though another mask comes under a pointer at rest."""
     with opened(browser, pages["finished"]) as one:
         targets = one.page.locator(".chunk").first.locator(".target")
+        targets.nth(4).evaluate("one => one.scrollIntoView({block: 'center'})")
         box = targets.nth(4).bounding_box()
-        one.page.mouse.move(box["x"] + 2, box["y"] + 2)
-        targets.nth(0).focus()
+        one.page.mouse.move(box["x"] + 3, box["y"] + 3 + box["height"] + 100)
+        targets.nth(0).evaluate("one => one.focus({preventScroll: true})")
         one.page.keyboard.press("ArrowRight")
         kept = row_of(one, targets.nth(1))
         assert shown(one) == kept
-        for _ in range(12):
-            one.page.evaluate("scrollBy(0, 9)")
-            one.page.wait_for_timeout(60)
+        one.page.evaluate(f"scrollBy(0, {-box['height'] - 100})")
+        one.page.wait_for_timeout(600)
+        assert targets.nth(4).evaluate("one => one.matches(':hover')")
         assert shown(one) == kept
 
 

@@ -375,6 +375,17 @@ def test_both_schemes_have_contrast(foreign):
     assert set(re.findall(r"--[\w-]+(?=:)", light)) == set(re.findall(r"--[\w-]+(?=:)", dark))
 
 
+@pytest.mark.clause("PREV-009")
+@pytest.mark.clause("RANK-003")
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_main_process_alone_writes_the_page(place, invoke, tmp_path, monkeypatch, rank):
+    """Under a launcher the others end well, and write nothing."""
+    for name, value in (("RANK", rank), ("WORLD_SIZE", 2), ("LOCAL_RANK", rank)):
+        monkeypatch.setenv(name, str(value))
+    ended = invoke(*SMALL, "--html", tmp_path / "page.html")
+    assert (ended.exit_code, (tmp_path / "page.html").exists()) == (0, not rank), ended.output
+
+
 @pytest.mark.clause("PREV-002")
 def test_it_works_as_it_is_typed(place):
     """The command in a process of its own, on the pieces of a byte-level tokenizer."""
