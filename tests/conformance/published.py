@@ -16,7 +16,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from conformance import published
 
-    published.FILE.write_text(published.page(published.results()), "utf-8")
+    reports = [*map(published.result, published.COLLATORS)]
+    published.FILE.write_text(published.page(reports), "utf-8")
     sys.exit()
 
 import numpy as np
@@ -24,6 +25,7 @@ from support.naive_masking import tutorial_whole_word_collator
 
 from mlmref.conformance.collators import collator_subject, load_collator
 from mlmref.conformance.core import run_checks
+from mlmref.conformance.search import as_found
 from mlmref.conformance.strategies import CHECKS
 from mlmref.contracts import Corruption
 
@@ -148,9 +150,10 @@ COLLATORS = [
 ]
 
 
-def results():
-    """Hold each collator to the specification, in the order of the list."""
-    return [run_checks(CHECKS, one.subject.anew(), one.title) for one in COLLATORS]
+def result(one):
+    """Hold a collator to the specification."""
+    with as_found():  # the page has facts, and no examples of them
+        return run_checks(CHECKS, one.subject.anew(), one.title)
 
 
 def cell(outcomes, reason):
@@ -163,28 +166,48 @@ def cell(outcomes, reason):
     return "fails, never promised" if reason else "**fails**"
 
 
+CLAUSES = list(dict.fromkeys(check.clause for check in CHECKS))
+
+
 def page(reports):
     """Write the page."""
-    clauses = list(dict.fromkeys(check.clause for check in CHECKS))
-    lines = [HEAD.format(transformers=version("transformers"), seqmask=version("seqmask"))]
-    lines += [f"- **{one.title}**: {one.about}" for one in COLLATORS]
-    titles = " | ".join(one.title for one in COLLATORS)
-    lines += ["", f"| clause | {titles} |", "|---" * (len(COLLATORS) + 1) + "|"]
-    for clause in clauses:
-        cells = [
-            cell([o for o in report.outcomes if o.clause == clause], one.never_promised.get(clause))
-            for one, report in zip(COLLATORS, reports, strict=True)
-        ]
-        lines.append(f"| [{clause}](masking.md) | {' | '.join(cells)} |")
+    columns = [column(one, report) for one, report in zip(COLLATORS, reports, strict=True)]
+    lines = head()
+    for number, clause in enumerate(CLAUSES):
+        cells = " | ".join(cells[number] for cells in columns)
+        lines.append(f"| [{clause}](masking.md) | {cells} |")
     lines += ["", "## What fails, and how it shows", ""]
     for one, report in zip(COLLATORS, reports, strict=True):
-        lines += [f"### {one.title}", ""]
-        for outcome in report.failures:
-            reason = one.never_promised.get(outcome.clause)
-            promised = f" (never promised: {reason})" if reason else ""
-            lines.append(f"- {outcome.clause}: {told(outcome)}{promised}")
-        lines.append("")
+        lines += [*failures(one, report), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def head():
+    """Return what stands before the rows of the table."""
+    titles = " | ".join(one.title for one in COLLATORS)
+    return [
+        HEAD.format(transformers=version("transformers"), seqmask=version("seqmask")),
+        *(f"- **{one.title}**: {one.about}" for one in COLLATORS),
+        *("", f"| clause | {titles} |", "|---" * (len(COLLATORS) + 1) + "|"),
+    ]
+
+
+def column(one, report):
+    """Return a collator's cells of the table, by clause."""
+    return [
+        cell([o for o in report.outcomes if o.clause == clause], one.never_promised.get(clause))
+        for clause in CLAUSES
+    ]
+
+
+def failures(one, report):
+    """Return the lines of a collator's failures."""
+    lines = [f"### {one.title}", ""]
+    for outcome in report.failures:
+        reason = one.never_promised.get(outcome.clause)
+        promised = f" (never promised: {reason})" if reason else ""
+        lines.append(f"- {outcome.clause}: {told(outcome)}{promised}")
+    return lines
 
 
 def told(outcome):

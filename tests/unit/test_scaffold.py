@@ -64,20 +64,21 @@ def test_a_new_plugin_passes_its_own_tests(outsider, written, sort):
 
 @pytest.mark.clause("NEW-002")
 @pytest.mark.parametrize("command", ["ruff check .", "ruff format --check .", "mypy"])
-@pytest.mark.parametrize("sort", SORTS)
-def test_a_new_plugin_is_in_order(written, tmp_path, sort, command):
-    """Its own settings find nothing."""
+def test_a_new_plugin_is_in_order(written, tmp_path, command):
+    """Its own settings find nothing, of whichever kind it is."""
     pytest.importorskip(command.split()[0])
+    # mypy reads mlmref itself once for all kinds.
     caches = {"ruff": ["--no-cache"], "mypy": ["--cache-dir", str(tmp_path)]}
     tool, *arguments = command.split()
-    done = subprocess.run(
-        [sys.executable, "-m", tool, *arguments, *caches[tool]],
-        cwd=written / sort,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    for sort in SORTS:
+        done = subprocess.run(
+            [sys.executable, "-m", tool, *arguments, *caches[tool]],
+            cwd=written / sort,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.clause("NEW-003")
