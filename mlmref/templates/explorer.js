@@ -92,8 +92,8 @@
     });
   }
 
-  panel.addEventListener("pointerenter", () => clearTimeout(timer));
-  panel.addEventListener("pointerleave", later);
+  panel.addEventListener("pointerenter", event => { if (moved(event)) clearTimeout(timer); });
+  panel.addEventListener("pointerleave", event => { if (moved(event)) later(); });
   panel.querySelector("button").addEventListener("click", hide);
   document.addEventListener("pointermove", event => { pointer = placeOf(event); });
   document.addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
