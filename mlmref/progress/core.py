@@ -26,7 +26,7 @@ class Stage(Protocol):
         Args:
             amount: in the stage's unit.
             facts: figures and texts by name, such as ``loss`` and ``learning_rate``
-                (:data:`mlmref.progress.meter.FACTS`); each stays until it is told anew.
+                (``mlmref.progress.meter.FACTS``); each stays until it is told anew.
         """
         ...
 
