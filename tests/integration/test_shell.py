@@ -142,7 +142,9 @@ try:
     main()
 except SystemExit:
     print({"torch", "transformers", "datasets"} & sys.modules.keys(), file=sys.stderr)
+    print("mlmref.plugins" in sys.modules, file=sys.stderr)
 """
+PLUGINS = "from mlmref.plugins import discover; discover()"
 
 
 @pytest.mark.clause("SHELL-002")
@@ -150,20 +152,29 @@ except SystemExit:
     "words", ["run --masking t", "run --set training.", "run --ba", "check w", "run --no-plugin b"]
 )
 def test_completion_is_immediate(words):
-    """No heavy library, and little time: twice what is promised, as other work slows a core."""
+    """No heavy library, and little time beside what plugins take; the best of three of each."""
     env = {"_MLMREF_COMPLETE": "complete_bash", "COMP_WORDS": "\n".join(["mlmref", *words.split()])}
     env = os.environ | env | {"COMP_CWORD": str(len(words.split()))}
-    spent = []
+    spent, plugins = [], []
     for _ in range(3):
-        before = os.times()
-        done = subprocess.run(
-            [sys.executable, "-c", LIGHT], env=env, capture_output=True, text=True, check=True
-        )
-        after = os.times()
-        spent.append(sum(after[2:4]) - sum(before[2:4]))
+        took, done = processor_time(LIGHT, env)
+        spent.append(took)
         assert done.stdout.strip()
-        assert done.stderr.strip() == "set()"
-    assert min(spent) < 1.0
+        heavy, asks_plugins = done.stderr.splitlines()
+        assert heavy == "set()"
+        if asks_plugins == "True":
+            plugins.append(processor_time(PLUGINS, env)[0])
+    assert min(spent) - min(plugins, default=0.0) < 0.5
+
+
+def processor_time(code, env):
+    """Run code in a process of its own; return the seconds that it had a processor, and its end."""
+    before = os.times()
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    after = os.times()
+    return sum(after[2:4]) - sum(before[2:4]), done
 
 
 @pytest.mark.clause("SHELL-002")
