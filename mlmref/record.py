@@ -139,29 +139,10 @@ class Story:
                 "difference": gained.summary(),
             },
             "fill_mask": {"before": self._fills[0], "after": self._fills[-1]},
-            "corpus": {
-                "name": ready.corpus.name,
-                "source": ready.corpus.source,
-                "fingerprint": ready.corpus.fingerprint,
-                "documents": len(ready.corpus),
-                "empty": ready.corpus.empty,
-                "tokens": int(ready.chunks.tokens.offsets[-1]),
-                "chunks": len(ready.chunks),
-                "chunks_train": len(ready.split.train),
-                "chunks_test": len(ready.split.test),
-            },
+            "corpus": corpus_used(ready),
             "loss": [{key: step[key] for key in keys} for step in self._steps],
-            "model": {
-                "name": ready.loaded.name,
-                "revision": ready.loaded.revision,
-                "hash": ready.loaded.digest,
-                "parameters": sum(one.numel() for one in ready.loaded.model.parameters()),
-            },
-            "plugins": {
-                "words": plugin_used(plugins.segmenter),
-                "masking": plugin_used(plugins.strategy),
-                "backend": plugin_used(plugins.backend),
-            },
+            "model": model_used(ready),
+            "plugins": plugins_used(plugins),
             "config": ready.config.model_dump(mode="json"),
             "seed": ready.config.seed,
             "resumed": self._resumed,
@@ -230,6 +211,40 @@ def peak_memory_mb() -> float:
     """Return the most memory this process has had resident, in megabytes of 10^6 bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+
+
+def corpus_used(ready: Ready) -> dict[str, Any]:
+    """Return what was read, and what became of it."""
+    return {
+        "name": ready.corpus.name,
+        "source": ready.corpus.source,
+        "fingerprint": ready.corpus.fingerprint,
+        "documents": len(ready.corpus),
+        "empty": ready.corpus.empty,
+        "tokens": int(ready.chunks.tokens.offsets[-1]),
+        "chunks": len(ready.chunks),
+        "chunks_train": len(ready.split.train),
+        "chunks_test": len(ready.split.test),
+    }
+
+
+def model_used(ready: Ready) -> dict[str, Any]:
+    """Return which model was adapted."""
+    return {
+        "name": ready.loaded.name,
+        "revision": ready.loaded.revision,
+        "hash": ready.loaded.digest,
+        "parameters": sum(one.numel() for one in ready.loaded.model.parameters()),
+    }
+
+
+def plugins_used(plugins: Plugins) -> dict[str, Any]:
+    """Return which plugin of each kind was used, and how."""
+    return {
+        "words": plugin_used(plugins.segmenter),
+        "masking": plugin_used(plugins.strategy),
+        "backend": plugin_used(plugins.backend),
+    }
 
 
 def plugin_used(chosen: Chosen[Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlmref.contracts import Int64Array
-from mlmref.record import plugin_used, versions
+from mlmref.record import corpus_used, model_used, plugins_used, versions
 
 if TYPE_CHECKING:
     from mlmref.chunks import Chunks
@@ -35,28 +35,12 @@ def about(ready: Ready, plugins: Plugins, counted: Int64Array) -> dict[str, Any]
     unknown = ready.loaded.tokenizer.unk_token_id
     tokens = ready.chunks.tokens
     return {
-        "model": {
-            "name": ready.loaded.name,
-            "revision": ready.loaded.revision,
-            "hash": ready.loaded.digest,
-            "parameters": sum(one.numel() for one in ready.loaded.model.parameters()),
-        },
-        "plugins": {
-            "words": plugin_used(plugins.segmenter),
-            "masking": plugin_used(plugins.strategy),
-            "backend": plugin_used(plugins.backend),
-        },
+        "model": model_used(ready),
+        "plugins": plugins_used(plugins),
         "versions": versions(str(state().device)),
         "words": tokens.has_words,
         "corpus": {
-            "name": ready.corpus.name,
-            "source": ready.corpus.source,
-            "documents": len(ready.corpus),
-            "empty": ready.corpus.empty,
-            "tokens": int(tokens.offsets[-1]),
-            "chunks": len(ready.chunks),
-            "chunks_train": len(ready.split.train),
-            "chunks_test": len(ready.split.test),
+            **corpus_used(ready),
             "lengths": _lengths(np.diff(tokens.offsets)),
             "counted": {
                 "chunks": len(_some(ready)),

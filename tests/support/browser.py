@@ -42,6 +42,12 @@ class Opened:
             for one in found["violations"]
         ]
 
+    def is_right(self):
+        """Hold the page against what every page promises: PAGE-002 and PAGE-003."""
+        assert self.violations() == []
+        assert not self.is_too_wide()
+        assert self.requests == self.complaints == []
+
     def is_too_wide(self):
         """Tell whether one has to scroll sideways."""
         return self.page.evaluate(
