@@ -21,6 +21,7 @@ from support.kills import Run, outcome, place_for_runs, settings, until_done
 from support.runs import mlmref, save_corpus
 
 from mlmref import run
+from mlmref.checkpoint import Checkpoint
 from mlmref.errors import ConfigError, OutputError
 from mlmref.registry import Source
 from mlmref.resolve import resolve
@@ -122,13 +123,24 @@ def test_a_run_is_killed_twice_in_an_epoch(place, events, tmp_path):
 def test_the_record_says_where_the_run_was_taken_up(place, events, tmp_path):
     """The steps, in order; and the seconds of all its parts."""
     sets = killed(place, events, tmp_path / "out", "before step", 4)
+    first = timings(tmp_path / "out.unfinished")
     saved = moment(events[1], "before step", 6)  # of the whole run: later in one that goes on
     assert Run(sets, resume="auto", at=saved).status() < 0
+    second = timings(tmp_path / "out.unfinished")
     until_done(sets, tmp_path / "out")
     record = json.loads((tmp_path / "out" / "record.json").read_text("utf-8"))
     assert record["resumed"][0] == 3
     assert len(record["resumed"]) == 2
-    assert record["timings"]["train"] > 0
+    for stage, seconds in first.items():
+        assert seconds <= second[stage] <= record["timings"][stage], stage
+    assert second["train"] < record["timings"]["train"]
+
+
+def timings(folder):
+    """Return the seconds by stage that the newest checkpoint of an unfinished run holds."""
+    states = folder.glob("checkpoints/*/state.json")
+    newest = max(states, key=lambda file: file.stat().st_mtime_ns)
+    return Checkpoint(folder=newest.parent, step=0).load()["timings"]
 
 
 @pytest.mark.clause("RUN-014")
