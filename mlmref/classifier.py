@@ -57,12 +57,11 @@ def read_documents(
 
 def load_classifier(name: str, classes: int, seed: int) -> Any:
     """Load a checkpoint under a new head, whose first weights go by the seed."""
-    import torch
-
     from mlmref.distributed import state
+    from mlmref.generators import seed_torch
     from mlmref.model import pretrained
 
-    torch.manual_seed(seed)
+    seed_torch(seed)
     model = pretrained(
         ModelConfig(name=name), "AutoModelForSequenceClassification", num_labels=classes
     )[0]
@@ -87,13 +86,14 @@ def train_classifier(
     """
     import torch
 
+    from mlmref.generators import seed_torch
     from mlmref.optimisation import make_optimizer, schedule
 
     training = TrainingConfig(learning_rate=config.learning_rate)
     optimizer = make_optimizer(model, training)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(training, steps))
     rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
+    seed_torch(seed)
     model.train()
     for _ in range(config.epochs):
         order = rng.permutation(len(documents.labels))

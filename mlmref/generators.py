@@ -7,6 +7,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def seed_generators(seed: int) -> None:
+    """Seed each generator that a model may draw from (BACK-005).
+
+    Args:
+        seed: 63 bits, of which NumPy takes 32.
+    """
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
+    seed_torch(seed)
+
+
+def seed_torch(seed: int) -> None:
+    """Seed torch's generators of all devices, as ``torch.manual_seed`` does.
+
+    On a machine without an accelerator ``torch.manual_seed`` formats a stack trace for each kind of
+    accelerator, in case one is initialized later: 0.7 ms at a depth of 40 frames, in each call.
+    """
+    import torch
+
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 @contextmanager
 def generators_left() -> Iterator[None]:
     """Leave the generators as they were found, those of GPUs too (BACK-024).

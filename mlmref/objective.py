@@ -10,19 +10,18 @@ checks them on the model at hand, and where one does not hold it is left out.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mlmref.contracts import IGNORE_INDEX
 from mlmref.errors import ModelError
+from mlmref.generators import seed_generators
 from mlmref.projection import linear_cross_entropy, linear_losses
 
 Path = Literal["plain", "gathered", "projected"]
@@ -71,7 +70,7 @@ class MaskedLMObjective(nn.Module):
                 chance, depend on the step and on nothing else (BACK-005).
         """
         if seed is not None and self.training:
-            _seed_generators(seed)
+            seed_generators(seed)
         output, targets = at_targets(self.model, input_ids, attention_mask, labels, self.path)
         if self.path == "projected":
             last = self.model.get_output_embeddings()
@@ -130,13 +129,6 @@ class MaskedLMObjective(nn.Module):
         nll, targets = self._nll, self._targets
         self._nll, self._targets, self._weight = None, 0, 0.0
         return (0.0 if nll is None else float(nll)), targets
-
-
-def _seed_generators(seed: int) -> None:
-    """Seed all three generators that a model may draw from; 63 bits, of which NumPy takes 32."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
-    torch.manual_seed(seed)
 
 
 def at_targets(

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mlmref.generators import seed_torch
+
 
 def generators() -> list[tuple[str, Callable[[int], Any]]]:
     """Return each generator's name and what seeds it; torch's where torch is imported."""
@@ -19,7 +21,7 @@ def generators() -> list[tuple[str, Callable[[int], Any]]]:
         ("numpy.random", np.random.seed),
     ]
     if "torch" in sys.modules:
-        found.append(("torch", sys.modules["torch"].manual_seed))
+        found.append(("torch", seed_torch))
     return found
 
 

@@ -9,7 +9,7 @@ from support.jobs import Booked, masker, some_chunks, train
 from support.models import tiny_model
 from torch import nn
 
-from mlmref import objective
+from mlmref import generators, objective
 from mlmref.checkpoint import last_step
 from mlmref.clock import Clock
 from mlmref.config import CheckpointConfig
@@ -135,7 +135,7 @@ def left_out(name, patch):
     seeds = {
         "Python's generator": (random, "seed"),
         "NumPy's generator": (np.random, "seed"),
-        "torch's generator": (torch, "manual_seed"),
+        "torch's generator": (generators, "seed_torch"),
     }
     if name == "weights":
         patch.setattr(Job, "restore", without_weights)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from mlmref.conformance.backends.subject import (
@@ -25,6 +23,7 @@ from mlmref.conformance.backends.watch import changed, objects, process, undistu
 from mlmref.conformance.core import Checks, Violation
 from mlmref.contracts import Options, TrainingBackend
 from mlmref.errors import MlmrefError
+from mlmref.generators import seed_generators
 
 CHECKS: Checks[BackendSubject] = Checks()
 
@@ -142,9 +141,7 @@ def _around(
     backend: TrainingBackend, toy: Toy, stop: int | None
 ) -> tuple[dict[str, object], dict[str, object]]:
     """Return the process's state before and after a job, from the same generators."""
-    random.seed(7)
-    np.random.seed(7)  # noqa: NPY002 - the global generator is meant
-    torch.manual_seed(7)
+    seed_generators(7)
     with scratch() as folder:
         job = ToyJob(toy, folder)
         if stop:

@@ -17,6 +17,7 @@ from mlmref.conformance.backends.subject import (
 from mlmref.conformance.backends.toy import Event, Toy, plain
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.search import shrinks
 from mlmref.contracts import Options, TrainingBackend
 from mlmref.state import from_plain, to_plain
 
@@ -169,7 +170,7 @@ def _walk(subject: BackendSubject, toy: Toy) -> None:
                 database=None,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
-                phases=(Phase.generate, Phase.shrink),
+                phases=(Phase.generate, Phase.shrink) if shrinks() else (Phase.generate,),
                 report_multiple_bugs=False,
             ),
         )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mlmref.contracts import MicroBatch, Precision, Step
+from mlmref.generators import seed_generators
 
 _TOKENS = 5
 _KNOWN = _TOKENS
@@ -146,9 +145,7 @@ class ToyModel(nn.Module):
     ) -> dict[str, Tensor]:
         """Return ``{"loss": scalar}``: the summed cross-entropy times ``weight``."""
         if self.training:  # as the core's own model does (BACK-005)
-            random.seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002 - the global generator is meant
-            torch.manual_seed(seed)
+            seed_generators(seed)
         loss = weight * self._nll(input_ids, labels)
         self.idle = self.idle and weight == 0.0
         inputs = {"input_ids": input_ids, "labels": labels, "weight": weight, "seed": seed}

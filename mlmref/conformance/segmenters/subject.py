@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.core import Violation
-from mlmref.conformance.search import search
+from mlmref.conformance.search import search, shrinks
 from mlmref.conformance.segmenters.texts import Batch, large_batches, shrink, small_batches
 from mlmref.contracts import Int64Array, Options, SegmenterEntry, WordSegmenter
 from mlmref.words.segmented import read_answer
@@ -102,6 +102,8 @@ def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Batch]) -
     """Hold a property against some batches; raises as :func:`everywhere`."""
     for texts in batches:
         found = violation(subject, holds, texts)
+        if found and not shrinks():
+            raise found
         if found:
             least = shrink(texts, lambda some: violation(subject, holds, some) is not None)
             raise violation(subject, holds, least) or found

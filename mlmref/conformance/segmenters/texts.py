@@ -109,6 +109,7 @@ def large_batches() -> tuple[Batch, ...]:
     return tuple(batches)
 
 
+@cache
 def small_batches(*, blanks: bool = True) -> Any:
     """Return a Hypothesis strategy for some short texts of any characters."""
     from hypothesis import strategies as st

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,9 +49,14 @@ def small_rows(draw: Any, world: World) -> ChunkRows:
     return make_rows(world.vocabulary, ids, word_start, lengths, np.array(chunk_ids, np.int64))
 
 
+@lru_cache(maxsize=64)
+def small_cases(world: World | None = None) -> Any:
+    """Return the Hypothesis strategy for small cases, over any vocabulary unless one is given."""
+    return _small_cases(world)
+
+
 @st.composite
-def small_cases(draw: Any, world: World | None = None) -> Case:
-    """Draw a small case, over any vocabulary unless one is given."""
+def _small_cases(draw: Any, world: World | None) -> Case:
     chosen = world or draw(small_worlds())
     return Case(
         vocabulary=chosen.vocabulary,

@@ -57,7 +57,7 @@ def check_units_are_independent(subject: Subject) -> None:
     one = subject.changed(mlm_probability=0.5)
     (case,) = large_cases(1, subject.world)
     for rows, units in _texts(subject, case):
-        signs = _signs(one.see(replace(case, rows=rows)).targets[:, units])
+        signs = _signs(one.targets(replace(case, rows=rows))[:, units])
         for lag, agreed, of in _by_distance(signs):
             _compare(agreed, of, f"units {lag} apart")
         for lag, agreed, of in _by_distance(signs.T, most=64):
@@ -122,7 +122,7 @@ def check_keys_are_independent(subject: Subject) -> None:
     keys = [(seed, 0) for seed in (0, *(1 << bit for bit in range(64)), 41, 43, 2**64 - 1)]
     keys += [(42, pass_) for pass_ in (*range(130), *(1 << bit for bit in range(8, 32)))]
     keys.append((42, EVALUATION_PASS))
-    masks = [one.see(replace(case, rows=rows, seed=seed, pass_=p)).targets for seed, p in keys]
+    masks = [one.targets(replace(case, rows=rows, seed=seed, pass_=p)) for seed, p in keys]
     signs = _signs(np.array(masks).reshape(len(keys), -1))
     names = [f"seed {seed} and pass {pass_}" for seed, pass_ in keys]
     first, second = np.triu_indices(len(keys), 1)
@@ -166,7 +166,7 @@ def check_a_special_token_ends_a_word(subject: Subject) -> None:
             text = np.concatenate([ends[0], begins, ends[1]], axis=1).reshape(-1)
             rows = make_rows(world.vocabulary, np.tile(text, (height, 1)))
             case = Case(vocabulary=world.vocabulary, rows=rows)
-            chosen = one.see(case).targets.reshape(height, words, inside + 2)[:, :, 1:-1]
+            chosen = one.targets(case).reshape(height, words, inside + 2)[:, :, 1:-1]
             agreed = chosen[:, :-1, -1] == chosen[:, 1:, 0]
             if together:
                 if agreed.all() and chosen.any() and not chosen.all():

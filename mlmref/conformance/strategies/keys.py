@@ -227,7 +227,7 @@ def check_every_key_has_its_own_mask(subject: Subject) -> None:
 
     def targets(chunk_ids: Any, seed: int = 42, pass_: int = 0) -> Any:
         rows = make_rows(case.vocabulary, np.tile(text, (len(chunk_ids), 1)), chunk_ids=chunk_ids)
-        return one.see(replace(case, rows=rows, seed=seed, pass_=pass_)).targets
+        return one.targets(replace(case, rows=rows, seed=seed, pass_=pass_))
 
     powers = 1 << np.arange(63, dtype=np.int64)
     neighbours = np.arange(4_000) if subject.large > 20 else np.arange(400)

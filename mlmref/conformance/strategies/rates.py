@@ -41,12 +41,12 @@ def check_never_and_always(subject: Subject) -> None:
     """At probability 0 nothing is a target, and at 1 every ordinary token is."""
 
     def nothing(subject: Subject, case: Case) -> None:
-        targets = subject.see(case).targets
+        targets = subject.targets(case)
         if targets.any():
             raise Violation(f"at probability 0 there is a target: {cells(targets)}")
 
     def everything(subject: Subject, case: Case) -> None:
-        left = ~subject.see(case).targets & ~subject.shown(case)[0].special
+        left = ~subject.targets(case) & ~subject.shown(case)[0].special
         if left.any():
             raise Violation(f"at probability 1 a token is left out: {cells(left)}")
 
@@ -61,25 +61,38 @@ class Units:
     """What was drawn, one after the other: ordinary tokens, or words.
 
     Attributes:
-        chosen: bool ``[n]``, whether it is a target.
+        chosen: for each rate bool ``[n]``, whether the unit is a target.
         strata: for each way of sorting the units, int ``[n]``, where each belongs.
     """
 
-    chosen: Any
+    chosen: list[Any]
     strata: dict[str, Any]
 
 
-def units_of(subject: Subject, case: Case) -> Units:
-    """Ask for a mask and list the units of the strategy's rate."""
+def firsts(subject: Subject, case: Case) -> Any:
+    """Return bool ``[B, T]``: the first token of each unit of the strategy's rate."""
     batch, _ = subject.shown(case)
-    targets = subject.see(case).targets
-    first = ~batch.special
+    if subject.entry.rate != "word":
+        return ~batch.special
+    begins = batch.words >= 0
+    begins[:, 1:] &= batch.words[:, 1:] != batch.words[:, :-1]
+    return begins
+
+
+def units_of(subjects: list[Subject], case: Case, frequent: Any) -> Units:
+    """Ask the same strategy at several rates for a mask, and list the units of its rate.
+
+    Args:
+        subjects: the strategy at each rate.
+        case: what to mask.
+        frequent: bool, for each id whether its token is more frequent than most.
+    """
+    subject = subjects[0]
+    batch, _ = subject.shown(case)
+    first = firsts(subject, case)
     strata = {}
     if subject.entry.rate == "word":
         words = batch.words
-        begins = np.ones(words.shape, dtype=np.bool_)
-        begins[:, 1:] = words[:, 1:] != words[:, :-1]
-        first = begins & (words >= 0)
         numbers = np.cumsum(first.reshape(-1)) - 1
         lengths = np.bincount(numbers[(words >= 0).reshape(-1)], minlength=int(first.sum()))
         strata["tokens in the word"] = np.minimum(lengths, 40)
@@ -89,15 +102,14 @@ def units_of(subject: Subject, case: Case) -> Units:
     rows, positions = np.nonzero(first)
     ids, length = case.rows.input_ids, case.rows.lengths[rows]
     left, right = np.maximum(positions - 1, 0), np.minimum(positions + 1, first.shape[1] - 1)
-    middle = np.median(case.vocabulary.counts)
     return Units(
-        chosen=targets[first],
+        chosen=[one.targets(case)[first] for one in subjects],
         strata=strata
         | {
             "token id": ids[first],
             "token id modulo 2": ids[first] % 2,
             "token id, to the next power of two, 2 to the": powers(ids[first] + 1),
-            "token more frequent than most (0 or 1)": (case.vocabulary.counts > middle)[ids[first]],
+            "token more frequent than most (0 or 1)": frequent[ids[first]],
             "the token after id": ids[rows, left],
             "the token after an id modulo 2": ids[rows, left] % 2,
             "the token before id": ids[rows, right],
@@ -161,7 +173,7 @@ def check_rate(subject: Subject) -> None:
         chosen = of = 0
         times = max(1, subject.large // (10 if probability == subject.probability else 40))
         for case in repeated(cases, times):
-            units = units_of(one, case).chosen
+            units = one.targets(case)[firsts(one, case)]
             chosen, of = chosen + int(units.sum()), of + len(units)
         if surprising(chosen, of, probability) < FALSE_ALARM / len(asked):
             what = f"{chosen:,} of {of:,} {subject.entry.rate}s are targets"
@@ -184,7 +196,7 @@ def _check_share(subject: Subject) -> None:
         for case in repeated(cases, max(1, subject.large // 3)):
             ordinary = ~one.shown(case)[0].special
             due = probability * ordinary.sum(axis=1)
-            got = one.see(case).targets.sum(axis=1)
+            got = one.targets(case).sum(axis=1)
             excess.append((got - due) / ordinary.shape[1])
         rows = np.concatenate(excess)
         tail = math.log(3 * len(asked) / FALSE_ALARM)
@@ -197,36 +209,43 @@ def _check_share(subject: Subject) -> None:
 @CHECKS("MASK-006", unless=no_independence)
 def check_rate_everywhere(subject: Subject) -> None:
     """Batches, chunks, positions, token ids, neighbours and lengths of word have the same rate."""
-    asked = {0.5, subject.probability or 0.5} - {0.0, 1.0}
-    for probability in sorted(asked):
-        one = subject.changed(mlm_probability=probability)
-        for cases in _by_vocabulary(subject):
-            _check_batches(one, cases, probability)
-    one = subject.changed(mlm_probability=0.5)
+    asked = sorted({0.5, subject.probability or 0.5} - {0.0, 1.0})
+    at_each = [subject.changed(mlm_probability=probability) for probability in asked]
+    for cases in _by_vocabulary(subject):
+        counts = cases[0].vocabulary.counts
+        frequent = counts > np.median(counts)
+        units = [units_of(at_each, case, frequent) for case in cases]
+        for number, probability in enumerate(asked):
+            _check_batches(units, number, cases, probability)
+    half = subject.changed(mlm_probability=0.5)
     for world in [subject.world] if subject.world else worlds():
-        swept = [units_of(one, case) for case in sweeps(world, 48 if subject.large > 20 else 4)]
-        where = np.concatenate([unit.strata["token id"] for unit in swept])
-        _check_strata("token id", where, np.concatenate([unit.chosen for unit in swept]), 0.5)
+        where, chosen = [], []
+        for case in sweeps(world, 48 if subject.large > 20 else 4):
+            first = firsts(half, case)
+            where.append(case.rows.input_ids[first])
+            chosen.append(half.targets(case)[first])
+        _check_strata("token id", np.concatenate(where), np.concatenate(chosen), 0.5)
 
 
-def _check_batches(one: Subject, cases: list[Case], probability: float) -> None:
-    units = [units_of(one, case) for case in cases]
-    chosen = np.concatenate([unit.chosen for unit in units])
+def _check_batches(units: list[Units], rate: int, cases: list[Case], probability: float) -> None:
+    of_batch = [unit.chosen[rate] for unit in units]
+    chosen = np.concatenate(of_batch)
     for name in units[0].strata:
         where = np.concatenate([unit.strata[name] for unit in units]).astype(np.int64)
         _check_strata(name, where, chosen, probability)
     of_key = [
-        np.full(len(unit.chosen), KEYS.index((case.seed, case.pass_)))
-        for unit, case in zip(units, cases, strict=True)
+        np.full(len(one), KEYS.index((case.seed, case.pass_)))
+        for one, case in zip(of_batch, cases, strict=True)
     ]
     keys = [f"seed {seed}, pass {pass_}" for seed, pass_ in KEYS]
     _check_strata(keys, np.concatenate(of_key), chosen, probability)
     for number, (unit, case) in enumerate(zip(units, cases, strict=True)):
         # One stratum each: a seed, a pass or a shape of its own; and within it its chunks.
         name = f"seed {case.seed}, pass {case.pass_} and shape {case.rows.input_ids.shape}"
-        batch, rows = np.zeros(len(unit.chosen), dtype=np.int64), unit.strata["row"]
-        _check_strata([name], batch, unit.chosen, probability, among=len(units))
-        _check_strata(f"batch {number}, row", rows, unit.chosen, probability, among=len(units))
+        one, rows = of_batch[number], unit.strata["row"]
+        batch = np.zeros(len(one), dtype=np.int64)
+        _check_strata([name], batch, one, probability, among=len(units))
+        _check_strata(f"batch {number}, row", rows, one, probability, among=len(units))
 
 
 def _check_strata(

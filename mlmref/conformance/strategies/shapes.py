@@ -107,7 +107,7 @@ def check_special_tokens_are_never_targets(subject: Subject) -> None:
     """No special token and no padding is a target."""
 
     def holds(subject: Subject, case: Case) -> None:
-        astray = subject.see(case).targets & subject.shown(case)[0].special
+        astray = subject.targets(case) & subject.shown(case)[0].special
         if astray.any():
             raise Violation(f"a special token or padding is a target: {cells(astray)}")
 
@@ -120,7 +120,7 @@ def check_words_are_whole(subject: Subject) -> None:
     """Either all tokens of a word are targets or none is."""
 
     def holds(subject: Subject, case: Case) -> None:
-        targets, words = subject.see(case).targets, subject.shown(case)[0].words
+        targets, words = subject.targets(case), subject.shown(case)[0].words
         together = (words[:, 1:] == words[:, :-1]) & (words[:, 1:] >= 0)
         broken = together & (targets[:, 1:] != targets[:, :-1])
         if broken.any():

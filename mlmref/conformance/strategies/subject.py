@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mlmref.conformance.core import Violation
-from mlmref.conformance.search import search
+from mlmref.conformance.search import search, shrinks
 from mlmref.conformance.strategies.worlds import Case, World, large_cases, short_rows, shrink
 from mlmref.contracts import (
     IGNORE_INDEX,
@@ -67,7 +67,7 @@ class Subject:
     world: World | None = None
     large: int = 120
     collates: bool = False
-    _kept: dict[str, MaskingStrategy] = field(default_factory=dict)
+    _kept: dict[str, Any] = field(default_factory=dict)
 
     @property
     def probability(self) -> float | None:
@@ -103,7 +103,8 @@ class Subject:
         """Return one strategy that is asked again and again, as in a run."""
         if "strategy" not in self._kept:
             self._kept["strategy"] = self.make()
-        return self._kept["strategy"]
+        strategy: MaskingStrategy = self._kept["strategy"]
+        return strategy
 
     def shown(self, case: Case) -> tuple[Batch, Draws]:
         """Return what the strategy is asked with: copies, to which it can write (MASK-009)."""
@@ -120,6 +121,10 @@ class Subject:
     def plan(self, case: Case, strategy: MaskingStrategy | None = None) -> Plan:
         """Ask for a plan, which nothing has checked."""
         return (strategy or self.strategy()).propose(*self.shown(case))
+
+    def targets(self, case: Case) -> Any:
+        """Return the targets alone, ``[B, T]``, which takes a third less time than :meth:`see`."""
+        return self.see(case).targets if self.collates else self.plan(case).targets
 
     def see(self, case: Case, strategy: MaskingStrategy | None = None) -> Seen:
         """Mask the rows, without the core's own checks of the plan.
@@ -147,14 +152,18 @@ class Subject:
         )
 
     def _masker(self, case: Case) -> Masker:
-        return Masker(
-            entry=self.entry,
-            strategy=self.strategy(),
-            corruption=self.corruption,
-            vocabulary=case.vocabulary,
-            seed=case.seed,
-            owner="the conformance kit",
-        )
+        key = f"masker of {id(case.vocabulary)}, {case.seed}"  # it keeps the vocabulary alive
+        if key not in self._kept:
+            self._kept[key] = Masker(
+                entry=self.entry,
+                strategy=self.strategy(),
+                corruption=self.corruption,
+                vocabulary=case.vocabulary,
+                seed=case.seed,
+                owner="the conformance kit",
+            )
+        masker: Masker = self._kept[key]
+        return masker
 
 
 def at_every_rate(subject: Subject) -> list[Subject]:
@@ -192,6 +201,8 @@ def everywhere(subject: Subject, holds: Property, *, large: int | None = None) -
 
 def _least(case: Case, fails: Callable[[Case], bool]) -> Case:
     """Make a failing case small; a rare fault far into a row may also be in one of short rows."""
+    if not shrinks():
+        return case
     least = shrink(case, fails)
     if least.rows.input_ids.size > FEW:
         for short in short_rows(case):
