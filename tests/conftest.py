@@ -6,12 +6,16 @@ import signal
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+# Before torch is imported, here and in the processes that tests start. Two workers share two
+# cores, and threads beside them only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A shell starts what runs in its background with Ctrl-C ignored, and so would all that the tests
 # start, some of which they interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["support.proof", "pytester"]
+pytest_plugins = ["support.proof", "support.limits", "pytester"]
 
 # No deadline: the machines that run the tests are shared, and no test depends on the clock.
 # Examples that build a dataset are slow to draw, which says nothing about the property.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -54,10 +54,8 @@ def search(cases: Any, violation: Callable[[Any], Violation | None], *, examples
     if shrinks():
         from hypothesis.errors import Flaky
 
-        try:
+        with suppress(Flaky):  # a failure that happens only sometimes is still a failure
             _each(cases, examples, look)
-        except Flaky:  # a failure that happens only sometimes is still a failure
-            pass
     raise last[0]
 
 

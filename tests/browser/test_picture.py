@@ -1,12 +1,12 @@
 """Pictures of a page (spec/docs.md)."""
 
 import os
-import subprocess
 import sys
 
 import picture
 import pytest
 from PIL import Image
+from support.processes import run
 
 
 @pytest.mark.clause("DOC-009")
@@ -22,7 +22,7 @@ def test_a_picture_of_a_page(chromium, tmp_path):
         out = tmp_path / f"{rows}.png"
         typed = [sys.executable, picture.__file__, page, out, *height]
         env = {**os.environ, "CHROMIUM": chromium}
-        subprocess.run(typed, check=True, capture_output=True, env=env)
+        assert run(typed, env=env).returncode == 0
         taken = Image.open(out)
         assert taken.size == (1_200, rows)
         assert taken.convert("RGB").getpixel((600, 400)) == (255, 255, 255)

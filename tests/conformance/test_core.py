@@ -1,10 +1,10 @@
 """What a check, an outcome and a report are, whatever the plugin (spec/conformance.md, KIT)."""
 
 import inspect
-import subprocess
 import sys
 
 import pytest
+from support.processes import run
 from support.specification import KINDS, load_kit, read_clauses
 
 from mlmref.conformance.core import Checks, Violation, parametrize, run_checks
@@ -170,5 +170,5 @@ import mlmref.backends.trainer, mlmref.backends.accelerate, mlmref.conformance
 from mlmref.plugins import discover
 assert not discover().broken
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = run([sys.executable, "-c", program])
     assert done.returncode == 0, done.stderr

@@ -1,12 +1,11 @@
 """Plugins that fail in every way: the very line that names them, and nothing changed (PLUG)."""
 
 import signal
-import subprocess
 import sys
-import time
 
 import pytest
 from support.bad_inputs import RUN, check_refused, listing, told
+from support.processes import finish, start, wait_until
 
 from mlmref import __version__ as VERSION
 
@@ -371,19 +370,13 @@ def test_ctrl_c_names_the_plugin_that_hangs(install, tmp_path):
     """The command ends with 130 and says which plugin it was and how to do without."""
     marker = tmp_path / "importing"
     site = install(f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\ntime.sleep(60)\n")
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r})\n"
-         "from mlmref.cli import main; main()", "plugins"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    end = time.monotonic() + 60
-    while not marker.exists():
-        assert time.monotonic() < end, "the plugin is not imported"
-        time.sleep(0.02)
+    code = f"import sys; sys.path.insert(0, {str(site)!r})\nfrom mlmref.cli import main; main()"
+    process = start([sys.executable, "-c", code, "plugins"])
+    wait_until(marker.exists)
     process.send_signal(signal.SIGINT)
-    printed, said = process.communicate(timeout=60)
-    assert (process.returncode, printed) == (130, "")
-    assert said == (
+    done = finish(process)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == (
         "interrupted while plugin mlmref-bad:bad 2.3 was being imported; "
         "to do without it: --no-plugin mlmref-bad:bad\n"
     )

@@ -1,11 +1,11 @@
 """Command lines that are wrong, and what is printed raw: one line, and no control character."""
 
 import signal
-import subprocess
 import sys
 
 import pytest
 from support.bad_inputs import RUN, check_refused
+from support.processes import finish, start
 
 FLAGS = {
     "run --limit many": "invalid value for '--limit': *; see mlmref run --help",
@@ -90,15 +90,10 @@ def test_a_plugin_that_hangs_is_named_while_it_does(tmp_path):
     (info / "METADATA").write_text("Name: mlmref-slow\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[mlmref]\nslow = mlmref_slow\n")
     (tmp_path / "mlmref_slow.py").write_text("import time\ntime.sleep(60)\n")
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW.format(site=str(tmp_path)), "plugins"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start([sys.executable, "-c", SLOW.format(site=str(tmp_path)), "plugins"])
     line = process.stderr.readline()
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=60)
+    rest = finish(process).stderr
     way_out = "to do without it: --no-plugin mlmref-slow:slow\n"
     assert line == f"plugin mlmref-slow:slow 1.0 takes long to import; {way_out}"
     assert rest == f"interrupted while plugin mlmref-slow:slow 1.0 was being imported; {way_out}"

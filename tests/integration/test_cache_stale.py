@@ -3,14 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from support import warm
+from support.processes import finish, start
 from support.runs import save_corpus, save_model
 from support.unprivileged import open_folder, unprivileged
 from support.words import Plugin, Told, entry_of
@@ -252,12 +252,12 @@ def test_a_damaged_entry_is_made_again(place, station, kind, damage):
 def test_two_processes_at_once_both_end_right(place, monkeypatch):
     """Two that begin with an empty cache say the same, and each entry is there once."""
     command = [
-        *(sys.executable, "-m", "mlmref", "evaluate", "./model", "--json", "--quiet"),
+        *(warm.python(), "-m", "mlmref", "evaluate", "./model", "--json", "--quiet"),
         *("--corpus", "corpus.jsonl", "--chunk-size", "16"),
     ]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    answers = [json.loads(process.communicate(timeout=300)[0]) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
+    done = [finish(process) for process in [start(command) for _ in range(2)]]
+    assert [one.returncode for one in done] == [0, 0]
+    answers = [json.loads(one.stdout) for one in done]
     expected = measured_cold(monkeypatch)
     assert [answer["perplexity"] for answer in answers] == [json.loads(json.dumps(expected))] * 2
     for station in ("corpus", "tokens"):

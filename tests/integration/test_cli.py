@@ -4,12 +4,12 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import time
 import tomllib
 
 import pytest
+from support import warm
+from support.processes import finish, run, start, wait_until
 from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
@@ -71,13 +71,8 @@ RUN = (
 )
 def test_light_commands_import_no_heavy_library(arguments):
     """Help, the list of plugins and the settings come without torch, transformers, datasets."""
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTED, *arguments.split()],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    done = run([sys.executable, "-c", IMPORTED, *arguments.split()])
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].strip() == "IMPORTED"
 
 
@@ -234,10 +229,9 @@ def test_a_terminal_gets_bars(place, tmp_path):
     import pty
 
     main, side = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlmref", *RUN, "--max-steps", "2", "--output", "shown"],
+    process = start(
+        [warm.python(), "-m", "mlmref", *RUN, "--max-steps", "2", "--output", "shown"],
         cwd=place,
-        stdout=subprocess.DEVNULL,
         stderr=side,
         env=os.environ | {"TERM": "xterm", "MLMREF_CACHE": str(tmp_path)},
     )
@@ -251,7 +245,7 @@ def test_a_terminal_gets_bars(place, tmp_path):
         if not block:
             break
         seen += block
-    assert process.wait(60) == 0
+    assert finish(process).returncode == 0
     text = seen.decode()
     assert "━" in text
     assert "100%" in text
@@ -277,22 +271,16 @@ def test_runs_without_an_output_get_numbered_folders(place):
 def test_an_interruption_saves_and_says_how_to_go_on(place, number, status):
     """A signal in the middle of training ends the run with its usual status and a checkpoint."""
     output = place / f"stopped-{status}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlmref", *RUN, "--epochs", "1000000", "--output", output.name],
+    process = start(
+        [warm.python(), "-m", "mlmref", *RUN, "--epochs", "1000000", "--output", output.name],
         cwd=place,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
     )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        metrics = place / f"{output.name}.unfinished" / "metrics.jsonl"
-        if metrics.exists() and metrics.read_text().count('"step"') > 3:
-            break
-        time.sleep(0.05)
+    metrics = place / f"{output.name}.unfinished" / "metrics.jsonl"
+    wait_until(lambda: metrics.read_text().count('"step"') > 3)
     process.send_signal(number)
-    _, text = process.communicate(timeout=60)
-    assert process.returncode == status, text
+    done = finish(process)
+    text = done.stderr
+    assert done.returncode == status, text
     assert not output.exists()
     assert not [*place.glob(f".{output.name}*")]
     step = last_step(place / f"{output.name}.unfinished" / "checkpoints")

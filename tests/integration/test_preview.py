@@ -4,12 +4,12 @@ import io
 import json
 import os
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
+from support import warm
+from support.processes import run
 from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
@@ -68,15 +68,9 @@ except SystemExit as end:
 print("DONE")
 """
     cache = tmp_path / "cache"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *SMALL],
-        cwd=place,
-        env=os.environ | {"MLMREF_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
+    env = os.environ | {"MLMREF_CACHE": str(cache)}
+    done = run([warm.python(), "-c", code, *SMALL], cwd=place, env=env)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].strip() == "DONE"
     assert sorted(place.rglob("*")) == before
     assert [one.name for one in tmp_path.iterdir()] == ["cache"]

@@ -5,7 +5,6 @@ import json
 import math
 import re
 import shutil
-import subprocess
 import sys
 from html import unescape
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from support import processes
 from support.reports import PROMPTS, report_run, report_settings, stopped
 from support.runs import save_model
 from transformers import AutoModelForMaskedLM
@@ -346,9 +346,7 @@ def test_a_report_needs_no_torch(done, tmp_path):
         "from mlmref.cli import main; main()"
     )
     arguments = ["report", str(done.folder), "--html", str(tmp_path / "page.html")]
-    told = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
+    told = processes.run([sys.executable, "-c", code, *arguments])
     assert told.returncode == 0, told.stderr
     assert (tmp_path / "page.html").read_text("utf-8") == done.report().read_text("utf-8")
 

@@ -7,10 +7,8 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +16,7 @@ import pytest
 import torch
 from support.bad_inputs import listing
 from support.kills import Run, outcome, place_for_runs, settings, until_done
+from support.processes import finish, start, wait_until
 from support.runs import mlmref, save_corpus
 
 from mlmref import run
@@ -64,17 +63,6 @@ def killed(place, events, output, name="before step", nth=7, **changes):
     sets = settings(place, output, **changes)
     assert Run(sets, at=moment(events[1], name, nth)).status() == -signal.SIGKILL
     return sets
-
-
-def wait_until(true, seconds=60):
-    """Wait until something is true, and fail if it does not come to be."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with suppress(OSError):
-            if true():
-                return
-        time.sleep(0.05)
-    raise AssertionError("it never came to be")
 
 
 MOMENTS = {
@@ -528,21 +516,18 @@ def test_a_signal_after_the_last_rename_says_that_the_run_is_whole(
 def test_a_signal_to_the_whole_group_leaves_workers_to_the_run(place, tmp_path, number, status):
     """As Ctrl-C, timeout and queues send it: one line, the usual status, and no worker is left."""
     flags = settings(place, tmp_path / "out", **{"training.epochs": 400, "training.workers": 2})
+    # Not warm: all are to be in one process group.
     command = [sys.executable, "-m", "mlmref", "run", "--quiet"]
     metrics = tmp_path / "out.unfinished" / "metrics.jsonl"
-    process = subprocess.Popen(
-        [*command, *(part for one in flags for part in ("--set", one))],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    sets = (part for one in flags for part in ("--set", one))
+    process = start([*command, *sets], start_new_session=True)
     wait_until(lambda: metrics.read_text().count('"event": "step"') > 15)
     workers = psutil.Process(process.pid).children()
     assert len(workers) == 2
     os.killpg(process.pid, number)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == status, told
-    [line] = told.splitlines()
+    done = finish(process)
+    assert done.returncode == status, done.stderr
+    [line] = done.stderr.splitlines()
     assert "saved at step" in line
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive

@@ -8,13 +8,13 @@ import select
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 from rich.style import Style
+from support.processes import run
 from support.specification import ROOT
 from typer.testing import CliRunner
 
@@ -170,9 +170,7 @@ def test_completion_is_immediate(words):
 def processor_time(code, env):
     """Run code in a process of its own; return the seconds that it had a processor, and its end."""
     before = os.times()
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
-    )
+    done = run([sys.executable, "-c", code], env=env)
     after = os.times()
     return sum(after[2:4]) - sum(before[2:4]), done
 
@@ -238,9 +236,7 @@ def test_fish_completes():
         pytest.skip("needs fish, and mlmref on the path")
     script = "_MLMREF_COMPLETE=source_fish mlmref | source; complete -C 'mlmref run --masking wh'"
     env = {**os.environ, "PATH": f"{SCRIPT.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["fish", "--no-config", "-c", script], env=env, capture_output=True, text=True, check=True
-    )
+    done = run(["fish", "--no-config", "-c", script], env=env)
     assert done.stdout.startswith("whole-word\teach word")
 
 
@@ -287,13 +283,8 @@ COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:[39][0-7]|4[0-7]|10[0-7]|[34]8;[0-9;
 def shown(*arguments, **variables):
     """Return what a command prints to a pipe with some variables of the environment."""
     env = {key: value for key, value in os.environ.items() if key not in _COLOURS} | variables
-    done = subprocess.run(
-        [sys.executable, "-m", "mlmref", *arguments],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = mlmref(*arguments, env=env)
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

@@ -1,13 +1,13 @@
 """What trackers are told of a run (spec/tracking.md)."""
 
 import json
-import subprocess
 import sys
 from contextlib import contextmanager
 from itertools import count
 
 import pytest
 import yaml
+from support import processes
 from support.runs import save_corpus, save_model
 from support.trackers import NAMES, scalars, stand_in, told
 
@@ -147,13 +147,7 @@ except SystemExit as end:
 def test_what_is_not_installed_is_refused_before_anything_is_loaded(tmp_path):
     """One line with the package, status 2, no torch; a folder of that name is no package."""
     (tmp_path / "wandb").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", NOT_INSTALLED],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = processes.run([sys.executable, "-c", NOT_INSTALLED], cwd=tmp_path)
     assert done.stdout == "2 False\n"
     assert done.stderr == (
         "mlmref: tracking.to: wandb is not installed; pip install wandb, or leave it out of "

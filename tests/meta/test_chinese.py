@@ -1,10 +1,10 @@
 """README.zh.md is README.md's translation, and says so where it lags (spec/docs.md)."""
 
-import subprocess
 import sys
 
 import chinese
 import pytest
+from support.processes import run
 
 ENGLISH = """\
 # Tool
@@ -58,7 +58,7 @@ def test_the_chinese_readme_is_in_step():
     assert "](README.zh.md)" in english.split("\n## ")[0]
     assert "](README.md)" in translation.split("\n## ")[0]
     script = chinese.ROOT / "docs" / "chinese.py"
-    said = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    said = run([sys.executable, script])
     assert said.stdout == "README.zh.md is in step with README.md\n"
 
 

@@ -1,7 +1,9 @@
 """A stand-in for the model hub: a local server that speaks as much of its protocol as we need.
 
 ``huggingface_hub``, ``transformers`` and ``datasets`` read ``HF_ENDPOINT`` when they are
-imported, so a test runs the real code in a process of its own, with the stand-in's environment::
+imported, so a test runs the real code in a process of its own, with the stand-in's environment.
+Each stand-in has the same address and the same home folder for its clients, those of
+:mod:`support.warm`: one that is opened inside another takes its place until it is closed::
 
     with HubStandIn(models={"org/name": folder}) as hub:
         done = hub.python("from transformers import AutoModel; ...")
@@ -16,8 +18,6 @@ import io
 import json
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +27,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from support import warm
+from support.processes import run
 
 USER = "tester"
 TOKEN = "hf_dummy"  # noqa: S105 - a token of nothing but this server
@@ -74,6 +76,10 @@ class Commit:
     files: dict[str, bytes]
 
 
+_OPEN = []
+"""The stand-ins that are open, of which the last one answers."""
+
+
 class HubStandIn:
     """The server; a context manager.
 
@@ -99,34 +105,38 @@ class HubStandIn:
             self._put(f"models/{name}", _read(Path(folder)))
         for name, files in _datasets(datasets or {}).items():
             self._put(f"datasets/{name}", files)
-        self._server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self})
-        )
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        settings = warm.hub_settings()
+        self.url = settings["HF_ENDPOINT"]
+        self._link = Path(settings["HF_HOME"])
         self._home = tempfile.TemporaryDirectory(prefix="hub-home-", ignore_cleanup_errors=True)
-        ours = {
-            "HF_ENDPOINT": self.url,
-            "HF_HOME": self._home.name,
-            "HF_TOKEN": TOKEN,
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "NO_PROXY": "127.0.0.1",
-            "no_proxy": "127.0.0.1",
-        }
+        local = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+        ours = settings | local | {"HF_TOKEN": TOKEN}
         # Nothing of the caller's own hub settings, such as HF_HUB_OFFLINE, reaches the client.
         rest = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "TRANSFORMERS_"))}
         self.env = rest | ours
 
     def __enter__(self):
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
+        if _OPEN:
+            _OPEN[-1].stop()
+        _OPEN.append(self)
+        self._start()
         return self
 
     def __exit__(self, *_):
         self.stop()
         self._home.cleanup()
+        _OPEN.remove(self)
+        if _OPEN:
+            _OPEN[-1]._start()
+
+    def _start(self):
+        self._link.unlink(missing_ok=True)
+        self._link.symlink_to(self._home.name)
+        address = ("127.0.0.1", int(self.url.rpartition(":")[2]))
+        self._server = ThreadingHTTPServer(address, type("Handler", (_Handler,), {"hub": self}))
+        self._server.daemon_threads = True
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
 
     def stop(self):
         """Stop answering; ``env`` then leads to a dead server."""
@@ -135,16 +145,9 @@ class HubStandIn:
             self._thread.join()
             self._server.server_close()
 
-    def python(self, code, *arguments, timeout=120, **env):
+    def python(self, code, *arguments, **env):
         """Run Python code in a process whose hub this is; return what came of it."""
-        return subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return run([warm.python(), "-c", code, *arguments], env=self.env | env)
 
     def files(self, name, revision="main"):
         """Return the files of a model."""

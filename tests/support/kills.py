@@ -1,40 +1,18 @@
-"""Runs in processes of their own that are killed at a chosen moment, and taken up again.
-
-A fork server has the libraries imported already, so that each run takes a second and not ten.
-"""
+"""Runs in processes of their own that are killed at a chosen moment, and taken up again."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import time
 from pathlib import Path
 
+from support import warm
+from support.processes import finish, start
 from support.runs import save_corpus, save_model
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-# Nothing of tests/ is on the server's path.
-_CONTEXT.set_forkserver_preload(
-    [
-        "mlmref.backends.accelerate",
-        "mlmref.backends.trainer",
-        "mlmref.card",
-        "mlmref.corpus",
-        "mlmref.evaluation",
-        "mlmref.fill",
-        "mlmref.model",
-        "mlmref.runner",
-        "mlmref.saves",
-        "mlmref.split",
-        "mlmref.tokens",
-        "scipy.stats",
-        "transformers.models.bert.modeling_bert",
-        "transformers.models.auto.modeling_auto",
-        "transformers.trainer",
-    ]
-)
+CHILD = Path(__file__).with_name("kills_child.py")
 
 
 def place_for_runs(folder: Path) -> Path:
@@ -78,27 +56,18 @@ class Run:
     def __init__(
         self, sets, *, resume=None, at=None, log=None, signal_=signal.SIGKILL, errors=os.devnull
     ):
-        from support import kills_child
-
-        self._process = _CONTEXT.Process(
-            target=kills_child.main,
-            args=(sets, resume, at, log and str(log), int(signal_), str(errors)),
-        )
-        self._process.start()
+        asked = [[*map(str, sets)], resume, at, log and str(log), int(signal_), str(errors)]
+        self._process = start([warm.python(), CHILD, json.dumps(asked)])
 
     def kill(self, after: float, signal_=signal.SIGKILL) -> None:
         """Send a signal after so many seconds."""
         time.sleep(after)
-        if self._process.is_alive():
-            os.kill(self._process.pid, signal_)
+        if self._process.poll() is None:
+            self._process.send_signal(signal_)
 
-    def status(self, timeout: float = 120) -> int:
+    def status(self) -> int:
         """Return the exit status, negative for a signal."""
-        self._process.join(timeout)
-        if self._process.exitcode is None:
-            self._process.kill()
-            raise AssertionError("the run does not end")
-        return self._process.exitcode
+        return finish(self._process).returncode
 
 
 def outcome(folder: Path) -> dict:

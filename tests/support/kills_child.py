@@ -6,7 +6,7 @@ the stages of a run. They are counted by patches of this process's own.
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import shutil
 import signal
@@ -15,11 +15,7 @@ from pathlib import Path
 
 import safetensors.torch
 import torch
-import transformers  # noqa: F401 - imported before the fork
-from transformers import Trainer  # noqa: F401 - the same
 
-import mlmref.backends.accelerate
-import mlmref.backends.trainer  # noqa: F401 - the same
 from mlmref import evaluation, results, runner
 from mlmref.job import Job
 from mlmref.objective import MaskedLMObjective
@@ -77,14 +73,11 @@ def _watch_everything(event):
 
 
 def main(sets, resume, at, log, number, errors):
-    """Run to the end, or to the event it is killed at."""
+    """Run to the end, or to the event it is killed at; arguments as of ``support.kills.Run``."""
     from mlmref.exits import err, told
     from mlmref.progress import reporter
     from mlmref.resolve import resolve
 
-    # As in a process that a user starts here; the server's own way leaves the loader's workers
-    # behind, which watch the server and not the run that was killed.
-    multiprocessing.set_start_method("fork", force=True)
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     torch.set_num_threads(1)
     if at is not None or log:
@@ -92,3 +85,7 @@ def main(sets, resume, at, log, number, errors):
     with told(debug=False):
         runner.run(resolve(sets=sets), resume=resume, reporter=reporter(err, quiet=False))
     sys.exit(0)
+
+
+if __name__ == "__main__":
+    main(*json.loads(sys.argv[1]))

@@ -3,17 +3,17 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
 import psutil
+from support import warm
+from support.processes import LIMIT, abort
 
 SCRIPTS = Path(sys.executable).parent
 _MARK = "MLMREF_TEST_LAUNCH"
@@ -25,15 +25,17 @@ def free_port():
         return server.getsockname()[1]
 
 
-def torchrun(ranks=2, *options):
+def torchrun(ranks=2, *options, python=None):
     """Return the beginning of a command line: torchrun, on a port that it chooses."""
-    return [SCRIPTS / "torchrun", *(options or ["--standalone"]), f"--nproc-per-node={ranks}"]
+    launcher = [python or warm.python(), "-m", "torch.distributed.run"]
+    return [*launcher, *(options or ["--standalone"]), f"--nproc-per-node={ranks}"]
 
 
 def accelerate_launch(ranks=2, *options):
     """Return the beginning of a command line: accelerate launch, on a port that it chooses."""
     several = ["--multi_gpu", f"--num_processes={ranks}", "--main_process_port=0"]
-    return [SCRIPTS / "accelerate", "launch", *several, *options]
+    launcher = [warm.python(), "-m", "accelerate.commands.launch"]
+    return [*launcher, *several, *options]
 
 
 class Launch:
@@ -53,7 +55,7 @@ class Launch:
         self._mark = uuid.uuid4().hex
         self._out, self._err = (Path(f"{log}.{name}") for name in ("out", "err"))
         # Two processes on two cores; and what each was doing is told when a test fails.
-        ours = {"OMP_NUM_THREADS": "1", "PYTHONFAULTHANDLER": "1"}
+        ours = {"PYTHONFAULTHANDLER": "1", "PYTHON_EXEC": warm.python()}
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 list(map(str, command)),
@@ -69,17 +71,12 @@ class Launch:
 
     def __exit__(self, kind=None, *_):
         if kind:
-            for process in self._all():  # one after the other, since they write to one file
-                with suppress(psutil.Error):
-                    sys.stdout.write(f"{process.pid} of {process.ppid()} {process.status()}\n")
-                    process.send_signal(signal.SIGABRT)
-                    process.wait(5)
-            sys.stdout.write(f"{self._err}:\n{_in_short(self.err)}")
+            sys.stdout.write("\n".join([*abort(self._all()), f"{self._err}:", _in_short(self.err)]))
         for process in self._all():
             process.kill()
         self._process.wait()
 
-    def wait(self, timeout=120):
+    def wait(self, timeout=LIMIT):
         """Wait for the end of it; returns itself."""
         self.status = self._process.wait(timeout)
         return self
@@ -113,7 +110,7 @@ class Launch:
             and "RANK" not in process.parent().environ()
         )
 
-    def until(self, happened, timeout=90):
+    def until(self, happened, timeout=LIMIT):
         """Wait until something has happened, and the ranks are still at work; returns it."""
         end = time.monotonic() + timeout
         while not (what := happened()):
@@ -141,7 +138,7 @@ def _in_short(err):
     return "\n".join(one for one in parts if not one.startswith(spared))
 
 
-def launch(command, *, cwd, log, timeout=120, **env):
+def launch(command, *, cwd, log, timeout=LIMIT, **env):
     """Start a launcher, wait for its end and return it."""
     with Launch(command, cwd=cwd, log=log, **env) as started:
         return started.wait(timeout)

@@ -1,10 +1,11 @@
 """An environment of its own, as the author of a plugin has one, on top of the tests' packages."""
 
 import os
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+
+from support.processes import run
 
 _SCRIPT = '#!/bin/sh\nexec "{python}" -m {module} "$@"\n'
 
@@ -17,11 +18,8 @@ class Outsider:
     """
 
     def __init__(self, folder: Path):
-        subprocess.run(
-            [sys.executable, "-m", "venv", "--without-pip", folder / "venv"],
-            check=True,
-            capture_output=True,
-        )
+        made = run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"])
+        assert made.returncode == 0, made.stderr
         scripts = folder / "venv" / "bin"
         self.python = scripts / "python"
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -44,15 +42,6 @@ class Outsider:
             "COLUMNS": "200",
         }
 
-    def __call__(self, command, cwd, timeout=1_800):
-        """Run a command line in a shell; returns the completed process."""
-        return subprocess.run(  # noqa: S602 - it is typed as a user types it
-            command,
-            shell=True,
-            cwd=cwd,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
+    def __call__(self, command, cwd):
+        """Run a command line in a shell, as a user types it; returns the completed process."""
+        return run(["/bin/sh", "-c", command], cwd=cwd, env=self.env)

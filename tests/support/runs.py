@@ -1,10 +1,10 @@
 """Small, real runs: a tiny trained tokenizer and model in a folder, and a corpus in a file."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
+from support import warm
+from support.processes import run
 from support.tokenizers import TEXT, tokenizer
 from transformers import BertForMaskedLM
 
@@ -33,16 +33,6 @@ def save_corpus(file: Path, copies=12) -> Path:
     return file
 
 
-def mlmref(*arguments, cwd=None, env=None, timeout=300, **options):
+def mlmref(*arguments, **options):
     """Run the command as a user does; returns the completed process."""
-    command = [sys.executable, "-m", "mlmref", *map(str, arguments)]
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env=env,
-        timeout=timeout,
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
+    return run([warm.python(), "-m", "mlmref", *arguments], **options)

@@ -5,9 +5,10 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
+
+from support.runs import mlmref
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -19,10 +20,7 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 def verified(*arguments, **env):
     """Run the command offline; returns the completed process."""
-    command = [sys.executable, "-m", "mlmref", "verify", "--quiet", *arguments]
-    return subprocess.run(
-        command, env=os.environ | OFFLINE | env, capture_output=True, text=True, check=False
-    )
+    return mlmref("verify", "--quiet", *arguments, env=os.environ | OFFLINE | env)
 
 
 def with_table(text, steps):

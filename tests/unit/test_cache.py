@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from support.processes import finish, start
 from support.unprivileged import open_folder, unprivileged
 
 from mlmref import cache as station
@@ -200,8 +201,8 @@ def test_small_batches_are_joined():
     """Ten thousand batches of 1 kB become three on disk, with the same rows."""
 
     def small():
-        for start in range(0, 2_500_000, 250):
-            yield batch(*range(start, start + 250))
+        for first in range(0, 2_500_000, 250):
+            yield batch(*range(first, first + 250))
         return {}
 
     rows = serve(make=small).dataset.data["n"]
@@ -376,14 +377,9 @@ def test_a_coarse_clock_is_not_waited_for(folder, monkeypatch):
 
 def run(script):
     """Start a process on the same cache."""
-    code = textwrap.dedent(script)
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(Path(__file__).parent)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        text=True,
-    )
+    tests = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", textwrap.dedent(script), Path(__file__).parent]
+    return start(command, env=os.environ | tests)
 
 
 @pytest.mark.clause("CACHE-006")
@@ -403,7 +399,7 @@ def test_of_two_runs_at_once_one_makes_and_both_are_served():
         print(entry.dataset["n"][:], entry.facts)
     """
     runs = [run(script), run(script)]
-    said = [process.communicate(timeout=60)[0].splitlines() for process in runs]
+    said = [finish(process).stdout.splitlines() for process in runs]
     assert sorted(len(lines) for lines in said) == [1, 2]
     assert {lines[-1] for lines in said} == {"[1, 2, 3] {'seen': 3}"}
 

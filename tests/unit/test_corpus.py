@@ -8,7 +8,6 @@ import importlib.metadata
 import os
 import pickle
 import re
-import subprocess
 import sys
 import textwrap
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pytest
+from support import processes
 from support.corpora import cells, json_lines, parquet, write
 
 import mlmref.corpus
@@ -628,7 +628,7 @@ def peak(path):
         print(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024)
     """
     command = [sys.executable, "-c", textwrap.dedent(script), str(path)]
-    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return int(processes.run(command).stdout)
 
 
 @pytest.mark.slow

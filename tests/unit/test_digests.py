@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import textwrap
 import time
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.processes import finish, start
 from support.unprivileged import open_folder, unprivileged
 
 import mlmref.corpus
@@ -419,8 +419,8 @@ def test_several_processes_may_remember_at_once(path, folder):
                     memo.unlink(missing_ok=True)
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
-    runs = [subprocess.Popen(command) for _ in range(3)]
-    assert [process.wait(timeout=120) for process in runs] == [0, 0, 0]
+    runs = [start(command) for _ in range(3)]
+    assert [finish(process).returncode for process in runs] == [0, 0, 0]
     assert [memo.suffix for memo in memos(folder)] in ([], [".json"])
 
 

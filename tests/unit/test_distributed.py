@@ -1,13 +1,13 @@
 """Who a process is, from its environment alone (spec/ranks.md)."""
 
 import os
-import subprocess
 import sys
 
 import pytest
 import torch
 from rich.console import Console
 from support.models import tiny_model, without_dropout
+from support.processes import run
 from torch import nn
 
 from mlmref.backends.shared import leaves_idle
@@ -44,7 +44,7 @@ def test_the_rank_is_known_without_heavy_libraries():
         "import sys; from mlmref.distributed import is_main; assert is_main(); "
         "assert not {'torch', 'numpy', 'accelerate'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.clause("RANK-003")

@@ -2,10 +2,10 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import pytest
+from support.processes import run
 
 from mlmref.exits import told
 from mlmref.together import LostError
@@ -79,12 +79,6 @@ with ended_at_once():
 def test_a_process_of_several_ends_with_its_status(last, status):
     """What it printed is there, and no library that is taken down changes the status."""
     ranks = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", ENDS.format(last=last)],
-        env=os.environ | ranks,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run([sys.executable, "-c", ENDS.format(last=last)], env=os.environ | ranks)
     assert (done.returncode, done.stdout) == (status, "done\n")
     assert ("ZeroDivisionError" in done.stderr) is ("1 / 0" in last)

@@ -1,6 +1,5 @@
 """The masker: what it shows a strategy, what it writes, and where the tutorial's way fails."""
 
-import subprocess
 import sys
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from support.maskers import (
     vocabulary,
 )
 from support.naive_masking import tutorial_token_collator
+from support.processes import run
 
 from mlmref.contracts import IGNORE_INDEX, Corruption, Plan
 from mlmref.masking.apply import corrupt
@@ -321,5 +321,5 @@ def test_masking_needs_numpy_alone():
     examples = [part.split("```")[0] for part in text.split("```python\n")[1:]]
     assert len(examples) > 8
     code = "\n".join([*examples, "import sys", "print({'torch', 'transformers'} & {*sys.modules})"])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run([sys.executable, "-c", code])
     assert (done.stdout, done.stderr) == ("set()\n", "")

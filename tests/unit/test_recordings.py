@@ -1,12 +1,12 @@
 """Recordings of a terminal (spec/docs.md)."""
 
 import re
-import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 import record
+from support.processes import run
 
 SVG = "{http://www.w3.org/2000/svg}"
 MOST = 200_000
@@ -75,7 +75,7 @@ def test_mlmref_is_recorded_by_the_command(tmp_path):
     """``python docs/record.py OUT.svg mlmref plugins`` as typed."""
     out = tmp_path / "out.svg"
     typed = [sys.executable, record.__file__, out, "mlmref", "plugins"]
-    subprocess.run(typed, check=True, capture_output=True)
+    assert run(typed).returncode == 0
     shown = lines(out.read_text("utf-8"))
     assert shown[0] == "$ mlmref plugins"
     assert any("whole-word" in line for line in shown)

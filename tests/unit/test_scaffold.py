@@ -1,11 +1,11 @@
 """What ``mlmref new-plugin`` writes, and what it refuses (spec/scaffold.md)."""
 
-import subprocess
 import sys
 import tomllib
 
 import pytest
 from support.outsider import Outsider
+from support.processes import run
 from support.runs import mlmref
 
 from mlmref import scaffold
@@ -71,13 +71,7 @@ def test_a_new_plugin_is_in_order(written, tmp_path, command):
     caches = {"ruff": ["--no-cache"], "mypy": ["--cache-dir", str(tmp_path)]}
     tool, *arguments = command.split()
     for sort in SORTS:
-        done = subprocess.run(
-            [sys.executable, "-m", tool, *arguments, *caches[tool]],
-            cwd=written / sort,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run([sys.executable, "-m", tool, *arguments, *caches[tool]], cwd=written / sort)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,13 +1,13 @@
 """The documentation's site and what is filled into it (spec/docs.md)."""
 
 import re
-import subprocess
 import sys
 
 import build
 import commands
 import notebooks
 import pytest
+from support.processes import run
 from typer.main import get_command
 
 import mlmref
@@ -30,7 +30,7 @@ def built(folder, pages):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
     command = [sys.executable, build.__file__, folder / "site", folder / "clone"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run(command)
     return done.returncode, done.stderr
 
 

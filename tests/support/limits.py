@@ -1,0 +1,53 @@
+"""A pytest plugin: a test that hangs fails, and says where it and each of its processes was."""
+
+import gc
+import os
+import shlex
+import signal
+
+import pytest
+from support.processes import abort, tree
+
+LIMIT = 600
+"""Seconds for a test with its fixtures, twice what :mod:`support.processes` gives a process."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Set an alarm for the time of a test."""
+
+    def ring(*_):
+        lines = abort(tree(os.getpid())[:-1])
+        pytest.fail("\n".join([f"{item.nodeid} took more than {LIMIT} s, with processes", *lines]))
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(LIMIT)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print for each failed test the command that runs it alone."""
+    failed = [
+        report.nodeid
+        for kind in ("failed", "error")
+        for report in terminalreporter.stats.get(kind, ())
+    ]
+    if failed:
+        terminalreporter.section("to run these alone")
+    for nodeid in dict.fromkeys(failed):
+        terminalreporter.line(f"pytest {shlex.quote(nodeid)}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected():
+    """Take what earlier modules left out of garbage collection.
+
+    Trainer collects garbage after each training. With torch, transformers and the modules before
+    in memory that takes longer than a tiny training does.
+    """
+    gc.collect()
+    gc.freeze()
