@@ -15,13 +15,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["support.proof", "support.limits", "pytester"]
+pytest_plugins = ["support.full", "support.limits", "support.proof", "pytester"]
 
 # No deadline: the machines that run the tests are shared, and no test depends on the clock.
 # Examples that build a dataset are slow to draw, which says nothing about the property.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **_COMMON)
-settings.register_profile("ci", max_examples=100, derandomize=True, **_COMMON)
+settings.register_profile("ci", max_examples=50, derandomize=True, **_COMMON)
+settings.register_profile("full", max_examples=1_000, **_COMMON)
 settings.register_profile("nightly", max_examples=10_000, **_COMMON)
 # A mutant is to be found, not explained, and found or not in each run alike.
 _FOUND = {"derandomize": True, "database": None, "phases": [Phase.explicit, Phase.generate]}

@@ -144,7 +144,6 @@ def test_what_the_core_would_put_right_in_silence_is_refused(change, clause):
         CollatorStrategy(collate).propose(*batch())
 
 
-@pytest.mark.slow
 @pytest.mark.clause("KIT-009")
 @pytest.mark.parametrize("number", range(len(published.COLLATORS)))
 def test_the_published_page_is_what_comes_out(number):

@@ -20,7 +20,7 @@ from mlmref.job import Job
 from mlmref.optimisation import choose_precision
 from mlmref.resolve import resolve
 
-pytestmark = [pytest.mark.gpu, pytest.mark.slow]
+pytestmark = [pytest.mark.gpu]
 
 BACKENDS = ("trainer", "accelerate")
 PRECISIONS = ("fp32", "bf16", "fp16")

@@ -9,7 +9,7 @@ from mlmref import run
 from mlmref.resolve import resolve
 from mlmref.tutorial.hub import asked_once
 
-pytestmark = [pytest.mark.gpu, pytest.mark.hub, pytest.mark.slow]
+pytestmark = [pytest.mark.gpu, pytest.mark.hub]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -247,7 +247,6 @@ def test_a_damaged_entry_is_made_again(place, station, kind, damage):
 # --- several at once -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.clause("CACHE-006")
 def test_two_processes_at_once_both_end_right(place, monkeypatch):
     """Two that begin with an empty cache say the same, and each entry is there once."""
@@ -283,7 +282,6 @@ def losses(workers=0, **actions):
     return record["loss"], record["perplexity"]["after"]
 
 
-@pytest.mark.slow
 @pytest.mark.clause("CACHE-012")
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("when", ["check", "read", "tokenise", "evaluate", "train", "write"])
@@ -295,7 +293,6 @@ def test_a_cache_that_vanishes_does_not_matter(place, when, workers):
     assert losses(workers, **{when: vanish}) == expected
 
 
-@pytest.mark.slow
 @pytest.mark.clause("TOK-014")
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_workers_that_are_not_forked_open_the_cache_themselves(place, monkeypatch, method):

@@ -104,7 +104,6 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.clause("DOC-003")
 @pytest.mark.parametrize("name", NAMES)
 def test_each_command_of_a_guide_runs(name, here):

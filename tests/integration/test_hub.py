@@ -157,7 +157,6 @@ def test_private_means_private(run_folder):
         assert len(hub.commits) == 3
 
 
-@pytest.mark.slow
 @pytest.mark.clause("PUB-002")
 @pytest.mark.clause("PUB-005")
 @pytest.mark.clause("PUB-007")
@@ -195,7 +194,6 @@ from mlmref.cli import main; main()
 """
 
 
-@pytest.mark.slow
 @pytest.mark.clause("RUN-011")
 @pytest.mark.clause("PUB-004")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

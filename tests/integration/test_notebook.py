@@ -25,7 +25,6 @@ def alike(kept, printed):
     return all(float(a) == pytest.approx(float(b), rel=NEAR) for a, b in pairs)
 
 
-@pytest.mark.slow
 @pytest.mark.clause("DOC-007")
 def test_the_notebook_prints_what_is_kept_in_it(kept, tmp_path, monkeypatch):
     """Cell by cell, without a network; fills are words and have to be the same."""

@@ -93,7 +93,6 @@ def test_the_guides_other_packages_are_written(command, monkeypatch, tmp_path):
     assert (tmp_path / f"mlmref-{command.split()[2]}" / "pyproject.toml").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.clause("DOC-003")
 @pytest.mark.clause("NEW-008")
 @pytest.mark.clause("PLUG-001")

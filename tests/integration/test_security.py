@@ -171,7 +171,6 @@ for name in sys.argv[1:]:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.clause("SEC-001")
 @pytest.mark.clause("CORP-004")
 def test_pickles_and_scripts_of_a_data_set_are_not_opened(tmp_path, witness):
@@ -305,7 +304,6 @@ def test_settings_run_nothing(place, text):
 # --- places ------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.clause("SEC-005")
 @pytest.mark.clause("SEC-007")
 def test_a_run_folder_from_elsewhere_writes_nowhere(place, tmp_path):
@@ -356,7 +354,6 @@ def test_a_file_may_name_a_folder_below(place, folder):
     assert resolve(file=place / "a.toml").output.folder == folder
 
 
-@pytest.mark.slow
 @pytest.mark.clause("SEC-007")
 def test_a_run_writes_to_its_folder_and_the_cache(place, tmp_path, monkeypatch):
     """With every setting that is a text set to a path outside, nothing comes to be there."""
@@ -390,7 +387,6 @@ def test_a_run_writes_to_its_folder_and_the_cache(place, tmp_path, monkeypatch):
 # --- text --------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.clause("SEC-008")
 def test_a_card_shows_what_comes_from_the_corpus_as_text(place):
     """A prompt, a name of a corpus and one of a model that are HTML, Markdown and table cells."""

@@ -127,7 +127,6 @@ def stand_in():
         yield hub
 
 
-@pytest.mark.slow
 @pytest.mark.clause("VER-004")
 @pytest.mark.clause("VER-006")
 def test_with_a_hub_every_figure_is_looked_for(stand_in, tmp_path):
@@ -169,7 +168,6 @@ def test_with_a_hub_every_figure_is_looked_for(stand_in, tmp_path):
     assert not [*tmp_path.glob("runs")]
 
 
-@pytest.mark.slow
 @pytest.mark.clause("VER-004")
 def test_with_a_hub_and_no_gpu_the_trainings_say_so(stand_in, tmp_path):
     """T16, T18 and T19 need a GPU, and say that --cpu does without."""

@@ -17,7 +17,7 @@ from support.kills import Run, outcome, place_for_runs, settings, until_done
 
 from mlmref.checkpoint import last_step
 
-pytestmark = [pytest.mark.soak, pytest.mark.clause("RES-004")]
+pytestmark = [pytest.mark.full, pytest.mark.clause("RES-004")]
 
 SEED = int(os.environ.get("MLMREF_SOAK_SEED", "4"))
 PARTS = 4

@@ -631,7 +631,6 @@ def peak(path):
     return int(processes.run(command).stdout)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.clause("CORP-019")
 @pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
@@ -651,7 +650,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path, kind):
     assert peaks[1] - peaks[0] < 37, peaks
 
 
-@pytest.mark.slow
 @pytest.mark.clause("CORP-019")
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_a_row_of_100_mb_is_read(tmp_path, kind):

@@ -52,7 +52,6 @@ def test_new_plugins_are_found_once_they_are_installed(outsider, tmp_path):
     assert '"broken": []' in listed.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.clause("NEW-001")
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_new_plugin_passes_its_own_tests(outsider, written, sort):
