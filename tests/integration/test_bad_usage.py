@@ -3,7 +3,9 @@
 import signal
 import sys
 
+import datasets
 import pytest
+from huggingface_hub import constants
 from support.bad_inputs import RUN, check_refused
 from support.processes import finish, start
 
@@ -55,7 +57,8 @@ def test_a_wrong_command_line_is_one_line(place, monkeypatch, arguments, expecte
 def test_names_reach_the_terminal_as_text(place, monkeypatch, arguments, expected):
     """No escape sequence, and no picture for :x:."""
     monkeypatch.chdir(place)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for library in (constants, datasets.config):  # the variable is read when they are imported
+        monkeypatch.setattr(library, "HF_HUB_OFFLINE", True)
     check_refused(place, arguments, expected)
 
 

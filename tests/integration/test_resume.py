@@ -137,7 +137,14 @@ def timings(folder):
     ("number", "status", "word"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
-@pytest.mark.parametrize("name", ["after micro-batch", "after update", "before evaluation"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "after micro-batch",
+        "before evaluation",
+        pytest.param("after update", marks=pytest.mark.full),
+    ],
+)
 def test_a_signal_ends_the_step_and_saves(place, events, tmp_path, number, status, word, name):
     """The step that was begun is in the checkpoint, the line says how to go on, and it does."""
     whole, all_ = events
@@ -153,7 +160,10 @@ def test_a_signal_ends_the_step_and_saves(place, events, tmp_path, number, statu
 
 
 @pytest.mark.clause("RUN-014")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.full)],
+)
 def test_a_signal_after_the_last_step_is_heard(place, events, tmp_path, number, status):
     """When nothing is left to train it ends the command all the same, and the run goes on."""
     sets = settings(place, tmp_path / "out")
@@ -197,13 +207,25 @@ def test_a_second_signal_is_obeyed_at_once(place, tmp_path):
     assert not (tmp_path / "out.unfinished").exists(), "there was nothing to keep"
 
 
-@pytest.fixture
-def stopped(place, events, tmp_path):
+@pytest.fixture(scope="module")
+def killed_once(place, events, tmp_path_factory):
     """Kill a run after its checkpoints at steps 3 and 6; return its folder's place and settings."""
-    sets = killed(place, events, tmp_path / "out", "before step", 7)
-    names = sorted(one.name for one in (tmp_path / "out.unfinished" / "checkpoints").iterdir())
+    home = tmp_path_factory.mktemp("killed")
+    sets = killed(place, events, home / "here" / "out", "before step", 7)
+    left = home / "here" / "out.unfinished"
+    names = sorted(one.name for one in (left / "checkpoints").iterdir())
     assert names == ["run.json", "step-00000003", "step-00000006"]
-    return tmp_path / "out", sets
+    left.parent.rename(home / "kept")
+    return home, sets
+
+
+@pytest.fixture
+def stopped(killed_once):
+    """Return the killed run's place, and its settings, each time as the kill left it."""
+    home, sets = killed_once
+    shutil.rmtree(home / "here", ignore_errors=True)
+    shutil.copytree(home / "kept", home / "here")
+    return home / "here" / "out", sets
 
 
 OTHER = {
@@ -495,7 +517,10 @@ def test_no_run_is_named_as_an_unfinished_one(place, tmp_path):
 
 
 @pytest.mark.clause("RUN-011")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)],
+)
 def test_a_signal_after_the_last_rename_says_that_the_run_is_whole(
     place, events, tmp_path, number, status
 ):
@@ -511,7 +536,10 @@ def test_a_signal_after_the_last_rename_says_that_the_run_is_whole(
 
 @pytest.mark.clause("RUN-014")
 @pytest.mark.clause("CLI-003")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.full)],
+)
 def test_a_signal_to_the_whole_group_leaves_workers_to_the_run(place, tmp_path, number, status):
     """As Ctrl-C, timeout and queues send it: one line, the usual status, and no worker is left."""
     flags = settings(place, tmp_path / "out", **{"training.epochs": 400, "training.workers": 2})

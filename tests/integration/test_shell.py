@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from rich.style import Style
+from support import runs
 from support.processes import run
 from support.specification import ROOT
 from typer.testing import CliRunner
@@ -283,7 +284,7 @@ COLOUR = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:[39][0-7]|4[0-7]|10[0-7]|[34]8;[0-9;
 def shown(*arguments, **variables):
     """Return what a command prints to a pipe with some variables of the environment."""
     env = {key: value for key, value in os.environ.items() if key not in _COLOURS} | variables
-    done = mlmref(*arguments, env=env)
+    done = runs.mlmref(*arguments, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

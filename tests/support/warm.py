@@ -26,7 +26,24 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-PRELOADED = ["torch", "transformers.trainer", "datasets", "accelerate", "scipy.stats", "pydantic"]
+PRELOADED = [
+    "accelerate",
+    "datasets",
+    "pluggy",
+    "pydantic.fields",
+    "pydantic.main",
+    "pydantic_core",
+    "rich.live",
+    "rich.progress",
+    "rich.table",
+    "scipy.stats",
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.bert.modeling_bert",
+    "transformers.tokenization_utils_tokenizers",
+    "transformers.trainer",
+]
 """Libraries that are imported before the fork; mlmref is not."""
 OPTIONS = {"-u"}
 """Options of the interpreter that a process may have."""

@@ -615,6 +615,9 @@ def test_progress_comes_to_the_total(tmp_path, monkeypatch, kind):
 # --- memory and time -----------------------------------------------------------------------------
 
 
+MORE = pytest.mark.full
+
+
 def peak(path):
     """Return the peak memory, in MB, of a fresh process that loads a file."""
     script = r"""
@@ -633,7 +636,9 @@ def peak(path):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 @pytest.mark.clause("CORP-019")
-@pytest.mark.parametrize("kind", ["txt", "csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "kind", ["txt", "csv", *(pytest.param(kind, marks=MORE) for kind in ("jsonl", "parquet"))]
+)
 def test_memory_does_not_grow_with_the_file(tmp_path, kind):
     """With 75 MB more in a file, memory grows to its plateau and not by half as much."""
     peaks = []
@@ -651,7 +656,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path, kind):
 
 
 @pytest.mark.clause("CORP-019")
-@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["jsonl", pytest.param("csv", marks=MORE)])
 def test_a_row_of_100_mb_is_read(tmp_path, kind):
     """One row of 100 MB with a short text is read, in no more than a few times short rows' time."""
     took = {}
