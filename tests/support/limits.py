@@ -21,12 +21,12 @@ def pytest_runtest_protocol(item):
         pytest.fail("\n".join([f"{item.nodeid} took more than {LIMIT} s, with processes", *lines]))
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.alarm(LIMIT)
+    left = signal.alarm(LIMIT)  # of a test that this one runs in
     try:
         return (yield)
     finally:
-        signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+        signal.alarm(left)
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -38,8 +38,9 @@ def pytest_terminal_summary(terminalreporter):
     ]
     if failed:
         terminalreporter.section("to run these alone")
+    command = "pytest --full" if terminalreporter.config.getoption("--full", False) else "pytest"
     for nodeid in dict.fromkeys(failed):
-        terminalreporter.line(f"pytest {shlex.quote(nodeid)}")
+        terminalreporter.line(f"{command} {shlex.quote(nodeid)}")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -79,7 +79,10 @@ def abort(processes, patience=5):
             command = " ".join(process.cmdline())[:200]
             lines.append(f"{process.pid}, of {process.ppid()}, {process.status()}: {command}")
             process.send_signal(signal.SIGABRT)
-            process.wait(patience)
+            end = time.monotonic() + patience
+            # Not process.wait(), which would take the exit status away from who started it.
+            while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
+                time.sleep(0.02)
     for process in processes:
         with suppress(psutil.Error):
             process.kill()

@@ -145,14 +145,6 @@ def _is_settled(variable):
     return variable.startswith(_READ) and variable not in _READ_LATE
 
 
-class _Connection:
-    """A stub at the other end of a socket, and the process that was forked for it."""
-
-    def __init__(self, opened):
-        self.socket = opened
-        self.pid = None
-
-
 def serve(address):
     """Fork a process for each stub; returns what one asked for, in its process."""
     listener = socket.socket(socket.AF_UNIX)
@@ -219,9 +211,12 @@ def _reap(running, selector):
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        connection = running.pop(pid)
+        connection, ended = running.pop(pid), os.waitstatus_to_exitcode(status)
+        if ended == -signal.SIGABRT:  # a time limit was reached, and nothing is to be left
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
         with suppress(OSError):
-            connection.sendall(struct.pack("i", os.waitstatus_to_exitcode(status)))
+            connection.sendall(struct.pack("i", ended))
         with suppress(KeyError):  # it was unregistered when the stub was killed
             selector.unregister(connection)
         connection.close()

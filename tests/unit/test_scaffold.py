@@ -62,7 +62,11 @@ def test_a_new_plugin_passes_its_own_tests(outsider, written, sort):
 
 
 @pytest.mark.clause("NEW-002")
-@pytest.mark.parametrize("command", ["ruff check .", "ruff format --check .", "mypy"])
+@pytest.mark.parametrize(
+    "command",
+    # All sources are typed together in tests/meta/test_types.py, in a third of the time.
+    ["ruff check .", "ruff format --check .", pytest.param("mypy", marks=pytest.mark.full)],
+)
 def test_a_new_plugin_is_in_order(written, tmp_path, command):
     """Its own settings find nothing, of whichever kind it is."""
     pytest.importorskip(command.split()[0])
