@@ -6,6 +6,7 @@ can be read without torch; whatever needs the others joins them first (spec/rank
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Callable
@@ -90,6 +91,10 @@ def state() -> PartialState:
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
+    if _launched() and hasattr(os, "register_at_fork"):
+        # A forked process inherits the rank's garbage, but not the threads that its destructors
+        # wait for (RANK-012).
+        os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze)
     gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if gpu is not None:
         # What cuBLAS repeats needs room of its own, which is read once, at its first product.

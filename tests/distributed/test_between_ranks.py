@@ -48,6 +48,12 @@ def test_every_rank_hears_all_others(found, alone):
     assert alone["gathered"] == expected[:1]
 
 
+@pytest.mark.clause("RANK-012")
+def test_a_fork_of_a_rank_ends_whatever_was_garbage(found, alone):
+    """It collects garbage and ends, though a process group is among what the rank left behind."""
+    assert [one["a fork collects"] for one in (*found, alone)] == [0, 0, 0]
+
+
 @pytest.mark.clause("RANK-004")
 def test_a_phase_fails_on_every_rank_or_on_none(found):
     """Each rank raises, names the one that failed and its host, and keeps the exit status."""

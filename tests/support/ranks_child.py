@@ -39,6 +39,7 @@ def facts():
         "world_size": world_size(),
         "gathered": gather({"rank": here, "text": "é" * here}),
         **exchanged(here),
+        "a fork collects": a_fork_collects(),
         "none fails": fails(()),
         "one fails": fails((1,)),
         "both fail": fails((0, 1)),
@@ -50,6 +51,35 @@ def facts():
         **figures(),
         "trained": {name: trained(name) for name in ("trainer", "accelerate")},
     }
+
+
+def a_fork_collects():
+    """Return the exit status of a fork that collects garbage, a process group of ours among it."""
+    import gc
+    import multiprocessing
+
+    import torch.distributed as dist
+
+    from mlmref.distributed import world_size
+
+    def leave_garbage():
+        group = None
+        if world_size() > 1:
+            store = dist.PrefixStore("forgotten", dist.distributed_c10d._get_default_store())
+            group = dist.ProcessGroupGloo(store, dist.get_rank(), world_size())
+        cycle = [group]
+        cycle.append(cycle)
+
+    gc.disable()  # here the garbage is to last until the fork
+    try:
+        leave_garbage()
+        forked = multiprocessing.get_context("fork").Process(target=gc.collect)
+        forked.start()
+        forked.join(30)
+        forked.kill()
+        return forked.exitcode
+    finally:
+        gc.enable()
 
 
 def said(phase):
