@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from conformance.mutants import check_rejects, first_of_each, none_rejects_before
 from conformance.mutants.strategies import MUTANTS
 
 from mlmref.conformance import check_strategy, parametrize_strategy_checks
 from mlmref.conformance.core import run_check
-from mlmref.conformance.search import as_found
 from mlmref.conformance.strategies import CHECKS
 from mlmref.conformance.strategies.subject import Subject
 from mlmref.masking.builtin import mlmref_masking_strategies
@@ -38,14 +38,10 @@ def test_they_conform_with_other_options(check):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_faulty_strategy_is_rejected(mutant):
     """The check that the mutant names rejects it, and says what is wrong."""
-    with as_found():
-        outcome = run_check(BY_NAME[mutant.rejected_by], fresh(mutant))
-    assert outcome.status == "fail", mutant.fault
-    assert outcome.detail
+    check_rejects(CHECKS, mutant, fresh(mutant))
 
 
-FIRST = {mutant.rejected_by: mutant for mutant in reversed(MUTANTS)}
-"""For each check the first mutant that it rejects."""
+FIRST = first_of_each(MUTANTS)
 
 
 @pytest.mark.clause("KIT-002")
@@ -55,13 +51,7 @@ def test_each_check_is_the_first_to_reject_a_mutant(name):
 
     On a tenth of the large cases: what is shown here is that the check is needed.
     """
-    subject = replace(fresh(FIRST[name]), large=12)
-    for check in CHECKS:
-        if check.name == name:
-            break
-        with as_found():
-            outcome = run_check(check, subject)
-        assert outcome.status in {"pass", "not applicable"}, f"{check.name}: {outcome.detail}"
+    none_rejects_before(CHECKS, FIRST[name], replace(fresh(FIRST[name]), large=12))
 
 
 def fresh(mutant):

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from mlmref.conformance.core import run_check
+from mlmref.conformance.search import as_found
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mutant:
@@ -19,3 +22,27 @@ class Mutant:
     fault: str
     subject: Any
     rejected_by: str
+
+
+def first_of_each(mutants):
+    """Return for each check the first mutant that it rejects."""
+    return {mutant.rejected_by: mutant for mutant in reversed(mutants)}
+
+
+def check_rejects(checks, mutant, subject):
+    """Hold the check that a mutant names to rejecting it, and to saying what is wrong."""
+    (check,) = [one for one in checks if one.name == mutant.rejected_by]
+    with as_found():
+        outcome = run_check(check, subject)
+    assert outcome.status == "fail", mutant.fault
+    assert outcome.detail
+
+
+def none_rejects_before(checks, mutant, subject):
+    """Hold all checks before the one that a mutant names to letting it pass."""
+    for check in checks:
+        if check.name == mutant.rejected_by:
+            break
+        with as_found():
+            outcome = run_check(check, subject)
+        assert outcome.status in {"pass", "not applicable"}, f"{check.name}: {outcome.detail}"
