@@ -80,6 +80,7 @@ def test_a_test_that_hangs_fails_and_its_processes_end(project, monkeypatch):
     text = result.stdout.str()
     assert "time.sleep(99)  # here" in text
     assert re.search(r"test_hangs took more than 2 s, with processes\n.*import time", text)
+    assert run([warm.python(), "-c", "print('here')"]).stdout == "here\n", "the server is spared"
 
 
 @pytest.mark.clause("SPEC-016")

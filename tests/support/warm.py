@@ -91,6 +91,14 @@ os._exit(status)
 """
 
 
+def pid():
+    """Return the process id of the server, or ``None`` if there is none yet."""
+    return _server[0].pid if _server else None
+
+
+_server = []
+
+
 @cache
 def python():
     """Return the path of the executable; starts the server, which ends with this process."""
@@ -114,6 +122,7 @@ def python():
         env=environment,
         start_new_session=True,
     )
+    _server.append(server)
     atexit.register(server.wait)
     atexit.register(server.stdin.close)
     assert server.stdout.readline() == b"ready\n"
