@@ -13,7 +13,8 @@ from support.runs import save_corpus, save_model
 from mlmref import run
 from mlmref.resolve import resolve
 
-pytestmark = pytest.mark.namespaces
+# In the default run two hosts are two launchers with caches of their own (test_differences.py).
+pytestmark = [pytest.mark.namespaces, pytest.mark.full]
 
 ADDRESSES = ("10.213.7.1", "10.213.7.2")
 

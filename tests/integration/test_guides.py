@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from support.launch import SCRIPTS, Launch, free_port
+from support import warm
+from support.launch import Launch, free_port
 from support.runs import save_corpus, save_model
 from support.tokenizers import TEXT
 from typer.testing import CliRunner
@@ -64,6 +65,10 @@ def typed(command):
     assert got.exit_code in ((0, 1) if words[1] == "inspect" else (0,)), (command, got.output)
 
 
+MODULES = {"torchrun": "torch.distributed.run", "accelerate": "accelerate.commands.accelerate_cli"}
+"""What the scripts of launchers run."""
+
+
 def launched(command, here):
     """Run a command of a launcher, and of several machines the other's too, on ports of its own."""
     words = substituted(command)
@@ -79,7 +84,7 @@ def launched(command, here):
     with ExitStack() as stack:
         nodes = []
         for rank in ranks:
-            launcher = [SCRIPTS / words[0], *words[1:]]
+            launcher = [warm.python(), "-m", MODULES[words[0]], *words[1:]]
             folder = here / f"node-{rank}" if several and rank != "0" else here
             if folder != here:
                 folder.mkdir()

@@ -174,7 +174,7 @@ def trained(backend):
 
 def faulty(fault):
     """Put something wrong into this process, if it is on the rank of the fault."""
-    from mlmref import identity, job, runner
+    from mlmref import identity, job, runner, together
     from mlmref.distributed import rank
     from mlmref.errors import CorpusError
 
@@ -203,6 +203,7 @@ def faulty(fault):
     elif what == "one GPU":
         import torch
 
+        together._PATIENCE = 2.0  # the main process has not joined, and cannot say when it is done
         torch.accelerator.is_available = lambda: True
         torch.accelerator.current_accelerator = lambda: torch.device("cuda")
         torch.accelerator.device_count = lambda: 1
