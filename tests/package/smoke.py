@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
         )
         return done.stdout
 
-    do(home / "bin" / "python", "-m", "pip", "install", "-q", wheel)
+    do(home / "bin" / "python", "-m", "pip", "install", "-q", "--no-compile", wheel)
     if "pytest" in do(home / "bin" / "python", "-m", "pip", "list"):
         sys.exit("the wheel installs pytest, which only its extras may")
     do(command, "--help")
