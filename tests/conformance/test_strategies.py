@@ -49,9 +49,25 @@ FIRST = first_of_each(MUTANTS)
 def test_each_check_is_the_first_to_reject_a_mutant(name):
     """No check before it in the kit's order rejects the mutant, so without it one would pass.
 
-    On a tenth of the large cases: what is shown here is that the check is needed.
+    On a tenth of the cases: what is shown here is that the check is needed.
     """
-    none_rejects_before(CHECKS, FIRST[name], replace(fresh(FIRST[name]), large=12))
+    subject = replace(fresh(FIRST[name]), large=12, small=4)
+    none_rejects_before(CHECKS, FIRST[name], subject)
+
+
+@pytest.mark.full
+@pytest.mark.clause("KIT-002")
+@pytest.mark.parametrize("name", BY_NAME)
+def test_it_is_the_first_on_all_cases(name):
+    """The same on all cases."""
+    none_rejects_before(CHECKS, FIRST[name], fresh(FIRST[name]))
+
+
+@pytest.mark.full
+@parametrize_strategy_checks([ENTRIES["token"]])
+def test_the_other_built_in_strategy_conforms(check):
+    """Each clause holds for ``token`` with its defaults too."""
+    check()
 
 
 def fresh(mutant):

@@ -65,6 +65,8 @@ def killed(place, events, output, name="before step", nth=7, **changes):
     return sets
 
 
+TRIED = ("mid-accumulation", "a save, before the rename", "an evaluation", "the last rename")
+"""The moments of the default run."""
 MOMENTS = {
     "loading": ("before load", 0),
     "preparation": ("after prepare", 0),
@@ -87,7 +89,9 @@ MOMENTS = {
 @pytest.mark.clause("RES-004")
 @pytest.mark.clause("REP-008")
 @pytest.mark.clause("CKPT-008")
-@pytest.mark.parametrize("when", MOMENTS)
+@pytest.mark.parametrize(
+    "when", [pytest.param(one, marks=[pytest.mark.full] * (one not in TRIED)) for one in MOMENTS]
+)
 def test_a_run_that_was_killed_ends_as_if_nothing_had_happened(place, events, tmp_path, when):
     """SIGKILL at each kind of moment: the same weights, record, metrics and files."""
     whole, _ = events

@@ -58,6 +58,7 @@ class Subject:
         corruption: the policy that masks are asked for under.
         world: the one vocabulary that the strategy works with, if it is tied to one.
         large: how many large cases a property is held against.
+        small: how many small cases, which Hypothesis draws.
         collates: whether it writes inputs and labels itself, by a method ``collate``.
     """
 
@@ -66,6 +67,7 @@ class Subject:
     corruption: Corruption
     world: World | None = None
     large: int = 120
+    small: int = EXAMPLES
     collates: bool = False
     _kept: dict[str, Any] = field(default_factory=dict)
 
@@ -234,7 +236,7 @@ def _small(subject: Subject, holds: Property) -> None:
     from mlmref.conformance.strategies.drawn import small_cases
 
     cases = small_cases(subject.world)
-    search(cases, lambda case: violation(subject, holds, case), examples=EXAMPLES)
+    search(cases, lambda case: violation(subject, holds, case), examples=subject.small)
 
 
 def held(subject: Subject, holds: Property, case: Case) -> None:
