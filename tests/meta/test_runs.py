@@ -53,7 +53,7 @@ def project(pytester):
     [((), ["a_fact", "a_property"]), (("--full",), ["more_of_it", "a_property"])],
 )
 def test_each_test_is_in_one_run_and_properties_in_both(project, options, names):
-    """By the mark alone; what is left out counts as deselected."""
+    """By the mark alone; omitted tests count as deselected."""
     result = project(PROJECT, "-v", *options)
     assert re.findall(r"::test_(\w+) PASSED", result.stdout.str()) == names
     result.assert_outcomes(passed=2, deselected=1)

@@ -1,4 +1,4 @@
-"""Runs in processes of their own that are killed at a chosen moment, and taken up again."""
+"""Runs in processes of their own that are killed at a chosen moment, and resumed."""
 
 from __future__ import annotations
 

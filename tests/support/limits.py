@@ -20,7 +20,7 @@ def pytest_runtest_protocol(item):
     began = time.time() - 2  # psutil knows the time of the machine's start to a second
 
     def ring(*_):
-        # Those of this test: others, and the server of warm processes, serve later tests too.
+        # Only processes of this test: later tests still need others, such as the server of warm ones.
         every = tree(os.getpid())[:-1]
         ours = [one for one in every if one.create_time() >= began and one.pid != warm.pid()]
         lines = abort(ours)
@@ -51,7 +51,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="module", autouse=True)
 def _collected():
-    """Take what earlier modules left out of garbage collection.
+    """Exclude the objects of earlier modules from garbage collection.
 
     Trainer collects garbage after each training. With torch, transformers and the modules before
     in memory that takes longer than a tiny training does.
