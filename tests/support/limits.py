@@ -20,7 +20,7 @@ def pytest_runtest_protocol(item):
     began = time.time() - 2  # psutil knows the time of the machine's start to a second
 
     def ring(*_):
-        # Only processes of this test: later tests still need others, such as the server of warm ones.
+        # Only those of this test. Later tests need the others, and the server of warm processes.
         every = tree(os.getpid())[:-1]
         ours = [one for one in every if one.create_time() >= began and one.pid != warm.pid()]
         lines = abort(ours)
