@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.core import Checks, Violation
-from mlmref.conformance.strategies.rates import FALSE_ALARM, no_independence, surprising
+from mlmref.conformance.p_values import at_most, chi_square, surprising
+from mlmref.conformance.strategies.rates import FALSE_ALARM, no_independence
 from mlmref.conformance.strategies.subject import Subject, at_one_half
 from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows, worlds
 from mlmref.contracts import ChunkRows
@@ -99,14 +100,13 @@ def _compare(agreed: float, of: int, what: str, among: int = 8_192) -> None:
 
 
 def _check_spread(counts: Any, of: int) -> None:
-    """Compare targets a row with the binomial distribution by chi-square."""
-    from scipy.stats import binom, chisquare
-
-    edges = np.unique(binom.ppf(np.linspace(0, 1, 9)[1:-1], of, 0.5))
-    expected = np.diff(np.concatenate([[0.0], binom.cdf(edges, of, 0.5), [1.0]]))
+    """Compare targets a row with the binomial distribution by chi-square, in up to eight ranges."""
+    up_to = np.append(at_most(np.arange(of), of, 0.5), 1.0)
+    edges = np.unique(np.searchsorted(up_to, np.linspace(0, 1, 9)[1:-1]))
+    expected = np.diff(np.concatenate([[0.0], up_to[edges], [1.0]]))
     seen = np.bincount(np.searchsorted(edges, counts), minlength=len(expected))
     enough = len(counts) * expected.min() >= 5
-    if enough and chisquare(seen, expected * len(counts)).pvalue < FALSE_ALARM / PARTS:
+    if enough and chi_square(seen, expected * len(counts)) < FALSE_ALARM / PARTS:
         what = "the number of targets in a row does not vary as that of independent draws does"
         raise Violation(what, variance=float(counts.var()), expected=of / 4)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.p_values import surprising
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import Subject, everywhere
 from mlmref.conformance.strategies.worlds import KEYS, Case, large_cases, sweeps, worlds
@@ -140,14 +141,6 @@ def repeated(cases: list[Case], times: int) -> Iterator[Case]:
         for case in cases:
             ids = case.rows.chunk_ids + (turn << 40)
             yield replace(case, rows=replace(case.rows, chunk_ids=ids))
-
-
-def surprising(count: Any, of: Any, probability: Any) -> Any:
-    """Return the two-sided exact binomial p-value of each count, at most 1."""
-    from scipy.stats import binom
-
-    below, above = binom.cdf(count, of, probability), binom.sf(count - 1, of, probability)
-    return np.minimum(1.0, 2 * np.minimum(below, above))
 
 
 def asked_rates(subject: Subject) -> list[float]:

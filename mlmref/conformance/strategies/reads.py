@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.core import Checks, Violation
-from mlmref.conformance.strategies.rates import FALSE_ALARM, repeated, surprising
+from mlmref.conformance.p_values import chi_square, surprising
+from mlmref.conformance.strategies.rates import FALSE_ALARM, repeated
 from mlmref.conformance.strategies.shapes import cells, is_collator, no_replacements
 from mlmref.conformance.strategies.subject import Subject, at_one_half, everywhere
 from mlmref.conformance.strategies.worlds import Case, make_rows, worlds
@@ -92,8 +93,6 @@ def check_random_tokens_are_all_alike(subject: Subject) -> None:
 
 def _check_alike(drawn: Any, ids: Any) -> None:
     """Compare counts with a uniform distribution, over ranges of ids where there are few."""
-    from scipy.stats import chisquare
-
     if drawn.sum() < 400:
         return
     # At least 40 expected in each range, for which chi-square's approximation is good.
@@ -103,7 +102,7 @@ def _check_alike(drawn: Any, ids: Any) -> None:
     expected = drawn.sum() * shares
     # Both a little everywhere and all of a few.
     single = surprising(counts, drawn.sum(), shares).min() * len(counts)
-    if min(chisquare(counts, expected).pvalue, single) < FALSE_ALARM / 20:
+    if min(chi_square(counts, expected), single) < FALSE_ALARM / 20:
         few, many = (counts / expected).argmin(), (counts / expected).argmax()
         ends = [(ids[ranges[n][0]], ids[ranges[n][-1]]) for n in (few, many)]
         told = zip((few, many), ends, strict=True)
