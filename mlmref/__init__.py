@@ -2,9 +2,9 @@
 
 ``mlmref.run(config)`` does what ``mlmref run`` does with the same settings, and ``mlmref.run()``
 what it does without any. The stations of a run are there
-one by one as well, each in the module of its name: ``mlmref.corpus``, ``mlmref.tokens``,
-``mlmref.chunks``, ``mlmref.split``, ``mlmref.masking``, ``mlmref.model``,
-``mlmref.evaluation``, ``mlmref.fill``.
+one by one as well, each in the module of its name: ``mlmref.data.corpus.load``, ``mlmref.data.tokens.tokenize``,
+``mlmref.data.chunks``, ``mlmref.data.split``, ``mlmref.masking``, ``mlmref.model.load``,
+``mlmref.evaluation.perplexity``, ``mlmref.evaluation.fill_mask``.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from mlmref.config import Config as Config
-    from mlmref.errors import MlmrefError as MlmrefError
-    from mlmref.hookspecs import hookimpl as hookimpl
-    from mlmref.plugins import discover as discover
-    from mlmref.results import Result as Result
-    from mlmref.runner import evaluate as evaluate
-    from mlmref.runner import run as run
+from mlmref.base.version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from mlmref.base.errors import MlmrefError as MlmrefError
+    from mlmref.plugin.discovery import discover as discover
+    from mlmref.plugin.hookspecs import hookimpl as hookimpl
+    from mlmref.results.result import Result as Result
+    from mlmref.runner.run import evaluate as evaluate
+    from mlmref.runner.run import run as run
+    from mlmref.settings.config import Config as Config
 
 # Imported when first used, so that the command line answers before NumPy and pydantic load.
 _HOMES = {
-    "Config": "config",
-    "MlmrefError": "errors",
-    "Result": "results",
-    "discover": "plugins",
-    "evaluate": "runner",
-    "hookimpl": "hookspecs",
-    "run": "runner",
+    "Config": "settings.config",
+    "MlmrefError": "base.errors",
+    "Result": "results.result",
+    "discover": "plugin.discovery",
+    "evaluate": "runner.run",
+    "hookimpl": "plugin.hookspecs",
+    "run": "runner.run",
 }
 
 

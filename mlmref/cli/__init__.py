@@ -7,22 +7,28 @@ from __future__ import annotations
 
 from mlmref.cli.base import app as app
 from mlmref.cli.base import out as out
-from mlmref.exits import ended_at_once, hush
+from mlmref.cli.errors import ended_at_once, hush
 
-# In the order in which --help lists their commands.
-from mlmref.cli import running, inspecting, looking, reporting, comparing, measuring, extending  # isort: skip
+# In the order in which --help lists them.
+from mlmref.cli import run, inspect, preview, report, compare  # isort: skip
+from mlmref.cli import evaluate, fill, downstream, verify, plugins, check, new_plugin  # isort: skip
 
 __all__ = [
     "app",
-    "comparing",
-    "extending",
-    "inspecting",
-    "looking",
+    "check",
+    "compare",
+    "downstream",
+    "evaluate",
+    "fill",
+    "inspect",
     "main",
-    "measuring",
+    "new_plugin",
     "out",
-    "reporting",
-    "running",
+    "plugins",
+    "preview",
+    "report",
+    "run",
+    "verify",
 ]
 
 

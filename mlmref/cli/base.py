@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import typer
 from rich.console import Console
 
-from mlmref.errors import Status
-from mlmref.exits import err
-from mlmref.terminal import Terminal
-from mlmref.usage import Command, Commands
+from mlmref.base.errors import Status
+from mlmref.base.terminal import Terminal
+from mlmref.cli.errors import err
+from mlmref.cli.usage import Command, Commands
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., None])
@@ -42,7 +42,7 @@ def command(name: str | None = None) -> Callable[[F], F]:
 def show(answer: T, as_json: bool, shown: Callable[[T, Console], None]) -> None:
     """Print an answer as JSON, or for people by a function."""
     if as_json:
-        from mlmref.show import as_json as written
+        from mlmref.cli.show import as_json as written
 
         out.print(written(answer), markup=False, soft_wrap=True)
     else:
@@ -56,7 +56,7 @@ def tell(text: str) -> None:
 
 def reporter_of(quiet: bool) -> Any:
     """Return whom the stations are to tell of their progress."""
-    from mlmref.progress import reporter
+    from mlmref.base.progress import reporter
 
     return reporter(err, quiet=quiet)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mlmref.conformance.core import Violation
+from mlmref.conformance.checks import Violation
 
 
 def cannot_fork(_: object) -> str | None:

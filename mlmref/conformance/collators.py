@@ -18,24 +18,16 @@ from typing import Any
 
 import numpy as np
 
+from mlmref.base.errors import ConfigError
 from mlmref.conformance import strategies
-from mlmref.conformance.core import Report, run_checks
+from mlmref.conformance.checks import Report, run_checks
 from mlmref.conformance.generators import as_they_were, generators
 from mlmref.conformance.strategies.subject import Seen, Subject
 from mlmref.conformance.strategies.worlds import large_cases
 from mlmref.conformance.words import tokenizer, world
-from mlmref.contracts import (
-    IGNORE_INDEX,
-    Batch,
-    Corruption,
-    Options,
-    Plan,
-    Probability,
-    Rate,
-    StrategyEntry,
-)
-from mlmref.errors import ConfigError
-from mlmref.masking.draws import Draws
+from mlmref.plugin.arrays import IGNORE_INDEX, Probability
+from mlmref.plugin.contracts import Batch, Corruption, Options, Plan, Rate, StrategyEntry
+from mlmref.plugin.draws import Draws
 
 Features = list[dict[str, Any]]
 Collator = Callable[..., Mapping[str, Any]]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.generators import seed_torch
+from mlmref.base.generators import seed_torch
 
 
 def generators() -> list[tuple[str, Callable[[int], Any]]]:

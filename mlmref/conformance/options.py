@@ -7,8 +7,8 @@ import tomllib
 
 import tomli_w
 
-from mlmref.conformance.core import Violation
-from mlmref.contracts import Options
+from mlmref.conformance.checks import Violation
+from mlmref.plugin.contracts import Options
 
 
 def check_written_and_read(options: Options) -> None:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from mlmref.conformance.core import Violation
+from mlmref.conformance.checks import Violation
 
 _SHRINKS: ContextVar[bool] = ContextVar("shrinks", default=True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mlmref.contracts import Corruption, StrategyEntry
-from mlmref.hookspecs import hookimpl
 from mlmref.masking.token import TokenMasking, TokenOptions
 from mlmref.masking.whole_word import WholeWordMasking, WholeWordOptions
+from mlmref.plugin.contracts import Corruption, StrategyEntry
+from mlmref.plugin.hookspecs import hookimpl
 
 
 @hookimpl

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlmref.contracts import Batch, Options, Plan, Probability
+from mlmref.plugin.arrays import Probability
+from mlmref.plugin.contracts import Batch, Options, Plan
 
 if TYPE_CHECKING:
-    from mlmref.masking.draws import Draws
+    from mlmref.plugin.draws import Draws
 
 
 class TokenOptions(Options):

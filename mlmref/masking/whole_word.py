@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmref.contracts import Batch, Options, Plan, Probability
+from mlmref.plugin.arrays import Probability
+from mlmref.plugin.contracts import Batch, Options, Plan
 
 if TYPE_CHECKING:
-    from mlmref.masking.draws import Draws
+    from mlmref.plugin.draws import Draws
 
 
 class WholeWordOptions(Options):

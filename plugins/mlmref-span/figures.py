@@ -8,11 +8,11 @@ from time import perf_counter
 import numpy as np
 from mlmref_span import length_cdf, tile
 
-from mlmref.clock import Clock
-from mlmref.masking.draws import EVALUATION_PASS
-from mlmref.prepare import Ready, choose_plugins, load, prepare
-from mlmref.progress import SILENT
-from mlmref.resolve import resolve
+from mlmref.base.progress import SILENT
+from mlmref.base.progress.clock import Clock
+from mlmref.plugin.draws import EVALUATION_PASS
+from mlmref.runner.prepare import Ready, choose_plugins, load, prepare
+from mlmref.settings.resolve import resolve
 
 
 def ready(masking: str) -> Ready:

@@ -12,10 +12,10 @@ from benchmarks import machine, ours, peers
 from benchmarks.bench import benchmark, in_turn, seconds
 from transformers import DataCollatorForLanguageModeling
 
-from mlmref.chunks import chunk
-from mlmref.config import ChunkConfig, CorpusConfig
-from mlmref.corpus import load_corpus
-from mlmref.tokens import tokenize
+from mlmref.data.chunks import chunk
+from mlmref.data.corpus.load import load_corpus
+from mlmref.data.tokens.tokenize import tokenize
+from mlmref.settings.config import ChunkConfig, CorpusConfig
 
 BLOCK = 1_024
 """Rows gathered at a time where all of them are."""

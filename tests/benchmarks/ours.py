@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from support.maskers import built_in
 
-from mlmref.backends.trainer import TrainerBackend
-from mlmref.chunks import chunk
-from mlmref.config import ChunkConfig, Config, CorpusConfig, ModelConfig, SplitConfig
-from mlmref.contracts import Options
-from mlmref.corpus import load_corpus
-from mlmref.job import Job
-from mlmref.model import load_model
-from mlmref.objective import MaskedLMObjective
-from mlmref.split import split
-from mlmref.tokens import tokenize
+from mlmref.data.chunks import chunk
+from mlmref.data.corpus.load import load_corpus
+from mlmref.data.split import split
+from mlmref.data.tokens.tokenize import tokenize
+from mlmref.model.load import load_model
+from mlmref.model.loss import MaskedLMObjective
+from mlmref.plugin.contracts import Options
+from mlmref.settings.config import ChunkConfig, Config, CorpusConfig, ModelConfig, SplitConfig
+from mlmref.training.backends.trainer import TrainerBackend
+from mlmref.training.job import Job
 
 CHUNK = 128
 TRAIN, TEST = 10_000, 1_000

@@ -165,11 +165,11 @@ class Memory(threading.Thread):
 
 def prepare(file):
     """Go from text to the two sides of the split."""
-    from mlmref.chunks import chunk
-    from mlmref.config import ChunkConfig, CorpusConfig, SplitConfig
-    from mlmref.corpus import load_corpus
-    from mlmref.split import split
-    from mlmref.tokens import tokenize
+    from mlmref.data.chunks import chunk
+    from mlmref.data.corpus.load import load_corpus
+    from mlmref.data.split import split
+    from mlmref.data.tokens.tokenize import tokenize
+    from mlmref.settings.config import ChunkConfig, CorpusConfig, SplitConfig
 
     tokens = tokenize(load_corpus(CorpusConfig(name=file)), ours.loaded().tokenizer)
     return split(chunk(tokens, ChunkConfig()), SplitConfig(test_size=1_000)), tokens
@@ -191,8 +191,8 @@ def train(file):
     import numpy as np
     from support.maskers import built_in
 
-    from mlmref.evaluation import evaluate
-    from mlmref.objective import MaskedLMObjective
+    from mlmref.evaluation.perplexity import evaluate
+    from mlmref.model.loss import MaskedLMObjective
 
     parts, tokens = prepare(file)
     masker = built_in("token", words=tokens.vocabulary)

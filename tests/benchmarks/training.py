@@ -13,10 +13,10 @@ from benchmarks.bench import Found, benchmark, in_a_process, in_turn, seconds
 from support.models import FAMILIES, tiny_model
 from torch.nn import functional as F
 
-from mlmref.config import EvaluationConfig
-from mlmref.contracts import IGNORE_INDEX
-from mlmref.evaluation import evaluate
-from mlmref.objective import MaskedLMObjective
+from mlmref.evaluation.perplexity import evaluate
+from mlmref.model.loss import MaskedLMObjective
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.settings.config import EvaluationConfig
 
 STEPS = 5
 

@@ -4,8 +4,8 @@ import pytest
 from support.browser import opened
 from support.comparisons import made_up
 
-from mlmref.comparison.page import page
-from mlmref.pages import write_new
+from mlmref.results.pages import write_new
+from mlmref.studies.comparison.page import page
 
 
 @pytest.fixture(scope="module")

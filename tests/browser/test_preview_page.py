@@ -4,10 +4,10 @@ import pytest
 from support.browser import opened
 from support.runs import save_corpus, save_model
 
-from mlmref.pages import write_new
-from mlmref.preview.core import preview
-from mlmref.preview.page import page
-from mlmref.resolve import resolve
+from mlmref.results.pages import write_new
+from mlmref.settings.resolve import resolve
+from mlmref.studies.preview.page import page
+from mlmref.studies.preview.preview import preview
 
 FOREIGN = '<script>document.title = "gone"</script><img src="https://example.org/x"> a "great" film'
 

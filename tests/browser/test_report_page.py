@@ -6,9 +6,9 @@ import pytest
 from support.browser import DESK, opened
 from support.reports import PROMPTS, report_run, stopped
 
-from mlmref.pages import write_new
-from mlmref.report.data import read
-from mlmref.report.page import page, write_again
+from mlmref.results.pages import write_new
+from mlmref.results.report.page import page, write_again
+from mlmref.results.report.read import read
 
 MORE = pytest.mark.full
 

@@ -23,11 +23,11 @@ if __name__ == "__main__":
 import numpy as np
 from support.naive_masking import tutorial_whole_word_collator
 
+from mlmref.conformance.checks import run_checks
 from mlmref.conformance.collators import collator_subject, load_collator
-from mlmref.conformance.core import run_checks
 from mlmref.conformance.search import as_found
 from mlmref.conformance.strategies import CHECKS
-from mlmref.contracts import Corruption
+from mlmref.plugin.contracts import Corruption
 
 FILE = Path(__file__).parents[2] / "spec" / "collators.md"
 TRANSFORMERS = "transformers:DataCollatorForLanguageModeling"

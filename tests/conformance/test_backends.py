@@ -9,8 +9,8 @@ from conformance.mutants.backends import MUTANTS, Counts
 from mlmref.conformance import check_backend, parametrize_backend_checks
 from mlmref.conformance.backends import CHECKS
 from mlmref.conformance.backends.toy_job import PlainLoop
-from mlmref.contracts import BackendEntry
-from mlmref.plugins import discover
+from mlmref.plugin.contracts import BackendEntry
+from mlmref.plugin.discovery import discover
 
 RIGHT = [
     discover().backend("trainer").entry,

@@ -8,8 +8,8 @@ from conformance import published
 
 from mlmref.conformance.collators import CollatorStrategy, features_of
 from mlmref.conformance.strategies.worlds import make_rows, make_vocabulary
-from mlmref.contracts import Plan, StrategyEntry
-from mlmref.masking.apply import Masker
+from mlmref.masking.masker import Masker
+from mlmref.plugin.contracts import Plan, StrategyEntry
 
 WORDS = make_vocabulary(50, np.arange(5), mask_id=4, pad_id=0)
 # "[CLS] a+b c [SEP] [CLS] d [SEP]" and "[CLS] e [SEP]", padded
@@ -93,7 +93,7 @@ def test_a_collator_can_be_run_as_a_strategy():
 @pytest.mark.clause("KIT-008")
 def test_each_key_and_batch_has_a_seed_of_its_own():
     """A single token is a batch as well, and epochs, chunks and seeds are told apart."""
-    from mlmref.masking.draws import Draws
+    from mlmref.plugin.draws import Draws
 
     seeds = []
 

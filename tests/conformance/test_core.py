@@ -7,7 +7,7 @@ import pytest
 from support.processes import run
 from support.specification import KINDS, load_kit, read_clauses
 
-from mlmref.conformance.core import Checks, Violation, parametrize, run_checks
+from mlmref.conformance.checks import Checks, Violation, parametrize, run_checks
 
 CHECKS = Checks()
 
@@ -121,7 +121,7 @@ def test_the_decorator_makes_a_test_of_each_clause(pytester):
     pytester.makepyfile(
         """
         import pytest
-        from mlmref.conformance.core import Checks, Violation, parametrize
+        from mlmref.conformance.checks import Checks, Violation, parametrize
         CHECKS = Checks()
 
         @CHECKS("AAA-001")
@@ -165,9 +165,9 @@ def test_the_core_does_without_pytest_and_hypothesis():
     program = """
 import sys
 sys.modules["pytest"] = sys.modules["hypothesis"] = None  # importing them is an error
-import mlmref, mlmref.cli, mlmref.runner, mlmref.job, mlmref.evaluation, mlmref.checking
-import mlmref.backends.trainer, mlmref.backends.accelerate, mlmref.conformance
-from mlmref.plugins import discover
+import mlmref, mlmref.cli, mlmref.runner.run, mlmref.training.job, mlmref.evaluation.perplexity, mlmref.conformance.by_name
+import mlmref.training.backends.trainer, mlmref.training.backends.accelerate, mlmref.conformance
+from mlmref.plugin.discovery import discover
 assert not discover().broken
 """
     done = run([sys.executable, "-c", program])

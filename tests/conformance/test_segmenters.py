@@ -9,10 +9,10 @@ from conformance.mutants import check_rejects, first_of_each, none_rejects_befor
 from conformance.mutants.segmenters import MUTANTS, Faulty, words
 
 from mlmref.conformance import check_segmenter, parametrize_segmenter_checks
-from mlmref.conformance.core import run_check
+from mlmref.conformance.checks import run_check
 from mlmref.conformance.segmenters import CHECKS
 from mlmref.conformance.segmenters.texts import large_batches
-from mlmref.contracts import Options, SegmenterEntry
+from mlmref.plugin.contracts import Options, SegmenterEntry
 
 CHECKED = {check.name: check for check in CHECKS}
 

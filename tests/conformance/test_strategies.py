@@ -7,7 +7,7 @@ from conformance.mutants import check_rejects, first_of_each, none_rejects_befor
 from conformance.mutants.strategies import MUTANTS
 
 from mlmref.conformance import check_strategy, parametrize_strategy_checks
-from mlmref.conformance.core import run_check
+from mlmref.conformance.checks import run_check
 from mlmref.conformance.strategies import CHECKS
 from mlmref.conformance.strategies.subject import Subject
 from mlmref.masking.builtin import mlmref_masking_strategies
@@ -97,7 +97,7 @@ def test_the_example_can_be_pasted_back():
     from conformance.mutants.strategies import half_a_word
 
     from mlmref.conformance.strategies.worlds import make_rows, make_vocabulary
-    from mlmref.masking.apply import Masker
+    from mlmref.masking.masker import Masker
 
     (mutant,) = [one for one in MUTANTS if one.name == half_a_word.__name__.replace("_", "-")]
     outcome = run_check(BY_NAME[mutant.rejected_by], fresh(mutant))

@@ -15,7 +15,7 @@ from support.launch import SCRIPTS, Launch, free_port, launch, quick, statuses, 
 from support.runs import save_corpus, save_model
 
 from mlmref import run
-from mlmref.resolve import resolve
+from mlmref.settings.resolve import resolve
 
 ELSEWHERE = f"mlmref: rank 1 of 2, on {socket.gethostname()}: "
 HOME = ["--model=../model", "--corpus=../corpus.txt"]

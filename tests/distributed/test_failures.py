@@ -12,8 +12,8 @@ from support.runs import mlmref, save_corpus, save_model
 
 from mlmref import __version__ as VERSION
 from mlmref import run
-from mlmref.exits import told
-from mlmref.resolve import resolve
+from mlmref.cli.errors import told
+from mlmref.settings.resolve import resolve
 
 EPOCHS = 4  # of 23 steps
 ELSEWHERE = f"mlmref: rank 1 of 2, on {socket.gethostname()}: "

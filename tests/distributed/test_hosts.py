@@ -11,7 +11,7 @@ from support.launch import Launch, quick, torchrun
 from support.runs import save_corpus, save_model
 
 from mlmref import run
-from mlmref.resolve import resolve
+from mlmref.settings.resolve import resolve
 
 # In the default run two hosts are two launchers with caches of their own (test_differences.py).
 pytestmark = [pytest.mark.namespaces, pytest.mark.full]

@@ -8,7 +8,7 @@ from support.launch import accelerate_launch, launch, quick, torchrun
 from support.runs import save_corpus, save_model
 
 from mlmref import run
-from mlmref.resolve import resolve
+from mlmref.settings.resolve import resolve
 
 MLMREF = ["-m", "mlmref"]
 CUTS = {

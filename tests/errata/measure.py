@@ -23,14 +23,14 @@ from support.oracles import leaking_share  # noqa: E402
 from support.pages import put, table  # noqa: E402
 
 from mlmref import run  # noqa: E402
-from mlmref.chunks import chunk  # noqa: E402
-from mlmref.config import ChunkConfig, SplitConfig  # noqa: E402
-from mlmref.contracts import IGNORE_INDEX  # noqa: E402
-from mlmref.evaluation import evaluate  # noqa: E402
-from mlmref.masking.draws import EVALUATION_PASS  # noqa: E402
-from mlmref.objective import MaskedLMObjective  # noqa: E402
-from mlmref.resolve import resolve  # noqa: E402
-from mlmref.split import split  # noqa: E402
+from mlmref.data.chunks import chunk  # noqa: E402
+from mlmref.data.split import split  # noqa: E402
+from mlmref.evaluation.perplexity import evaluate  # noqa: E402
+from mlmref.model.loss import MaskedLMObjective  # noqa: E402
+from mlmref.plugin.arrays import IGNORE_INDEX  # noqa: E402
+from mlmref.plugin.draws import EVALUATION_PASS  # noqa: E402
+from mlmref.settings.config import ChunkConfig, SplitConfig  # noqa: E402
+from mlmref.settings.resolve import resolve  # noqa: E402
 
 DRAWS = 20
 BATCHES = (1, 8, 64, 1_000)
@@ -39,8 +39,8 @@ BATCHES = (1, 8, 64, 1_000)
 @cache
 def adapted(*sets):
     """Adapt the checkpoint as ``mlmref run`` does, with settings; return record and model."""
-    from mlmref.config import ModelConfig
-    from mlmref.model import load_model
+    from mlmref.model.load import load_model
+    from mlmref.settings.config import ModelConfig
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "run"
@@ -63,7 +63,7 @@ def e05():
     """Adapt with each strategy and measure both under two common tasks."""
     from support.maskers import built_in
 
-    from mlmref.contracts import Corruption
+    from mlmref.plugin.contracts import Corruption
 
     corruption = Corruption(mask=0.8, random=0.1, keep=0.1)
     words = ours.tokens().vocabulary

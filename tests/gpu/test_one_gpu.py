@@ -16,9 +16,9 @@ from support.models import tiny_model
 from support.runs import mlmref
 
 from mlmref import run
-from mlmref.job import Job
-from mlmref.optimisation import choose_precision
-from mlmref.resolve import resolve
+from mlmref.settings.resolve import resolve
+from mlmref.training.job import Job
+from mlmref.training.optimizer import choose_precision
 
 pytestmark = [pytest.mark.gpu]
 

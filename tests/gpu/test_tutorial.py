@@ -6,8 +6,8 @@ import pytest
 from huggingface_hub import constants
 
 from mlmref import run
-from mlmref.resolve import resolve
-from mlmref.tutorial.hub import asked_once
+from mlmref.settings.resolve import resolve
+from mlmref.studies.tutorial.hub import asked_once
 
 pytestmark = [pytest.mark.gpu, pytest.mark.hub]
 

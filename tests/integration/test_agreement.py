@@ -9,9 +9,9 @@ from support.runs import save_corpus, save_model
 
 from mlmref import hookimpl, run
 from mlmref.conformance.backends.toy_job import PlainLoop
-from mlmref.contracts import BackendEntry
-from mlmref.plugins import discover
-from mlmref.resolve import resolve
+from mlmref.plugin.contracts import BackendEntry
+from mlmref.plugin.discovery import discover
+from mlmref.settings.resolve import resolve
 
 
 class Plain:

@@ -274,7 +274,7 @@ def test_debug_shows_the_traceback(place, monkeypatch):
 @pytest.mark.clause("CLI-003")
 def test_a_fault_has_its_own_status(monkeypatch):
     """What is nobody's bad input exits with 1 and says how to see more."""
-    monkeypatch.setattr("mlmref.plugins.discover", lambda **_: 1 / 0)
+    monkeypatch.setattr("mlmref.plugin.discovery.discover", lambda **_: 1 / 0)
     status, text = told("plugins")
     assert status == 1
     assert "ZeroDivisionError" in text

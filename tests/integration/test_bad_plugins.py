@@ -13,7 +13,7 @@ HEAD = """
 import sys
 import numpy as np
 from mlmref import hookimpl
-from mlmref.contracts import BackendEntry, Options, Plan, SegmenterEntry, StrategyEntry
+from mlmref.plugin.contracts import BackendEntry, Options, Plan, SegmenterEntry, StrategyEntry
 
 class Bad:
     fingerprint = ""

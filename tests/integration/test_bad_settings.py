@@ -4,7 +4,7 @@ import pytest
 from support.bad_inputs import RUN, check_refused
 
 from mlmref import __version__ as VERSION
-from mlmref.config import Config
+from mlmref.settings.config import Config
 
 ADVICE = "read that code, and if you trust its author add --trust-remote-code"
 EMPTY = "string should have at least 1 character"

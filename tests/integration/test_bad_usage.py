@@ -78,8 +78,8 @@ def test_a_prompt_is_printed_as_text(place, monkeypatch):
 SLOW = """
 import sys, time
 sys.path.insert(0, {site!r})
-import mlmref.plugins
-mlmref.plugins.PATIENCE = 0.2
+import mlmref.plugin.discovery
+mlmref.plugin.discovery.PATIENCE = 0.2
 from mlmref.cli import main
 main()
 """
@@ -118,7 +118,7 @@ def test_a_backend_that_raises_in_train_is_named(place, tmp_path, monkeypatch, b
     (info / "METADATA").write_text("Name: mlmref-worse\nVersion: 2.3\n")
     (info / "entry_points.txt").write_text("[mlmref]\nbad = mlmref_worse\n")
     (tmp_path / "mlmref_worse.py").write_text(
-        "from mlmref import hookimpl\nfrom mlmref.contracts import BackendEntry\n"
+        "from mlmref import hookimpl\nfrom mlmref.plugin.contracts import BackendEntry\n"
         f"class Bad:\n    def train(self, job):\n        {body}\n"
         "@hookimpl\ndef mlmref_training_backends():\n"
         "    return [BackendEntry(name='bad', summary='bad', build=lambda options: Bad())]\n"

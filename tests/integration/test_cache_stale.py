@@ -16,12 +16,12 @@ from support.unprivileged import open_folder, unprivileged
 from support.words import Plugin, Told, entry_of
 
 import mlmref
-from mlmref import digests
-from mlmref.errors import OutputError
-from mlmref.plugins import discover
-from mlmref.progress import Silent
-from mlmref.resolve import resolve
-from mlmref.runner import evaluate
+from mlmref.base.errors import OutputError
+from mlmref.base.progress import Silent
+from mlmref.data.corpus import digests
+from mlmref.plugin.discovery import discover
+from mlmref.runner.run import evaluate
+from mlmref.settings.resolve import resolve
 
 READ, TOKENISED = "read", "tokenise"
 

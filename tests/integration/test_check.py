@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from mlmref import checking
 from mlmref.cli import app
-from mlmref.conformance import core, segmenters, strategies
-from mlmref.contracts import BackendEntry, Plan, SegmenterEntry, StrategyEntry
-from mlmref.hookspecs import hookimpl
+from mlmref.conformance import by_name as checking
+from mlmref.conformance import checks as core
+from mlmref.conformance import segmenters, strategies
 from mlmref.masking.token import TokenOptions
-from mlmref.plugins import Found, Source
+from mlmref.plugin.contracts import BackendEntry, Plan, SegmenterEntry, StrategyEntry
+from mlmref.plugin.discovery import Found, Source
+from mlmref.plugin.hookspecs import hookimpl
 
 
 class EveryToken:
@@ -36,7 +37,7 @@ class _Plugin:
 @pytest.fixture
 def faulty(monkeypatch):
     """Install a plugin whose strategy masks special tokens."""
-    from mlmref import plugins
+    from mlmref.plugin import discovery as plugins
 
     found = [*plugins.find(), Found(Source("faulty-dist", "faulty", "2.0"), _Plugin)]
     monkeypatch.setattr(plugins, "find", lambda: found)

@@ -13,11 +13,11 @@ from support.processes import finish, run, start, wait_until
 from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
-from mlmref.checkpoint import last_step
 from mlmref.cli import app
-from mlmref.config import Config
-from mlmref.flags import FLAGS
-from mlmref.resolve import resolve
+from mlmref.cli.flags import FLAGS
+from mlmref.runner.folder.checkpoint import last_step
+from mlmref.settings.config import Config
+from mlmref.settings.resolve import resolve
 
 IMPORTED = """
 import runpy, sys

@@ -15,16 +15,17 @@ from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
 from mlmref import evaluate, run
+from mlmref.base.errors import ConfigError, MlmrefError, OutputError
+from mlmref.base.progress.reporter import SILENT, Quiet
 from mlmref.cli import app
-from mlmref.comparison import core, measured
-from mlmref.comparison.core import compare
-from mlmref.comparison.folder import Kept
-from mlmref.comparison.plan import read_plan
-from mlmref.comparison.statistics import randomised
-from mlmref.errors import ConfigError, MlmrefError, OutputError
-from mlmref.intervals import Documents
-from mlmref.progress.core import SILENT, Quiet
-from mlmref.resolve import resolve
+from mlmref.evaluation.intervals import Documents
+from mlmref.settings.resolve import resolve
+from mlmref.studies.comparison import compare as core
+from mlmref.studies.comparison import measured
+from mlmref.studies.comparison.compare import compare
+from mlmref.studies.comparison.folder import Kept
+from mlmref.studies.comparison.plan import read_plan
+from mlmref.studies.comparison.statistics import randomised
 
 BASE = """
 [base]
@@ -83,24 +84,24 @@ def invoke(*arguments):
 @pytest.fixture
 def trained(monkeypatch):
     """Return the names of the runs that are trained, as it happens."""
-    import mlmref.runner
+    import mlmref.runner.run
 
-    names, own = [], mlmref.runner.run
+    names, own = [], mlmref.runner.run.run
 
     def watched(config, **given):
         names.append(Path(config.output.folder).name)
         return own(config, **given)
 
-    monkeypatch.setattr(mlmref.runner, "run", watched)
+    monkeypatch.setattr(mlmref.runner.run, "run", watched)
     return names
 
 
 @pytest.fixture
 def untrained(monkeypatch):
     """Fail where anything is trained."""
-    import mlmref.runner
+    import mlmref.runner.run
 
-    monkeypatch.setattr(mlmref.runner, "run", lambda *_, **__: pytest.fail("it trains"))
+    monkeypatch.setattr(mlmref.runner.run, "run", lambda *_, **__: pytest.fail("it trains"))
 
 
 @pytest.mark.clause("COMP-009")
@@ -192,10 +193,10 @@ def test_what_is_not_finished_is_made_and_nothing_else(place, trained, monkeypat
             raise KeyboardInterrupt
         return watched(config, **given)
 
-    import mlmref.runner
+    import mlmref.runner.run
 
-    watched = mlmref.runner.run
-    monkeypatch.setattr(mlmref.runner, "run", ends)
+    watched = mlmref.runner.run.run
+    monkeypatch.setattr(mlmref.runner.run, "run", ends)
     with pytest.raises(KeyboardInterrupt) as caught:
         compare(plan, Path("cut"))
     assert "this was token-seed-1, run 3 of 4" in caught.value.__notes__[-1]

@@ -19,10 +19,10 @@ from support.models import VOCABULARY, tiny_model, without_dropout
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 
-from mlmref.contracts import IGNORE_INDEX
-from mlmref.errors import ConfigError
-from mlmref.masking.draws import EVALUATION_PASS
-from mlmref.optimisation import choose_precision
+from mlmref.base.errors import ConfigError
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.plugin.draws import EVALUATION_PASS
+from mlmref.training.optimizer import choose_precision
 
 GONE = {"evaluation_strategy", "overwrite_output_dir"}
 

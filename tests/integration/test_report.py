@@ -20,20 +20,20 @@ from transformers import AutoModelForMaskedLM
 from typer.testing import CliRunner
 
 from mlmref import run
+from mlmref.base.disk import sha256
+from mlmref.base.errors import OutputError
+from mlmref.base.progress import SILENT, Silent
+from mlmref.base.progress.clock import Clock
+from mlmref.base.terminal import plain
 from mlmref.cli import app
-from mlmref.clock import Clock
-from mlmref.contracts import IGNORE_INDEX
-from mlmref.disk import sha256
-from mlmref.errors import OutputError
-from mlmref.masking.draws import EVALUATION_PASS
-from mlmref.prepare import choose_plugins, load, prepare
-from mlmref.progress import SILENT, Silent
-from mlmref.report.about import about, counts
-from mlmref.report.data import read
-from mlmref.report.page import page, write_again
-from mlmref.resolve import resolve
-from mlmref.results import Result
-from mlmref.terminal import plain
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.plugin.draws import EVALUATION_PASS
+from mlmref.results.report.page import page, write_again
+from mlmref.results.report.read import read
+from mlmref.results.result import Result
+from mlmref.runner.log.about import about, counts
+from mlmref.runner.prepare import choose_plugins, load, prepare
+from mlmref.settings.resolve import resolve
 
 
 @pytest.fixture(scope="module")
@@ -248,8 +248,8 @@ def broken(*_, **__):
 def test_a_run_is_whole_without_its_report(place, done, monkeypatch):
     """With nothing kept and no page: warned of, and weights and figures are the same."""
     told = Warned()
-    monkeypatch.setattr("mlmref.report.keep.replace", broken)
-    monkeypatch.setattr("mlmref.report.page.page", broken)
+    monkeypatch.setattr("mlmref.runner.log.kept_targets.replace", broken)
+    monkeypatch.setattr("mlmref.results.report.page.page", broken)
     bare = run(report_settings(place, output="bare"), reporter=told)
     assert [text.split(" (")[0] for text in told.warnings] == [
         "the report will lack what the model learnt",
@@ -360,7 +360,7 @@ def test_where_nothing_can_be_written_a_line_says_so(done, tmp_path, monkeypatch
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     before = done.report().read_bytes()
-    monkeypatch.setattr("mlmref.disk.replace", read_only)
+    monkeypatch.setattr("mlmref.base.disk.replace", read_only)
     found = invoke("report", done.folder)
     assert found.exit_code == 2
     assert found.stderr == (

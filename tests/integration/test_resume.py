@@ -20,10 +20,10 @@ from support.processes import finish, start, wait_until
 from support.runs import mlmref, save_corpus
 
 from mlmref import run
-from mlmref.checkpoint import Checkpoint
-from mlmref.errors import ConfigError, OutputError
-from mlmref.registry import Source
-from mlmref.resolve import resolve
+from mlmref.base.errors import ConfigError, OutputError
+from mlmref.plugin.registry import Source
+from mlmref.runner.folder.checkpoint import Checkpoint
+from mlmref.settings.resolve import resolve
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -272,12 +272,12 @@ def test_other_ingredients_are_refused_by_name(stopped, place, what, monkeypatch
     file = place / (files | {"settings": "model/config.json"}).get(what, "events")
     content = bytearray(file.read_bytes())
     if what == "mlmref":
-        monkeypatch.setattr("mlmref.__version__", "9.9")
+        monkeypatch.setattr("mlmref.base.version.__version__", "9.9")
     elif what == "settings":
         own = json.loads(content) | {"hidden_dropout_prob": 0.4}
         file.write_text(json.dumps(own), "utf-8")
     elif what == "precision":  # as on a machine where auto finds another device
-        monkeypatch.setattr("mlmref.optimisation.choose_precision", lambda *_: "bf16")
+        monkeypatch.setattr("mlmref.training.optimizer.choose_precision", lambda *_: "bf16")
     elif what == "plugin":
         monkeypatch.setattr(Source, "__str__", lambda _: "'token' of another 2.0")
     else:
@@ -631,7 +631,7 @@ def test_a_full_disk_is_told_and_destroys_nothing(place, tmp_path, call, monkeyp
 @pytest.mark.clause("CKPT-006")
 def test_a_run_folder_that_vanishes_is_told(place, tmp_path, monkeypatch):
     """Somebody removes the unfinished folder: one line with its name, and no traceback."""
-    from mlmref.job import Job
+    from mlmref.training.job import Job
 
     real, out = Job.after_step, tmp_path / "out"
 

@@ -13,14 +13,15 @@ from huggingface_hub import ModelCard
 from support.runs import mlmref, save_corpus, save_model
 from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
 
-from mlmref import Config, hookimpl, repeatable, run
+from mlmref import Config, hookimpl, run
+from mlmref.base.errors import ModelError
+from mlmref.base.ranks.consensus import LostError
 from mlmref.conformance.backends.toy_job import PlainLoop
-from mlmref.contracts import BackendEntry, Options, Plan, StrategyEntry
-from mlmref.errors import ModelError
-from mlmref.plugins import discover
-from mlmref.record import dumps
-from mlmref.resolve import resolve
-from mlmref.together import LostError
+from mlmref.plugin.contracts import BackendEntry, Options, Plan, StrategyEntry
+from mlmref.plugin.discovery import discover
+from mlmref.results.record import dumps
+from mlmref.settings.resolve import resolve
+from mlmref.training import repeatable
 
 KEYS = {
     "perplexity",

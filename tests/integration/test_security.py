@@ -18,15 +18,15 @@ from support.runs import save_corpus, save_model
 from typer.testing import CliRunner
 
 import mlmref
+from mlmref.base.errors import ConfigError, MlmrefError, ModelError
+from mlmref.base.terminal import Terminal, plain
 from mlmref.cli import app
-from mlmref.config import CorpusConfig, ModelConfig
-from mlmref.corpus import load_corpus
-from mlmref.errors import ConfigError, MlmrefError, ModelError
-from mlmref.model import load_model
-from mlmref.plugins import discover
-from mlmref.prepare import choose_plugins
-from mlmref.resolve import resolve
-from mlmref.terminal import Terminal, plain
+from mlmref.data.corpus.load import load_corpus
+from mlmref.model.load import load_model
+from mlmref.plugin.discovery import discover
+from mlmref.runner.prepare import choose_plugins
+from mlmref.settings.config import CorpusConfig, ModelConfig
+from mlmref.settings.resolve import resolve
 
 
 class Bomb:
@@ -159,9 +159,9 @@ def test_parquet_and_its_metadata_are_not_unpickled(place, witness):
 
 LOAD = """
 import sys
-from mlmref.config import CorpusConfig
-from mlmref.corpus import load_corpus
-from mlmref.errors import CorpusError
+from mlmref.settings.config import CorpusConfig
+from mlmref.data.corpus.load import load_corpus
+from mlmref.base.errors import CorpusError
 
 for name in sys.argv[1:]:
     try:

@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 
 from mlmref import hookimpl, run
 from mlmref.cli import app
-from mlmref.contracts import Plan, StrategyEntry
-from mlmref.plugins import discover
-from mlmref.resolve import resolve
+from mlmref.plugin.contracts import Plan, StrategyEntry
+from mlmref.plugin.discovery import discover
+from mlmref.settings.resolve import resolve
 
 MODULE = """
 import re
 from mlmref import hookimpl
-from mlmref.contracts import Options, SegmenterEntry
+from mlmref.plugin.contracts import Options, SegmenterEntry
 
 
 class LettersOptions(Options):

@@ -20,12 +20,12 @@ from support.specification import ROOT
 from typer.testing import CliRunner
 
 import mlmref
+from mlmref.base.errors import Status
+from mlmref.base.explain import all_keys
+from mlmref.base.terminal import Terminal
 from mlmref.cli import app
-from mlmref.config import Config
-from mlmref.errors import Status
-from mlmref.explain import all_keys
-from mlmref.flags import RARE
-from mlmref.terminal import Terminal
+from mlmref.cli.flags import RARE
+from mlmref.settings.config import Config
 
 COMMANDS = [one.name or one.callback.__name__ for one in app.registered_commands]
 SCRIPT = Path(sys.executable).with_name("mlmref")
@@ -143,9 +143,9 @@ try:
     main()
 except SystemExit:
     print({"torch", "transformers", "datasets"} & sys.modules.keys(), file=sys.stderr)
-    print("mlmref.plugins" in sys.modules, file=sys.stderr)
+    print("mlmref.plugin.discovery" in sys.modules, file=sys.stderr)
 """
-PLUGINS = "from mlmref.plugins import discover; discover()"
+PLUGINS = "from mlmref.plugin.discovery import discover; discover()"
 
 
 @pytest.mark.clause("SHELL-002")

@@ -12,13 +12,13 @@ from support.runs import save_corpus, save_model
 from support.trackers import NAMES, scalars, stand_in, told
 
 from mlmref import run
-from mlmref.config import Config, TrackingConfig
-from mlmref.disk import sha256
-from mlmref.errors import ConfigError, OutputError
-from mlmref.identity import what_matters
-from mlmref.progress import Silent
-from mlmref.resolve import resolve
-from mlmref.trackers import Trackers
+from mlmref.base.disk import sha256
+from mlmref.base.errors import ConfigError, OutputError
+from mlmref.base.progress import Silent
+from mlmref.runner.identity import what_matters
+from mlmref.runner.log.trackers import Trackers
+from mlmref.settings.config import Config, TrackingConfig
+from mlmref.settings.resolve import resolve
 
 BACKENDS = ("trainer", "accelerate")
 STEPS = 8

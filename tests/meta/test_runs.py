@@ -109,7 +109,7 @@ def test_tests_start_processes_with_a_limit():
     """All but the suite's own machinery, and scripts that are not tests, use support.processes."""
     own = {"support/launch.py", "support/processes.py", "support/warm.py", "meta/test_runs.py"}
     # A copy, which needs no Python; and timed kills, with a patience of their own.
-    own |= {"unit/test_cache.py", "soak/test_kills.py"}
+    own |= {"unit/data/test_cache.py", "soak/test_kills.py"}
     found = {
         file.relative_to(TESTS).as_posix()
         for file in (*TESTS.glob("*/test_*.py"), *TESTS.glob("support/*.py"))

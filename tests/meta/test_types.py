@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.processes import run
 
-from mlmref.scaffold import SORTS, new_plugin
+from mlmref.plugin.scaffold import SORTS, new_plugin
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,9 +8,9 @@ from strategies.text import chunk_rules, ragged, segmented, starts_of
 from support.oracles import plain_chunks, range_of, tutorial_chunks
 from support.tokens import PAD_ID, numbered, tokens_of
 
-from mlmref import chunks as station
-from mlmref.chunks import cut
-from mlmref.config import ChunkConfig
+from mlmref.data import chunks as station
+from mlmref.data.chunks import cut
+from mlmref.settings.config import ChunkConfig
 
 GROUP = 3
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from strategies import corpora as drawn
 from support.corpora import cells, json_lines, write
 
-from mlmref import lines, readers
-from mlmref.config import CorpusConfig
-from mlmref.corpus import corpus_from_texts, load_corpus
-from mlmref.errors import CorpusError
+from mlmref.base.errors import CorpusError
+from mlmref.data.corpus import readers
+from mlmref.data.corpus import text_blocks as lines
+from mlmref.data.corpus.load import corpus_from_texts, load_corpus
+from mlmref.settings.config import CorpusConfig
 
 
 @contextmanager

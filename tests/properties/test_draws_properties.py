@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import masking as some
 from support.naive_masking import plain_bits, plain_philox
 
-from mlmref.masking.draws import Draws, key_schedule, philox4x32
+from mlmref.plugin.draws import Draws, key_schedule, philox4x32
 
 word = st.integers(0, 2**32 - 1)
 

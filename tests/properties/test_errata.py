@@ -26,15 +26,16 @@ from support.oracles import (
 from support.tokens import numbered, tokens_of
 from torch.nn import functional as F
 
-from mlmref.chunks import chunk
-from mlmref.config import ChunkConfig, SplitConfig
-from mlmref.contracts import IGNORE_INDEX, Corruption
-from mlmref.errors import MlmrefError
-from mlmref.evaluation import evaluate
-from mlmref.masking.draws import EVALUATION_PASS
-from mlmref.objective import MaskedLMObjective
-from mlmref.split import split
-from mlmref.tokens import Tokens
+from mlmref.base.errors import MlmrefError
+from mlmref.data.chunks import chunk
+from mlmref.data.split import split
+from mlmref.data.tokens.tokenize import Tokens
+from mlmref.evaluation.perplexity import evaluate
+from mlmref.model.loss import MaskedLMObjective
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.plugin.contracts import Corruption
+from mlmref.plugin.draws import EVALUATION_PASS
+from mlmref.settings.config import ChunkConfig, SplitConfig
 
 # The naive figures are wrong ones, and not the NaN of a mean over nothing.
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")

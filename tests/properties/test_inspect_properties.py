@@ -12,19 +12,19 @@ from strategies.text import chunk_rules, segmented, split_rules
 from support.oracles import documents_in, leaking_share
 from support.tokens import corpus_of, numbered, tokens_of
 
-from mlmref.chunks import cut
-from mlmref.config import ChunkConfig, SplitConfig
-from mlmref.errors import ConfigError
-from mlmref.inspection import reading, similar
-from mlmref.inspection import tokens as counting
-from mlmref.inspection.chunks import cut_words
-from mlmref.inspection.duplicates import leaks
-from mlmref.inspection.reading import Seen, read
-from mlmref.inspection.similar import candidates, signatures, similarities
-from mlmref.inspection.split import shared
-from mlmref.inspection.words import spaced
-from mlmref.progress import SILENT
-from mlmref.split import Split, split
+from mlmref.base.errors import ConfigError
+from mlmref.base.progress import SILENT
+from mlmref.data.chunks import cut
+from mlmref.data.split import Split, split
+from mlmref.settings.config import ChunkConfig, SplitConfig
+from mlmref.studies.inspection import reading, similar
+from mlmref.studies.inspection import tokens as counting
+from mlmref.studies.inspection.chunks import cut_words
+from mlmref.studies.inspection.duplicates import leaks
+from mlmref.studies.inspection.reading import Seen, read
+from mlmref.studies.inspection.similar import candidates, signatures, similarities
+from mlmref.studies.inspection.split import shared
+from mlmref.studies.inspection.words import spaced
 
 WORDS = st.sampled_from(
     ["a", "A", "the", "Straße", "STRASSE", "é", "e\u0301", "film", "电影", "ไทย"]

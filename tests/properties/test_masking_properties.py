@@ -11,9 +11,10 @@ from strategies import masking as some
 from support.maskers import built_in, proposing
 from support.naive_masking import plain_masks, plain_words
 
-from mlmref.contracts import IGNORE_INDEX, ChunkRows, MaskedRows, Plan
-from mlmref.errors import PluginError
-from mlmref.masking.apply import number_words
+from mlmref.base.errors import PluginError
+from mlmref.masking.masker import number_words
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.plugin.contracts import ChunkRows, MaskedRows, Plan
 
 names = st.sampled_from(["token", "whole-word"])
 

@@ -8,10 +8,10 @@ from strategies.text import chunk_rules, ragged, split_rules
 from support.oracles import documents_in, range_of
 from support.tokens import numbered, tokens_of
 
-from mlmref import chunks as station
-from mlmref.chunks import cut
-from mlmref.errors import ConfigError
-from mlmref.split import split
+from mlmref.base.errors import ConfigError
+from mlmref.data import chunks as station
+from mlmref.data.chunks import cut
+from mlmref.data.split import split
 
 
 @pytest.fixture(autouse=True, scope="module")

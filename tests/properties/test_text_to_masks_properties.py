@@ -12,10 +12,10 @@ from support.oracles import plain_chunks, plain_word_starts
 from support.tokenizers import tokenizer
 from support.tokens import corpus_of, fresh_cache
 
-from mlmref import chunks as station
-from mlmref.chunks import cut
-from mlmref.contracts import IGNORE_INDEX
-from mlmref.tokens import tokenize
+from mlmref.data import chunks as station
+from mlmref.data.chunks import cut
+from mlmref.data.tokens.tokenize import tokenize
+from mlmref.plugin.arrays import IGNORE_INDEX
 
 GROUP = 2
 

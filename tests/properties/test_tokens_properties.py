@@ -10,7 +10,7 @@ from support.oracles import plain_word_starts
 from support.tokenizers import FAMILIES, tokenizer
 from support.tokens import corpus_of, fresh_cache, numbered, rows_of, tokens_of
 
-from mlmref.tokens import tokenize
+from mlmref.data.tokens.tokenize import tokenize
 
 
 @pytest.mark.clause("TOK-003")

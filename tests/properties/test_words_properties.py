@@ -8,7 +8,7 @@ from support.tokenizers import FAMILIES, tokenizer
 from support.tokens import corpus_of, fresh_cache, rows_of
 from support.words import Told, chosen, plain_segmented_starts
 
-from mlmref.tokens import tokenize
+from mlmref.data.tokens.tokenize import tokenize
 
 every_family = st.sampled_from([*FAMILIES, "unigram-unsplit", "unigram-crossing", "wordless"])
 

@@ -15,7 +15,7 @@ import time
 import pytest
 from support.kills import Run, outcome, place_for_runs, settings, until_done
 
-from mlmref.checkpoint import last_step
+from mlmref.runner.folder.checkpoint import last_step
 
 pytestmark = [pytest.mark.full, pytest.mark.clause("RES-004")]
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from support.maskers import vocabulary
 
-from mlmref.contracts import ChunkRows, Corruption
-from mlmref.masking.draws import EVALUATION_PASS
+from mlmref.plugin.contracts import ChunkRows, Corruption
+from mlmref.plugin.draws import EVALUATION_PASS
 
 seeds = st.integers(0, 2**64 - 1)
 passes = st.one_of(st.integers(0, 3), st.just(EVALUATION_PASS), st.integers(0, 2**32 - 1))

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from support.tokenizers import FAMILIES, SPECIAL, TEXT
 
-from mlmref.config import ChunkConfig, SplitConfig
+from mlmref.settings.config import ChunkConfig, SplitConfig
 
 families = st.sampled_from(FAMILIES)
 

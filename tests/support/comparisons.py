@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mlmref.comparison.answer import Finished, answer_of
-from mlmref.comparison.plan import read_plan
+from mlmref.studies.comparison.answer import Finished, answer_of
+from mlmref.studies.comparison.plan import read_plan
 
 FILE = """
 seeds = {seeds}
@@ -30,7 +30,7 @@ def made_up(
     infinite=False,
     infinite_before=False,
 ):
-    """Return the answer of four variants, as :func:`mlmref.comparison.core.compare` would."""
+    """Return the answer of four variants, as :func:`mlmref.studies.comparison.compare.compare` would."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

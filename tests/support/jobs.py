@@ -12,15 +12,15 @@ from support.maskers import built_in
 from support.models import VOCABULARY, tiny_model
 from support.tokens import tokens_of, vocabulary
 
-from mlmref.chunks import chunk
-from mlmref.config import ChunkConfig, Config, TrainingConfig
 from mlmref.conformance.backends.toy_job import PlainLoop
-from mlmref.contracts import Options
-from mlmref.job import Job
-from mlmref.objective import MaskedLMObjective
-from mlmref.plugins import discover
-from mlmref.registry import choose
-from mlmref.state import from_plain, to_plain
+from mlmref.data.chunks import chunk
+from mlmref.model.loss import MaskedLMObjective
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.discovery import discover
+from mlmref.plugin.registry import choose
+from mlmref.settings.config import ChunkConfig, Config, TrainingConfig
+from mlmref.training.job import Job
+from mlmref.training.state import from_plain, to_plain
 
 WORDS = vocabulary(VOCABULARY)
 

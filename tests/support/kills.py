@@ -72,7 +72,7 @@ class Run:
 
 def outcome(folder: Path) -> dict:
     """Return what a finished run came to: hashes of its weights, its record, its metrics."""
-    from mlmref.disk import sha256
+    from mlmref.base.disk import sha256
 
     record = json.loads((folder / "record.json").read_text("utf-8"))
     for key in ("timings", "peak_memory_mb", "resumed"):

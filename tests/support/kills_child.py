@@ -16,9 +16,11 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from mlmref import evaluation, results, runner
-from mlmref.job import Job
-from mlmref.objective import MaskedLMObjective
+from mlmref.evaluation import perplexity as evaluation
+from mlmref.model.loss import MaskedLMObjective
+from mlmref.runner import finish as results
+from mlmref.runner import run as runner
+from mlmref.training.job import Job
 
 
 class _Events:
@@ -74,9 +76,9 @@ def _watch_everything(event):
 
 def main(sets, resume, at, log, number, errors):
     """Run to the end, or to the event it is killed at; arguments as of ``support.kills.Run``."""
-    from mlmref.exits import err, told
-    from mlmref.progress import reporter
-    from mlmref.resolve import resolve
+    from mlmref.base.progress import reporter
+    from mlmref.cli.errors import err, told
+    from mlmref.settings.resolve import resolve
 
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     torch.set_num_threads(1)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mlmref.contracts import ChunkRows, StrategyEntry, Vocabulary
-from mlmref.masking.apply import Masker
 from mlmref.masking.builtin import mlmref_masking_strategies
+from mlmref.masking.masker import Masker
+from mlmref.plugin.contracts import ChunkRows, StrategyEntry, Vocabulary
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 BUILT_IN = ("token", "whole-word")

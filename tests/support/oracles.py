@@ -5,7 +5,7 @@ They are slow and, where the tutorial is wrong, wrong on purpose.
 
 import numpy as np
 
-from mlmref.split import Split
+from mlmref.data.split import Split
 
 
 def group_texts(documents, size):

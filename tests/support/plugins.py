@@ -2,10 +2,10 @@
 
 import types
 
-from mlmref.contracts import Options, StrategyEntry
-from mlmref.hookspecs import hookimpl
-from mlmref.plugins import Found
-from mlmref.registry import Source
+from mlmref.plugin.contracts import Options, StrategyEntry
+from mlmref.plugin.discovery import Found
+from mlmref.plugin.hookspecs import hookimpl
+from mlmref.plugin.registry import Source
 
 
 class Strategy:

@@ -17,9 +17,9 @@ sys.path[0] = str(Path(__file__).parents[1])
 
 def facts():
     """Return what this rank finds out about itself and the others."""
-    from mlmref.distributed import gather, rank, world_size
-    from mlmref.errors import CorpusError
-    from mlmref.together import agree, by_main, together
+    from mlmref.base.errors import CorpusError
+    from mlmref.base.ranks.consensus import agree, by_main, together
+    from mlmref.base.ranks.process import gather, rank, world_size
 
     here = rank()
 
@@ -60,7 +60,7 @@ def a_fork_collects():
 
     import torch.distributed as dist
 
-    from mlmref.distributed import world_size
+    from mlmref.base.ranks.process import world_size
 
     def leave_garbage():
         group = None
@@ -96,7 +96,7 @@ def exchanged(here):
     import numpy as np
     import torch
 
-    from mlmref.distributed import broadcast, broadcast_tensor, sum_over_ranks
+    from mlmref.base.ranks.process import broadcast, broadcast_tensor, sum_over_ranks
 
     tensors = [
         torch.full((2, 3), float(here)),
@@ -120,10 +120,10 @@ def figures():
     from support.jobs import masker, some_chunks
     from support.models import tiny_model
 
-    from mlmref.distributed import gather, rank, world_size
-    from mlmref.evaluation import evaluate
-    from mlmref.objective import MaskedLMObjective
-    from mlmref.stream import StepPlan, TrainingSteps, loader
+    from mlmref.base.ranks.process import gather, rank, world_size
+    from mlmref.evaluation.perplexity import evaluate
+    from mlmref.model.loss import MaskedLMObjective
+    from mlmref.training.steps import StepPlan, TrainingSteps, loader
 
     objective, chunks = MaskedLMObjective(tiny_model("bert").eval()), some_chunks(50, pad=True)
     one = chunks.select(np.arange(1))
@@ -158,7 +158,7 @@ def trained(backend):
     from support.models import without_dropout
     from torch import nn
 
-    from mlmref.distributed import world_size
+    from mlmref.base.ranks.process import world_size
 
     losses = {}
     for name, rate in (("unused", 0.15), ("few targets", 0.01)):
@@ -174,9 +174,12 @@ def trained(backend):
 
 def faulty(fault):
     """Put something wrong into this process, if it is on the rank of the fault."""
-    from mlmref import identity, job, runner, together
-    from mlmref.distributed import rank
-    from mlmref.errors import CorpusError
+    from mlmref.base.errors import CorpusError
+    from mlmref.base.ranks import consensus as together
+    from mlmref.base.ranks.process import rank
+    from mlmref.runner import identity
+    from mlmref.runner import run as runner
+    from mlmref.training import job
 
     what, _, where = fault.partition(":")
     if where and int(where) != rank():
@@ -213,7 +216,7 @@ def faulty(fault):
 
 if __name__ == "__main__":
     if sys.argv[1] == "facts":
-        from mlmref.distributed import rank
+        from mlmref.base.ranks.process import rank
 
         found = facts()
         Path(sys.argv[2], f"rank-{rank()}.json").write_text(json.dumps(found), "utf-8")

@@ -6,7 +6,7 @@ import shutil
 from support.runs import save_model
 
 from mlmref import run
-from mlmref.resolve import resolve
+from mlmref.settings.resolve import resolve
 
 FOREIGN = [
     '<script>document.title = "gone"</script><img src="https://example.org/x"> a "great" film',

@@ -15,8 +15,8 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from mlmref.tokens import backend_of, vocabulary_of
-from mlmref.words.own import OwnWords
+from mlmref.data.tokens.tokenize import backend_of, vocabulary_of
+from mlmref.data.words.of_tokenizer import OwnWords
 
 
 def _bert(**options):
@@ -177,7 +177,7 @@ def separable(name):
 
 
 def parts_of(chosen):
-    """Return what :func:`mlmref.tokens.tokenize` makes of a tokenizer: backend, words, special."""
+    """Return what :func:`mlmref.data.tokens.tokenize.tokenize` makes of a tokenizer: backend, words, special."""
     vocabulary = vocabulary_of(chosen)
     backend = backend_of(chosen)
     special = np.zeros(vocabulary.size, dtype=np.bool_)

@@ -10,9 +10,9 @@ import pytest
 from datasets import Dataset, Features, Value
 from datasets.table import InMemoryTable
 
-from mlmref.contracts import Vocabulary
-from mlmref.corpus import Corpus
-from mlmref.tokens import Tokens
+from mlmref.data.corpus.load import Corpus
+from mlmref.data.tokens.tokenize import Tokens
+from mlmref.plugin.contracts import Vocabulary
 
 PAD_ID = 0
 SPECIAL_IDS = [0, 1, 2, 3, 4]

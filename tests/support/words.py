@@ -3,8 +3,8 @@
 import numpy as np
 
 from mlmref import hookimpl
-from mlmref.contracts import SegmenterEntry
-from mlmref.registry import Registered, Source, choose
+from mlmref.plugin.contracts import SegmenterEntry
+from mlmref.plugin.registry import Registered, Source, choose
 
 
 class Told:

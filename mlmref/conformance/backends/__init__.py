@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.conformance.backends import around, resume, steps
 from mlmref.conformance.backends.subject import BackendSubject
-from mlmref.conformance.core import Checks, Report, parametrize, run_checks
-from mlmref.contracts import BackendEntry, Options
+from mlmref.conformance.checks import Checks, Report, parametrize, run_checks
+from mlmref.plugin.contracts import BackendEntry, Options
 
 if TYPE_CHECKING:
     import pytest

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import torch
 
+from mlmref.base.errors import MlmrefError
+from mlmref.base.generators import seed_generators
 from mlmref.conformance.backends.subject import (
     BackendSubject,
     Run,
@@ -20,10 +22,8 @@ from mlmref.conformance.backends.subject import (
 from mlmref.conformance.backends.toy import Event, Toy, ToyModel, on_device
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.backends.watch import changed, objects, process, undisturbed, watched_files
-from mlmref.conformance.core import Checks, Violation
-from mlmref.contracts import Options, TrainingBackend
-from mlmref.errors import MlmrefError
-from mlmref.generators import seed_generators
+from mlmref.conformance.checks import Checks, Violation
+from mlmref.plugin.contracts import Options, TrainingBackend
 
 CHECKS: Checks[BackendSubject] = Checks()
 

@@ -8,18 +8,13 @@ from typing import Any
 
 import torch
 
-from mlmref.conformance.backends.subject import (
-    BackendSubject,
-    alike,
-    attempt,
-    scratch,
-)
+from mlmref.conformance.backends.subject import BackendSubject, alike, attempt, scratch
 from mlmref.conformance.backends.toy import Event, Toy, plain
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
-from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.search import shrinks
-from mlmref.contracts import Options, TrainingBackend
-from mlmref.state import from_plain, to_plain
+from mlmref.plugin.contracts import Options, TrainingBackend
+from mlmref.training.state import from_plain, to_plain
 
 CHECKS: Checks[BackendSubject] = Checks()
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from mlmref.conformance.backends.subject import BackendSubject, alike, hold
 from mlmref.conformance.backends.toy import Event, Toy
 from mlmref.conformance.backends.toys import Parts, shrink
-from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.checks import Checks, Violation
 
 CHECKS: Checks[BackendSubject] = Checks()
 

@@ -15,8 +15,8 @@ from mlmref.conformance.backends.toy import Event, Toy
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.backends.toys import shrink, toys
 from mlmref.conformance.backends.watch import undisturbed
-from mlmref.conformance.core import Violation
-from mlmref.contracts import BackendEntry, Options, TrainingBackend
+from mlmref.conformance.checks import Violation
+from mlmref.plugin.contracts import BackendEntry, Options, TrainingBackend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

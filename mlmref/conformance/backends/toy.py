@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlmref.contracts import MicroBatch, Precision, Step
-from mlmref.generators import seed_generators
+from mlmref.base.generators import seed_generators
+from mlmref.plugin.contracts import MicroBatch, Precision, Step
 
 _TOKENS = 5
 _KNOWN = _TOKENS

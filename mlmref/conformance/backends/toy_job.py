@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from mlmref.base.ranks.process import state
 from mlmref.conformance.backends.toy import Toy, ToyModel, Trace, on_device, plain
-from mlmref.contracts import Options, Stateful, Step, Steps, TrainingJob
-from mlmref.distributed import state
+from mlmref.plugin.contracts import Options, Stateful, Step, Steps, TrainingJob
 
 
 class ToyJob:
-    """A :class:`mlmref.contracts.TrainingJob` that writes down what is done with it.
+    """A :class:`mlmref.plugin.contracts.TrainingJob` that writes down what is done with it.
 
     Args:
         toy: what it is made from.
@@ -168,7 +168,7 @@ def _optimizer(model: ToyModel, toy: Toy) -> torch.optim.Optimizer:
 
 
 class PlainLoop:
-    """What :class:`mlmref.contracts.TrainingBackend` asks for and no more, in fp32 or bf16."""
+    """What :class:`mlmref.plugin.contracts.TrainingBackend` asks for and no more, in fp32 or bf16."""
 
     def __init__(self, options: Options) -> None:
         del options  # there are none

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
+from mlmref.conformance.checks import Checks, Report, Violation, parametrize, run_checks
 from mlmref.conformance.options import check_written_and_read
 from mlmref.conformance.search import search
 from mlmref.conformance.segmenters import company
@@ -28,7 +28,8 @@ from mlmref.conformance.segmenters.texts import (
     large_batches,
     small_batches,
 )
-from mlmref.contracts import Int64Array, Options, SegmenterEntry
+from mlmref.plugin.arrays import Int64Array
+from mlmref.plugin.contracts import Options, SegmenterEntry
 
 if TYPE_CHECKING:
     import pytest

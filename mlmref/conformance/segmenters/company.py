@@ -6,9 +6,9 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.children import cannot_fork, in_a_fork, in_another_interpreter
 from mlmref.conformance.clocks import another_day
-from mlmref.conformance.core import Checks, Violation
 from mlmref.conformance.generators import as_they_were, generators, states
 from mlmref.conformance.segmenters.subject import (
     Answers,
@@ -20,7 +20,7 @@ from mlmref.conformance.segmenters.subject import (
     same,
 )
 from mlmref.conformance.segmenters.texts import SENTENCES, Batch, large_batches, prose
-from mlmref.contracts import Options
+from mlmref.plugin.contracts import Options
 
 CHECKS: Checks[SegmenterSubject] = Checks()
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.core import Violation
+from mlmref.conformance.checks import Violation
 from mlmref.conformance.search import search, shrinks
 from mlmref.conformance.segmenters.texts import Batch, large_batches, shrink, small_batches
-from mlmref.contracts import Int64Array, Options, SegmenterEntry, WordSegmenter
-from mlmref.words.segmented import read_answer
+from mlmref.data.words.of_segmenter import read_answer
+from mlmref.plugin.arrays import Int64Array
+from mlmref.plugin.contracts import Options, SegmenterEntry, WordSegmenter
 
 EXAMPLES = 60
 """Small batches that Hypothesis draws for one property."""

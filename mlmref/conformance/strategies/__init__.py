@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlmref.conformance.core import Checks, Report, Violation, parametrize, run_checks
+from mlmref.conformance.checks import Checks, Report, Violation, parametrize, run_checks
 from mlmref.conformance.options import check_written_and_read
 from mlmref.conformance.strategies import independence, keys, processes, rates, reads, shapes
 from mlmref.conformance.strategies.subject import Subject, at_every_rate
 from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows
-from mlmref.contracts import Corruption, Options, StrategyEntry
+from mlmref.plugin.contracts import Corruption, Options, StrategyEntry
 
 if TYPE_CHECKING:
     import pytest

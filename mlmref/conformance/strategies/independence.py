@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.p_values import at_most, chi_square, surprising
 from mlmref.conformance.strategies.rates import FALSE_ALARM, no_independence
 from mlmref.conformance.strategies.subject import Subject, at_one_half
 from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows, worlds
-from mlmref.contracts import ChunkRows
-from mlmref.masking.draws import EVALUATION_PASS
+from mlmref.plugin.contracts import ChunkRows
+from mlmref.plugin.draws import EVALUATION_PASS
 
 CHECKS: Checks[Subject] = Checks()
 

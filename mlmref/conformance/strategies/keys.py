@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.strategies.shapes import cells, writes_itself
 from mlmref.conformance.strategies.subject import (
     Seen,
@@ -28,7 +28,7 @@ from mlmref.conformance.strategies.worlds import (
     take_rows,
     widen,
 )
-from mlmref.masking.draws import EVALUATION_PASS, Draws
+from mlmref.plugin.draws import EVALUATION_PASS, Draws
 
 CHECKS: Checks[Subject] = Checks()
 

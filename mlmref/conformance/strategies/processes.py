@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.children import cannot_fork, in_another_interpreter
 from mlmref.conformance.clocks import another_day
-from mlmref.conformance.core import Checks, Violation
 from mlmref.conformance.generators import as_they_were, generators, states
 from mlmref.conformance.strategies.keys import same
 from mlmref.conformance.strategies.shapes import cells

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.p_values import surprising
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import Subject, everywhere

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.core import Checks, Violation
+from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.strategies.subject import (
     ARRAYS,
     Subject,
@@ -18,8 +18,9 @@ from mlmref.conformance.strategies.subject import (
     held,
 )
 from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows
-from mlmref.contracts import IGNORE_INDEX, Plan
-from mlmref.masking.plan import read_only
+from mlmref.masking.check_plan import read_only
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.plugin.contracts import Plan
 
 CHECKS: Checks[Subject] = Checks()
 

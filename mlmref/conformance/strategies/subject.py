@@ -9,20 +9,13 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlmref.conformance.core import Violation
+from mlmref.conformance.checks import Violation
 from mlmref.conformance.search import search, shrinks
 from mlmref.conformance.strategies.worlds import Case, World, large_cases, short_rows, shrink
-from mlmref.contracts import (
-    IGNORE_INDEX,
-    Batch,
-    Corruption,
-    MaskingStrategy,
-    Options,
-    Plan,
-    StrategyEntry,
-)
-from mlmref.masking.apply import Masker, corrupt
-from mlmref.masking.draws import Draws
+from mlmref.masking.masker import Masker, corrupt
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.plugin.contracts import Batch, Corruption, MaskingStrategy, Options, Plan, StrategyEntry
+from mlmref.plugin.draws import Draws
 
 EXAMPLES = 40
 """Small cases that Hypothesis draws for one property."""

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.contracts import ChunkRows, Int32Array, Int64Array, Vocabulary
-from mlmref.masking.draws import EVALUATION_PASS
+from mlmref.plugin.arrays import Int32Array, Int64Array
+from mlmref.plugin.contracts import ChunkRows, Vocabulary
+from mlmref.plugin.draws import EVALUATION_PASS
 
 SHAPES = ((64, 128), (256, 32), (8, 512), (4, 4096), (64, 128), (65, 77), (128, 64))
 """Rows and positions of the large cases, in turn."""

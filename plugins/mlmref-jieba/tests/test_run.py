@@ -9,14 +9,14 @@ import pytest
 from chinese import PROSE, save_model, tokenizer
 from mlmref_jieba import mlmref_word_segmenters
 
-from mlmref.chunks import chunk
-from mlmref.config import ChunkConfig
-from mlmref.contracts import IGNORE_INDEX
-from mlmref.corpus import corpus_from_texts
-from mlmref.masking.apply import Masker
-from mlmref.plugins import discover
-from mlmref.registry import Registered, Source, choose
-from mlmref.tokens import tokenize
+from mlmref.data.chunks import chunk
+from mlmref.data.corpus.load import corpus_from_texts
+from mlmref.data.tokens.tokenize import tokenize
+from mlmref.masking.masker import Masker
+from mlmref.plugin.arrays import IGNORE_INDEX
+from mlmref.plugin.discovery import discover
+from mlmref.plugin.registry import Registered, Source, choose
+from mlmref.settings.config import ChunkConfig
 
 (ENTRY,) = mlmref_word_segmenters()
 

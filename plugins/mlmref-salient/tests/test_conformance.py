@@ -5,7 +5,7 @@ from mlmref_salient import mlmref_masking_strategies
 from mlmref_salient.background import write_background
 
 from mlmref.conformance import parametrize_strategy_checks
-from mlmref.conformance.core import run_checks
+from mlmref.conformance.checks import run_checks
 from mlmref.conformance.strategies import CHECKS, subject_of
 from mlmref.conformance.strategies.worlds import worlds
 

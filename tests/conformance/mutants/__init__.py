@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mlmref.conformance.core import run_check
+from mlmref.conformance.checks import run_check
 from mlmref.conformance.search import as_found
 
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from mlmref.conformance.backends.subject import BackendSubject
 from mlmref.conformance.backends.toys import toys
-from mlmref.contracts import BackendEntry, Options
+from mlmref.plugin.contracts import BackendEntry, Options
 
 MUTANTS = []
 SHORT = tuple(toy for toy in toys() if len(toy.steps) < 50)

@@ -17,7 +17,7 @@ import numpy as np
 from conformance.mutants import Mutant
 
 from mlmref.conformance.segmenters import subject_of
-from mlmref.contracts import Options, SegmenterEntry
+from mlmref.plugin.contracts import Options, SegmenterEntry
 
 MUTANTS = []
 _WORD = re.compile(r"\w+|\W", re.DOTALL)

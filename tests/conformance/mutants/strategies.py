@@ -18,9 +18,10 @@ from conformance.mutants import Mutant
 
 from mlmref.conformance.strategies import subject_of
 from mlmref.conformance.strategies.subject import Seen
-from mlmref.contracts import IGNORE_INDEX, Corruption, Options, Plan, Probability, StrategyEntry
-from mlmref.masking.apply import corrupt
-from mlmref.masking.draws import EVALUATION_PASS
+from mlmref.masking.masker import corrupt
+from mlmref.plugin.arrays import IGNORE_INDEX, Probability
+from mlmref.plugin.contracts import Corruption, Options, Plan, StrategyEntry
+from mlmref.plugin.draws import EVALUATION_PASS
 
 MUTANTS = []
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlmref.contracts import BackendEntry, Options, TrainingBackend
-from mlmref.hookspecs import hookimpl
+from mlmref.plugin.contracts import BackendEntry, Options, TrainingBackend
+from mlmref.plugin.hookspecs import hookimpl
 
 __all__ = ["mlmref_training_backends"]
 

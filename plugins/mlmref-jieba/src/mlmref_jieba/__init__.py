@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import FilePath
 
 from mlmref import hookimpl
-from mlmref.contracts import Options, SegmenterEntry
+from mlmref.plugin.contracts import Options, SegmenterEntry
 
 
 class JiebaOptions(Options):

@@ -14,19 +14,9 @@ import numpy as np
 from pydantic import Field
 
 from mlmref import hookimpl
-from mlmref.contracts import (
-    Batch,
-    BoolArray,
-    FloatArray,
-    Int32Array,
-    Int64Array,
-    Options,
-    Plan,
-    Probability,
-    StrategyEntry,
-    Vocabulary,
-)
 from mlmref.masking import Draws
+from mlmref.plugin.arrays import BoolArray, FloatArray, Int32Array, Int64Array, Probability
+from mlmref.plugin.contracts import Batch, Options, Plan, StrategyEntry, Vocabulary
 from mlmref_salient.background import Background, read_background
 
 UNIT = 1024

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mlmref.errors import ConfigError, MlmrefError
+from mlmref.base.errors import ConfigError, MlmrefError
 
 if TYPE_CHECKING:
-    from mlmref.contracts import Int64Array
-    from mlmref.model import LoadedModel
+    from mlmref.model.load import LoadedModel
+    from mlmref.plugin.arrays import Int64Array
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -40,7 +40,7 @@ def background(
 
     Example: python -m mlmref_salient background english.json --language en
     """
-    from mlmref.tokens import vocabulary_of
+    from mlmref.data.tokens.tokenize import vocabulary_of
     from mlmref_salient.background import count_words, listed_words, write_background
 
     if (corpus is None) == (language is None):
@@ -73,7 +73,7 @@ def words(
 
     Example: python -m mlmref_salient words --corpus imdb --background english.json
     """
-    from mlmref.tokens import vocabulary_of
+    from mlmref.data.tokens.tokenize import vocabulary_of
     from mlmref_salient import UNIT, SalientOptions, weigh
     from mlmref_salient.background import read_background
 
@@ -95,19 +95,19 @@ def words(
 
 
 def _load(model: str) -> LoadedModel:
-    from mlmref.config import ModelConfig
-    from mlmref.model import load_model
+    from mlmref.model.load import load_model
+    from mlmref.settings.config import ModelConfig
 
     return load_model(ModelConfig(name=model))
 
 
 def _count(corpus: str, text_column: str, limit: int | None, loaded: LoadedModel) -> Int64Array:
     """Count the tokens of a whole corpus, all of its chunks together."""
-    from mlmref.chunks import chunk
-    from mlmref.config import ChunkConfig, CorpusConfig
-    from mlmref.corpus import load_corpus
-    from mlmref.quiet import quiet
-    from mlmref.tokens import tokenize
+    from mlmref.base.quiet_libraries import quiet
+    from mlmref.data.chunks import chunk
+    from mlmref.data.corpus.load import load_corpus
+    from mlmref.data.tokens.tokenize import tokenize
+    from mlmref.settings.config import ChunkConfig, CorpusConfig
 
     config = CorpusConfig(name=corpus, text_column=text_column, limit=limit)
     with quiet():

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mlmref.contracts import Int32Array, Int64Array, Vocabulary
-from mlmref.errors import ConfigError
+from mlmref.base.errors import ConfigError
+from mlmref.plugin.arrays import Int32Array, Int64Array
+from mlmref.plugin.contracts import Vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -15,19 +15,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mlmref import hookimpl
-from mlmref.contracts import (
-    Batch,
-    BoolArray,
-    Corruption,
-    FloatArray,
-    Int32Array,
-    Int64Array,
-    Options,
-    Plan,
-    Probability,
-    StrategyEntry,
-)
 from mlmref.masking import Draws
+from mlmref.plugin.arrays import BoolArray, FloatArray, Int32Array, Int64Array, Probability
+from mlmref.plugin.contracts import Batch, Corruption, Options, Plan, StrategyEntry
 
 
 class SpanOptions(Options):

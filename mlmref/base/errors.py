@@ -1,0 +1,88 @@
+"""What can go wrong, in words for the person who can mend it (clauses RUN-001 and RUN-002)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from mlmref.base.terminal import plain
+
+
+class Status(IntEnum):
+    """What a command's exit status says (CLI-003)."""
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> Status:
+        """Make a status that knows what it says."""
+        status = int.__new__(cls, value)
+        status._value_, status.meaning = value, meaning
+        return status
+
+    DONE = 0, "done"
+    FAULT = 1, "a fault of mlmref or a plugin, or check, verify or inspect found something wrong"
+    MENDABLE = 2, "something to mend: a flag, a setting, a file, a model, a plugin"
+    INTERRUPTED = 130, "ended by Ctrl-C"
+    TERMINATED = 143, "ended by SIGTERM"
+
+
+class MlmrefError(Exception):
+    """An error that a user can mend: one line that says what, where and what to do.
+
+    Args:
+        what: what is wrong, without a full stop: ``"no column 'body'"``.
+        where: the file, key or name it was found in, if there is one.
+        hint: what to do about it, as an imperative, if something can be said.
+
+    Attributes:
+        status: the exit status that goes with it.
+    """
+
+    status: int = Status.MENDABLE
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, where, hint)
+        self.what = what
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        advice = f"; {self.hint}" if self.hint else ""
+        return plain(" ".join(f"{place}{self.what}{advice}".split()))
+
+
+class ConfigError(MlmrefError):
+    """A configuration file, flag or option is wrong."""
+
+
+class CorpusError(MlmrefError):
+    """The text cannot be found, read or used."""
+
+
+class ModelError(MlmrefError):
+    """The model or its tokenizer cannot be found, loaded or used."""
+
+
+class PluginError(MlmrefError):
+    """A plugin is missing, broken, or breaks a clause; names the plugin and its distribution."""
+
+
+class OutputError(MlmrefError):
+    """The result cannot be written or published."""
+
+
+def in_a_line(error: Exception) -> tuple[str, int]:
+    """Say what went wrong in one line, and with which exit status (RUN-001, CLI-003)."""
+    if isinstance(error, MlmrefError):
+        return str(error), error.status
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}", Status.MENDABLE
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
+        return (
+            "out of memory; lower --batch-size, and raise --accumulation by as much",
+            Status.MENDABLE,
+        )
+    text = " ".join(str(error).split())[:300]
+    fault = f"a fault of mlmref or a plugin ({type(error).__name__}: {text})"
+    return plain(f"{fault}; add --debug for the traceback"), Status.FAULT

@@ -1,0 +1,3 @@
+"""The version of mlmref."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,136 @@
+"""What a shell may put after a flag: names, settings, files (SHELL-001 and SHELL-002).
+
+Each function takes what is typed so far and returns what it may become, with a line of help each
+where there is one. An empty answer leaves the word to the shell, which completes files. Nothing
+here imports torch, since a person waits for it with a finger on the key.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, suppress
+from pathlib import Path
+from typing import Any, get_args
+
+Answers = list[tuple[str, str]]
+Completer = Callable[[str], Answers]
+
+
+def words(*known: str) -> Completer:
+    """Complete to one of some words."""
+
+    def complete(incomplete: str) -> Answers:
+        return _begun(incomplete, ((one, "") for one in known))
+
+    return complete
+
+
+def setting(key: str) -> Completer:
+    """Complete to one of the words that a setting may be."""
+
+    def complete(incomplete: str) -> Answers:
+        return _begun(incomplete, ((one, "") for one in _words_of(key)))
+
+    return complete
+
+
+def several(key: str) -> Completer:
+    """Complete the last of some words of a setting with commas between them."""
+
+    def complete(incomplete: str) -> Answers:
+        before, comma, last = incomplete.rpartition(",")
+        known = [one for one in _words_of(key) if one not in before.split(",")]
+        return [(f"{before}{comma}{one}", "") for one, _ in _begun(last, ((x, "") for x in known))]
+
+    return complete
+
+
+def entries(*kinds: str) -> Completer:
+    """Complete to the name of a strategy, a backend or a segmenter that is installed."""
+
+    def complete(incomplete: str) -> Answers:
+        from mlmref.plugin.discovery import discover
+        from mlmref.plugin.registry import KINDS
+
+        # What a plugin prints as it is imported would stand in the command line.
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+            registry = discover()
+        found = [one.entry for kind in KINDS if kind.key in kinds for one in registry.of(kind)]
+        return _begun(incomplete, ((one.name, one.summary) for one in found))
+
+    return complete
+
+
+def plugins(incomplete: str) -> Answers:
+    """Complete to an installed plugin, which is not imported for that."""
+    from mlmref.plugin.discovery import find
+
+    return _begun(incomplete, ((one.source.entry, str(one.source)) for one in find()))
+
+
+def presets(incomplete: str) -> Answers:
+    """Complete to a preset that ships."""
+    from mlmref.settings.resolve import presets as known
+
+    return _begun(incomplete, ((one, "") for one in known()))
+
+
+def assignments(incomplete: str) -> Answers:
+    """Complete a ``SECTION.KEY=``, and after it the words that the setting may be."""
+    from mlmref.base.explain import all_keys
+    from mlmref.settings.config import Config
+
+    key, equals, value = incomplete.partition("=")
+    if equals:
+        return [(f"{key}={one}", "") for one in _words_of(key) if one.startswith(value)]
+    keys = all_keys(Config)
+    leaves = (one for one in keys if not any(other.startswith(f"{one}.") for other in keys))
+    return _begun(incomplete, ((f"{one}=", "") for one in leaves))
+
+
+def models(incomplete: str) -> Answers:
+    """Complete to the model that ships, or to the folder of a run."""
+    return _begun(incomplete, [("embedded", "the checkpoint that ships"), *_runs("record.json")])
+
+
+def resumable(incomplete: str) -> Answers:
+    """Complete to an unfinished run, or to ``auto``."""
+    found = _runs("checkpoints/run.json")
+    return _begun(incomplete, [("auto", "that with these settings, or a new one"), *found])
+
+
+def steps(incomplete: str) -> Answers:
+    """Complete to a step of the tutorial."""
+    return _begun(incomplete, ((f"T{number:02}", "") for number in range(1, 21)))
+
+
+def _begun(incomplete: str, known: Iterable[tuple[str, str]]) -> Answers:
+    return sorted(one for one in dict.fromkeys(known) if one[0].startswith(incomplete))
+
+
+def _runs(having: str) -> Answers:
+    """List the run folders under ``runs/`` that have a file."""
+    with suppress(OSError):
+        return [(str(file), "") for file in Path("runs").iterdir() if (file / having).is_file()]
+    return []
+
+
+def _words_of(key: str) -> list[str]:
+    """Return the words that the type of a setting names."""
+    from mlmref.settings.config import Config
+
+    kind: Any = Config
+    for part in key.split("."):
+        fields = getattr(kind, "model_fields", {})
+        if part not in fields:
+            return []
+        kind = fields[part].annotation
+    return ["true", "false"] if kind is bool else _literals(kind)
+
+
+def _literals(kind: Any) -> list[str]:
+    inner = get_args(kind)
+    return [one for one in inner if isinstance(one, str)] or [
+        word for one in inner if get_args(one) for word in _literals(one)
+    ]

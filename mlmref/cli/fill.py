@@ -1,0 +1,51 @@
+"""cli.fill."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlmref.cli import completion, flags
+from mlmref.cli.base import command, show
+from mlmref.cli.errors import told
+
+
+@command()
+def fill(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="embedded, a folder, or a name on the hub", autocompletion=completion.models
+        ),
+    ],
+    texts: Annotated[list[str], typer.Argument(help="texts with one or several masks")],
+    revision: flags.Revision = None,
+    trust_remote_code: flags.TrustRemoteCode = None,
+    top_k: flags.TopK = None,
+    candidate: flags.Candidate = None,
+    as_json: flags.AsJson = False,
+    debug: flags.Debug = False,
+) -> None:
+    """Fill the masks of a text; {mask} stands for the model's own mask token.
+
+    Example: mlmref fill embedded "This is a great [MASK]."
+    """
+    with told(debug):
+        from mlmref.evaluation.fill_mask import fill as fill_
+        from mlmref.model.load import load_model
+        from mlmref.settings.config import ModelConfig
+
+        loaded = load_model(
+            ModelConfig(name=model, revision=revision, trust_remote_code=bool(trust_remote_code))
+        )
+        answers = fill_(
+            loaded.model,
+            loaded.tokenizer,
+            texts,
+            top_k=5 if top_k is None else top_k,
+            candidates=candidate,
+        )
+        from mlmref.cli.show import show_fills
+
+        show({"model": str(loaded), "answers": answers}, as_json, show_fills)

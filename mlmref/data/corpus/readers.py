@@ -1,0 +1,232 @@
+"""Local files as streams of rows: text, label, and where each row stands.
+
+Clauses CORP-005, CORP-009 to CORP-011, CORP-016 and CORP-019 to CORP-022 (spec/corpus.md).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mlmref.base.errors import CorpusError, MlmrefError
+from mlmref.data.corpus.documents import DOCUMENT, Rows, arrow_rows, require, require_text
+from mlmref.data.corpus.text_blocks import BLOCK, LARGEST, Advance, pieces, too_large
+from mlmref.settings.config import CorpusConfig
+
+BATCH = 1 << 20
+"""Characters after which rows are passed on."""
+
+
+def kind(path: Path) -> str:
+    """Return what a file is read as: its extension, in lower case, with ``.gz`` if it has that."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return "".join(suffixes if suffixes[-1:] == [".gz"] else suffixes[-1:])
+
+
+def read(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
+    """Read a file of one of :data:`KINDS`, a few megabytes or one document at a time.
+
+    Raises:
+        CorpusError: naming the file and the place in it, for whatever is wrong with it.
+    """
+    try:
+        yield from _READERS[kind(path).removesuffix(".gz")](path, config, advance)
+    except MlmrefError:
+        raise
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise CorpusError(f"damaged gzip file ({error})", where=str(path)) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: object, error: OSError) -> CorpusError:
+    """Put the system's refusal to read into words."""
+    return CorpusError(f"cannot be read ({error.strerror or error})", where=str(path))
+
+
+# --- one reader a kind ---------------------------------------------------------------------------
+
+
+def _read_text(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
+    if config.documents == "file":
+        whole, size = [], 0
+        for _, text in pieces(path, advance):
+            size += len(text)
+            if size > DOCUMENT:  # characters, of at least a byte each
+                raise too_large("document", DOCUMENT, str(path))
+            whole.append(text.replace("\r\n", "\n"))
+        yield Rows.of(["".join(whole)], None, str(path), "document", [1])
+        return
+    for first, text in pieces(path, advance):
+        lines = text.removesuffix("\n").split("\n")
+        if "\r" in text:
+            lines = [line.removesuffix("\r") for line in lines]
+        yield Rows.of(lines, None, str(path), "line", range(first, first + len(lines)))
+
+
+def _read_csv(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
+    return _read_cells(path, config, advance, ",")
+
+
+def _read_tsv(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
+    return _read_cells(path, config, advance, "\t")
+
+
+def _read_cells(
+    path: Path, config: CorpusConfig, advance: Advance, delimiter: str
+) -> Iterator[Rows]:
+    """Read delimited cells with the csv module.
+
+    Arrow's own reader is four times as fast, but cannot read a row that is longer than its
+    block, knows no line numbers, and at 160 MB/s the csv module is not what a run waits for.
+    """
+    cells = _cells(path, advance, delimiter)
+    _, header = next(cells, (1, []))
+    require(config.text_column, header, str(path))
+    text_at = header.index(config.text_column)
+    label_at = header.index(config.label_column) if config.label_column in header else None
+    rows = _Pending(path, labelled=label_at is not None)
+    for line, row in cells:
+        if len(row) != len(header):
+            raise CorpusError(
+                f"{len(row)} cells where the header has {len(header)}",
+                where=f"{path}, line {line}",
+                hint="quote a cell that holds the delimiter",
+            )
+        yield from rows.add(line, row[text_at], None if label_at is None else row[label_at])
+    yield from rows.flush()
+
+
+def _cells(path: Path, advance: Advance, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a CSV file, each with the line that it begins on, without blank lines."""
+    csv.field_size_limit(LARGEST)  # of the whole process, and made for nothing but such a bound
+    texts = (io.StringIO(text, newline="\n") for _, text in pieces(path, advance))
+    lines = (line for text in texts for line in text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "new-line character" in str(error):
+                raise CorpusError(
+                    "a line that ends with a carriage return alone",
+                    where=f"{path}, line {line}",
+                    hint="convert its line ends",
+                ) from error
+            raise CorpusError(
+                f"broken cells ({error})",
+                where=f"{path}, line {line}",
+                hint="double a quotation mark within a quoted cell",
+            ) from error
+        if row:
+            yield line, row
+
+
+def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
+    rows: _Pending | None = None
+    for first, piece in pieces(path, advance):
+        for line, source in enumerate(piece.split("\n"), first):
+            if not source.strip():
+                continue
+            where = f"{path}, line {line}"
+            try:
+                row = json.loads(source, parse_int=_integer)
+            except (ValueError, RecursionError) as error:
+                why = "nested too deep" if isinstance(error, RecursionError) else error
+                hint = "put one object on a line"
+                raise CorpusError(f"not JSON ({why})", where=where, hint=hint) from error
+            if not isinstance(row, dict):
+                raise CorpusError("not a JSON object", where=where, hint="put one object on a line")
+            require(config.text_column, list(row), where)
+            text = row[config.text_column]
+            if not (text is None or isinstance(text, str)):
+                found = f"column {config.text_column!r} holds {json.dumps(text)[:40]}, not text"
+                raise CorpusError(found, where=where)
+            if rows is None:
+                rows = _Pending(path, labelled=config.label_column in row)
+            yield from rows.add(line, text, row.get(config.label_column))
+    if rows is not None:
+        yield from rows.flush()
+
+
+def _integer(digits: str) -> float:
+    """Read an integer; Python refuses to read one of over 4,300 digits, which is no label."""
+    return int(digits) if len(digits) < 40 else float(digits)
+
+
+def _read_parquet(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
+    from pyarrow import parquet
+
+    try:
+        # Otherwise all of a row group would be read at once, and a file often is one group.
+        with parquet.ParquetFile(path, buffer_size=BLOCK, pre_buffer=False) as file:
+            schema = file.schema_arrow
+            require_text(config.text_column, schema, str(path))
+            names = [n for n in (config.text_column, config.label_column) if n in schema.names]
+            share = path.stat().st_size / max(file.metadata.num_rows, 1)
+            batches = file.iter_batches(1_000, columns=names)
+            for rows in arrow_rows(batches, config, str(path)):
+                yield rows
+                advance(share * len(rows.text))
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None):  # the system's, not Arrow's
+            raise
+        raise CorpusError(f"damaged parquet file ({error})", where=str(path)) from error
+
+
+_READERS = {
+    ".txt": _read_text,
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_jsonl,
+    ".parquet": _read_parquet,
+}
+KINDS = (*_READERS, *(f"{one}.gz" for one in _READERS if one != ".parquet"))
+"""What :func:`kind` may be for :func:`read`."""
+
+
+# --- rows one by one -----------------------------------------------------------------------------
+
+
+class _Pending:
+    """Rows that are gathered one by one and passed on by the batch."""
+
+    def __init__(self, path: Path, *, labelled: bool) -> None:
+        self._path = path
+        self._labelled = labelled
+        self._clear()
+
+    def _clear(self) -> None:
+        self._lines: list[int] = []
+        self._texts: list[str | None] = []
+        self._labels: list[str | None] = []
+        self._size = 0
+
+    def add(self, line: int, text: str | None, label: Any) -> Iterator[Rows]:
+        """Take a row in; yields a batch when that is full."""
+        self._lines.append(line)
+        self._texts.append(text)
+        if isinstance(label, int):
+            label = str(int(label))
+        self._labels.append(label if isinstance(label, str) and label.isascii() else None)
+        self._size += len(text or "") + 64  # short texts fill a batch too
+        if self._size >= BATCH:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[Rows]:
+        """Yield what has been gathered."""
+        if self._lines:
+            label = pa.array(self._labels, pa.string()) if self._labelled else None
+            yield Rows.of(self._texts, label, str(self._path), "line", self._lines)
+        self._clear()

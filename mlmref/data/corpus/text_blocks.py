@@ -1,0 +1,86 @@
+"""The bytes of a text file, plain or gzip, as text in pieces of whole lines.
+
+Clauses CORP-010, CORP-016, CORP-019 and CORP-020 (spec/corpus.md).
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from mlmref.base.errors import CorpusError
+
+Advance = Callable[[float], None]
+"""Told of the bytes of the file that are done."""
+
+BLOCK = 1 << 20
+"""Bytes read at once."""
+
+LARGEST = 200_000_000
+"""Bytes of a line, or characters of a cell, at most: with a batch well under the 2 GiB that an
+Arrow string array holds. Of a row that long only the text counts as a document's."""
+
+
+def pieces(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
+    """Yield a file's text in pieces that end with a line, each with its first line's number.
+
+    A line longer than a block is gathered in a list and joined once, so time stays linear.
+    """
+    with _opened(path) as (file, raw):
+        line, offset, size, told = 1, 0, 0, 0
+        rest: list[bytes] = []
+        while True:
+            block = file.read(BLOCK)
+            advance(raw.tell() - told)
+            told = raw.tell()
+            end = block.rfind(b"\n") + 1
+            if block and not end:
+                rest.append(block)
+                size += len(block)
+                limit(size, f"{path}, line {line}")
+                continue
+            piece = b"".join((*rest, block[:end]))
+            rest, size = [block[end:]], len(block) - end
+            try:
+                text = piece.decode()
+            except UnicodeDecodeError as error:
+                at = line + piece.count(b"\n", 0, error.start)
+                raise CorpusError(
+                    f"not UTF-8 at byte {offset + error.start}",
+                    where=f"{path}, line {at}",
+                    hint="convert the file to UTF-8",
+                ) from error
+            if offset == 0:
+                text = text.removeprefix("\ufeff")
+            if text:
+                yield line, text
+            if not block:
+                return
+            offset += len(piece)
+            line += piece.count(b"\n")
+
+
+def limit(size: int, where: str) -> None:
+    """Raise a CorpusError for what is too long to be held (CORP-016)."""
+    if size > LARGEST:
+        raise too_large("line", LARGEST, where)
+
+
+def too_large(what: str, size: int, where: str) -> CorpusError:
+    """Say that a line or a document is too large (CORP-016)."""
+    hint = "cut it into several documents"
+    return CorpusError(f"a {what} of over {size / 1e6:g} MB", where=where, hint=hint)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a file; gives its content, and the file itself to tell how far reading has come."""
+    with path.open("rb") as raw:
+        if path.suffix.lower() == ".gz":
+            with gzip.open(raw) as content:
+                yield cast(BinaryIO, content), raw
+        else:
+            yield raw, raw

@@ -1,0 +1,118 @@
+"""Chunks are held out, by chunk or by document (clauses SPLIT-001 to SPLIT-010)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlmref.base.errors import ConfigError
+from mlmref.data.chunks import Chunks, cut, documents_joined
+from mlmref.plugin.arrays import Int64Array
+from mlmref.settings.config import SplitConfig
+
+_HINT = "use --train-size rest and a --test-size such as 0.1, or smaller chunks"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Split:
+    """Chunks to train on, and chunks held out; each side's ids are unique (SPLIT-010)."""
+
+    train: Chunks
+    test: Chunks
+
+
+def split(chunks: Chunks, rule: SplitConfig) -> Split:
+    """Hold out some chunks (T14).
+
+    By chunk, the rows and their order are those of ``datasets``' ``train_test_split``
+    (SPLIT-001). By document, whole documents are held out (SPLIT-006).
+
+    Raises:
+        ConfigError: there are not that many chunks (SPLIT-009).
+    """
+    train_size, test_size = _sizes(len(chunks), rule)
+    rng = np.random.default_rng(rule.seed)
+    if rule.by == "document":
+        return _by_document(chunks, rule, train_size, test_size, rng)
+    order = rng.permutation(len(chunks))
+    return Split(
+        train=chunks.select(order[test_size : test_size + train_size]),
+        test=chunks.select(order[:test_size]),
+    )
+
+
+def _by_document(
+    chunks: Chunks, rule: SplitConfig, train_size: int, test_size: int, rng: np.random.Generator
+) -> Split:
+    """Deal out whole documents, then cut and draw each side on its own."""
+    order = rng.permutation(len(chunks.documents))
+    held = _until(chunks, order, test_size)
+    train, test = _side(chunks, order[held:]), _side(chunks, order[:held])
+    if rule.train_size == "rest":
+        train_size = len(train)
+    elif isinstance(rule.train_size, float):
+        # The ends of documents may cost a share's last chunks: it is of what there is.
+        train_size = min(train_size, len(train))
+    if not 0 < train_size <= len(train):
+        asked = f", not {train_size:,}" if train_size else ""
+        raise ConfigError(
+            f"holding out {test_size:,} chunks by document leaves {len(train):,} to "
+            f"train on{asked}",
+            where="split",
+            hint="use fewer chunks, more documents or --split chunk",
+        )
+    return Split(
+        train=train.select(rng.permutation(len(train))[:train_size]),
+        test=test.select(rng.permutation(len(test))[:test_size]),
+    )
+
+
+def _side(chunks: Chunks, nth: Int64Array) -> Chunks:
+    """Cut the stream's nth documents by the same rule, in the stream's order (SPLIT-007)."""
+    return cut(chunks.tokens, chunks.rule, chunks.documents[np.sort(nth)])
+
+
+def _until(chunks: Chunks, order: Int64Array, size: int) -> int:
+    """Return how few documents, in this order, give so many chunks; all of them always do."""
+    rule = chunks.rule
+    tokens = np.cumsum(np.diff(chunks.offsets)[order])
+    most = tokens
+    if rule.remainder == "pad":
+        # Each group that is joined ends in a chunk for which one token is enough.
+        groups = -(-np.arange(1, len(order) + 1) // documents_joined(rule, len(order)))
+        most = tokens + groups * (rule.size - 1)
+    enough = np.flatnonzero(most >= size * rule.size) + 1
+    return next(int(held) for held in enough if len(_side(chunks, order[:held])) >= size)
+
+
+def _sizes(there_are: int, rule: SplitConfig) -> tuple[int, int]:
+    """Turn sizes into counts: a share of test rounds up, one of train down (SPLIT-004)."""
+    train, test = rule.train_size, rule.test_size
+    # Two shares that make a whole fit, whatever binary fractions make of them.
+    too_much = isinstance(train, float) and isinstance(test, float) and train + test > 1
+    n_test = math.ceil(test * there_are) if isinstance(test, float) else test
+    if train == "rest":
+        n_train = there_are - n_test
+    elif isinstance(train, float):
+        n_train = math.floor(train * there_are)
+        if isinstance(test, float):
+            n_train = min(n_train, there_are - n_test)
+    else:
+        n_train = train
+    if too_much or n_train + n_test > there_are:
+        raise ConfigError(
+            f"train_size {train:,} + test_size {test:,} is more than the {there_are:,} chunks "
+            "there are",
+            where="split",
+            hint=_HINT,
+        )
+    if n_train < 1:
+        raise ConfigError(
+            f"train_size {train} and test_size {test:,} leave none of the {there_are:,} chunks "
+            "there are to train on",
+            where="split",
+            hint=_HINT,
+        )
+    return n_train, n_test

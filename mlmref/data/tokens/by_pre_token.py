@@ -1,0 +1,166 @@
+"""Documents tokenised by their pieces, each different piece once (clause TOK-019, spec/tokens.md).
+
+A *piece* is what stands between two places at which the tokenizer divides any text and looks at
+nothing beyond: a word of a text, with the punctuation on it. A corpus has few different ones.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlmref.data.tokens.cut_points import Cut, around, cut, harmless
+from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
+
+if TYPE_CHECKING:
+    import tokenizers
+
+    from mlmref.data.words.of_tokenizer import OwnWords
+
+_KEPT = 2**19  # pieces remembered, at most: a large corpus may have any number of them
+_KEPT_BYTES = 64  # of a piece that is remembered; longer ones seldom come again
+_JOINED_BYTES = 2**12  # of pieces tokenised as one text
+_CALL_BYTES = 2**19  # of text tokenised in one call, whose encodings are held at a time
+_BETWEEN = "\ue000\ue001\ue002"  # a token that parts the pieces tokenised as one text
+_PROBE = ("It isn't\t[MASK]ed <mask>,  naïve\n 这部 \x0b\u0301film \x85\u00a0.", "", " \r\n ", "a")
+
+
+class Pieces:
+    """Tokenises documents by their pieces, and remembers what it has seen.
+
+    Args:
+        backend: a tokenizer that sees no more than a piece at a time (:func:`pieces_of`).
+        words: the words that it tells.
+        special: bool ``[V]``, which ids are special.
+        cut: tells where UTF-8 text may be cut: before which of its bytes.
+        around: the ids that the tokenizer puts before and behind a document.
+    """
+
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        words: OwnWords,
+        special: BoolArray,
+        cut: Cut,
+        around: tuple[list[int], list[int]],
+    ) -> None:
+        from tokenizers import AddedToken, Tokenizer
+
+        self._backend = Tokenizer.from_str(backend.to_str())
+        self._backend.encode_special_tokens = backend.encode_special_tokens
+        self._backend.add_tokens([AddedToken(_BETWEEN, normalized=False)])
+        self._between = self._backend.token_to_id(_BETWEEN)
+        self._words, self._special, self._cut = words, special, cut
+        before, behind = around
+        self._before, self._behind = len(before), len(behind)
+        # The table: pieces, the number of each one's tokens, and all tokens, one piece after the
+        # other, as 2 * id + word start. The first piece is none of the text: what stands between
+        # two documents.
+        self._pieces = pa.array([""], pa.string())
+        self._counts: Int32Array = np.array([len(behind) + len(before)], np.int32)
+        self._tokens: Int32Array = np.array([2 * one + 1 for one in behind + before], np.int32)
+
+    def encode(self, texts: pa.StringArray) -> tuple[Int32Array, Int32Array, BoolArray] | None:
+        """Tokenise some documents.
+
+        Returns:
+            Int32 ``[D + 1]``, where each document's tokens begin; ids and word starts of them all.
+            ``None``, for the caller to tokenise them whole, if they hold what parts pieces here.
+        """
+        pieces, firsts = self._divided(texts)
+        known = len(self._pieces)
+        coded = pa.concat_arrays([self._pieces, pieces]).dictionary_encode()
+        learnt = self._learnt(coded.dictionary[known:])
+        if learnt is None:
+            return None
+        counts = np.concatenate([self._counts, learnt[0]])
+        tokens = np.concatenate([self._tokens, learnt[1]])
+
+        rows = np.insert(coded.indices[known:].to_numpy(), firsts, 0)
+        sizes = counts[rows]
+        ends = np.cumsum(sizes, dtype=np.int32)
+        begins = np.cumsum(counts, dtype=np.int32) - counts
+        places = np.repeat(begins[rows] - (ends - sizes), sizes)
+        places += np.arange(len(places), dtype=np.int32)
+        # Before the first document is what would end one, behind the last what would begin one.
+        offsets = ends[firsts + np.arange(len(firsts))] - (self._behind + self._before)
+        stream = tokens[places[self._behind : len(places) - self._before]]
+
+        self._keep(coded.dictionary, counts, tokens)
+        return offsets, stream >> 1, (stream & 1).astype(np.bool_)
+
+    def _divided(self, texts: pa.StringArray) -> tuple[pa.StringArray, Int64Array]:
+        """Return all documents' pieces, none of them empty, and each document's first."""
+        _, offsets, data = texts.buffers()
+        ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+        first, end = ends[0], ends[-1]
+        text = np.frombuffer(data, np.uint8)[first:end] if end > first else np.empty(0, np.uint8)
+        cut = self._cut(text)
+        cut[ends - first] = True
+        cuts = np.flatnonzero(cut)
+        begins = pa.py_buffer((cuts + first).astype(np.int32))
+        pieces = pa.StringArray.from_buffers(len(cuts) - 1, begins, data)
+        return pieces, np.searchsorted(cuts, ends - first)
+
+    def _learnt(self, pieces: pa.StringArray) -> tuple[Int32Array, Int32Array] | None:
+        """Tokenise pieces: the number of each one's tokens, and all tokens, as the table has them.
+
+        Many are joined to one text, since each text takes far longer than a piece does.
+        """
+        sizes = pc.binary_length(pieces).to_numpy()
+        lists = pa.ListArray.from_arrays(bounds(sizes, _JOINED_BYTES), pieces)
+        joined = pc.binary_join(lists, _BETWEEN)
+        calls = bounds(pc.binary_length(joined).to_numpy(), _CALL_BYTES)
+        counts, tokens = [], []
+        for first, end in pairwise(calls):
+            texts = [text + _BETWEEN for text in joined[first:end].to_pylist()]
+            encodings = self._backend.encode_batch(texts, add_special_tokens=False)
+            ids = np.fromiter(chain.from_iterable(one.ids for one in encodings), np.int32)
+            between = ids == self._between
+            ids[between] = 0  # which is in the vocabulary
+            outside = between | self._special[ids]
+            starts = outside | self._words.starts(encodings, ids, texts)
+            starts[1:] |= outside[:-1]
+            starts[0] = True
+            tokens.append((2 * ids + starts)[~between])
+            counts.append(np.diff(np.flatnonzero(between), prepend=-1) - 1)
+        if not counts:
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        number = np.concatenate(counts).astype(np.int32)
+        # More than were put there: it is in the text too. Never fewer, since none is in another.
+        return None if len(number) != len(pieces) else (number, np.concatenate(tokens))
+
+    def _keep(self, pieces: pa.StringArray, counts: Int32Array, tokens: Int32Array) -> None:
+        """Make these the table, without long pieces; begin a new one where they are too many."""
+        keep = pc.binary_length(pieces).to_numpy() <= _KEPT_BYTES
+        if np.count_nonzero(keep) > _KEPT:
+            keep[1:] = False
+        if not keep.all():
+            pieces = pieces.filter(pa.array(keep))
+            tokens, counts = tokens[np.repeat(keep, counts)], counts[keep]
+        self._pieces, self._counts, self._tokens = pieces, counts, tokens
+
+
+def pieces_of(backend: tokenizers.Tokenizer, words: OwnWords, special: BoolArray) -> Pieces | None:
+    """Return what tokenises by pieces, or ``None`` where that might not give the same tokens."""
+    parts = json.loads(backend.to_str())
+    divide, outer = cut(parts), around(parts["post_processor"])
+    if divide is None or outer is None or not harmless(backend, parts["added_tokens"], _BETWEEN):
+        return None
+    pieces = Pieces(backend, words, special, divide, outer)
+    probed = pieces.encode(pa.array(_PROBE))
+    whole = [one.ids for one in backend.encode_batch(_PROBE)]
+    if probed is None or probed[1].tolist() != [*chain.from_iterable(whole)]:
+        return None
+    return pieces
+
+
+def bounds(sizes: Int64Array, limit: int) -> Int32Array:
+    """Divide things by their sizes, so many together or one alone: where each part begins."""
+    cuts = np.flatnonzero(np.diff(np.cumsum(sizes, dtype=np.int64) // limit)) + 1
+    return np.unique(np.concatenate([[0], cuts, [len(sizes)]])).astype(np.int32)

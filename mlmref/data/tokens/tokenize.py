@@ -1,0 +1,291 @@
+"""Documents become token ids and word starts (clauses TOK-001 to TOK-019, spec/tokens.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Iterator
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlmref.base.errors import ModelError
+from mlmref.base.progress import SILENT, Reporter
+from mlmref.data.cache import cached
+from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
+from mlmref.data.tokens.columns import Segments
+from mlmref.data.words import Words
+from mlmref.data.words.of_segmenter import SegmentedWords
+from mlmref.data.words.of_tokenizer import OwnWords
+from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
+from mlmref.plugin.contracts import SegmenterEntry, Vocabulary
+from mlmref.plugin.registry import Chosen
+
+if TYPE_CHECKING:
+    import datasets
+    import tokenizers
+    from transformers import PreTrainedTokenizerBase
+
+    from mlmref.data.corpus.load import Corpus
+
+_STEP = 1  # of what this module writes; a new one makes every cached entry again
+_SCHEMA = pa.schema(
+    {
+        "input_ids": pa.list_(pa.field("item", pa.int32())),
+        # A byte, not Arrow's packed bits: bits cannot be looked up in without unpacking them.
+        "word_start": pa.list_(pa.field("item", pa.uint8())),
+    }
+)
+_BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its table as well
+_BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
+
+
+def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+    """Put a tokenizer in plain numbers (TOK-009).
+
+    Raises:
+        ModelError: it is a slow tokenizer, or has no mask or no padding token (TOK-008).
+    """
+    name = tokenizer.name_or_path or None
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{type(tokenizer).__name__} is a slow tokenizer, which cannot tell words",
+            where=name,
+            hint="choose a model that has a tokenizer.json",
+        )
+    for role, token in (("mask", tokenizer.mask_token), ("padding", tokenizer.pad_token)):
+        if token is None:
+            raise ModelError(
+                f"the tokenizer has no {role} token",
+                where=name,
+                hint="choose a model that was trained with masks, such as BERT or RoBERTa",
+            )
+    ids = np.unique(np.fromiter(tokenizer.get_vocab().values(), np.int32))
+    special = np.unique(np.array(tokenizer.all_special_ids, dtype=np.int32))
+    return Vocabulary(
+        size=int(ids[-1]) + 1,  # ids may leave gaps, and then len(tokenizer) is less
+        mask_id=tokenizer.mask_token_id,
+        pad_id=tokenizer.pad_token_id,
+        special_ids=special,
+        ordinary_ids=np.setdiff1d(ids, special),
+    )
+
+
+class Tokens:
+    """All documents' tokens, one after the other: the flat token stream.
+
+    Attributes:
+        dataset: ``input_ids: list<int32>`` and ``word_start: list<uint8>``, a row a document.
+        vocabulary: the tokenizer in plain numbers.
+        has_words: whether ``word_start`` tells words (TOK-007).
+        fingerprint: changes with whatever shaped the tokens.
+        offsets: int64 ``[D + 1]``, the position of each document's first token in the stream;
+            last, the number of all tokens.
+    """
+
+    def __init__(
+        self,
+        dataset: datasets.Dataset,
+        vocabulary: Vocabulary,
+        *,
+        has_words: bool,
+        fingerprint: str,
+    ) -> None:
+        self.dataset = dataset
+        self.vocabulary = vocabulary
+        self.has_words = has_words
+        self.fingerprint = fingerprint
+        # Views of the file's own buffers, which stay where they are (TOK-012).
+        self._ids = Segments(dataset.data.column("input_ids"), np.int32)
+        self._starts = Segments(dataset.data.column("word_start"), np.bool_)
+        self.offsets: Int64Array = np.append(0, np.cumsum(self._ids.lengths))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the file's name, not its content (TOK-014)."""
+        return _tokens, (self.dataset, self.vocabulary, self.has_words, self.fingerprint)
+
+    def take(self, positions: Int64Array) -> tuple[Int32Array, BoolArray]:
+        """Look up tokens by their position in the stream (TOK-013).
+
+        Args:
+            positions: int64, any shape.
+
+        Returns:
+            Token ids (int32) and word starts (bool), both in the shape of ``positions``.
+
+        Raises:
+            IndexError: a position is negative or past the end.
+        """
+        if not positions.size:
+            return np.empty(positions.shape, np.int32), np.empty(positions.shape, np.bool_)
+        segments = self._segments(positions)
+        return self._ids.take(positions, segments), self._starts.take(positions, segments)
+
+    def runs(self, begins: Int64Array, width: int) -> tuple[Int32Array, BoolArray]:
+        """Look up runs of tokens that lie side by side, faster than one by one (TOK-013).
+
+        Args:
+            begins: int64 ``[N]``, the position of each run's first token.
+            width: tokens in each of them, at least one.
+
+        Returns:
+            Token ids (int32) and word starts (bool), both ``[N, width]``.
+
+        Raises:
+            IndexError: a position is negative or past the end.
+        """
+        if not len(begins):
+            return np.empty((0, width), np.int32), np.empty((0, width), np.bool_)
+        segments = self._segments(begins)
+        across = begins + width > self._ids.ends[segments]
+        if not across.any():
+            columns = (self._ids, self._starts)
+            ids, starts = (column.runs(begins, width, segments) for column in columns)
+            return ids, starts
+        ids = np.empty((len(begins), width), dtype=np.int32)
+        starts = np.empty((len(begins), width), dtype=np.bool_)
+        ids[~across], starts[~across] = self.runs(begins[~across], width)
+        # What goes on in another record batch, or past the end.
+        positions = begins[across][:, None] + np.arange(width)
+        ids[across], starts[across] = self.take(positions)
+        return ids, starts
+
+    def _segments(self, positions: Int64Array) -> Int64Array:
+        """Return the segment of each position, or the one of all of them, as most often."""
+        first, last = positions.min(), positions.max()
+        if first < 0 or last >= self.offsets[-1]:
+            raise IndexError(f"a position is not in range({self.offsets[-1]})")
+        begins = self._ids.begins
+        low, high = np.searchsorted(begins, [first, last], side="right") - 1
+        return low if low == high else np.searchsorted(begins, positions, side="right") - 1
+
+
+def tokenize(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    segmenter: Chosen[SegmenterEntry] | None = None,
+    batch_size: int | None = None,
+    reporter: Reporter = SILENT,
+) -> Tokens:
+    """Tokenise every document whole, with the tokenizer's special tokens round it (T05).
+
+    Args:
+        corpus: the documents.
+        tokenizer: a fast tokenizer; it is left as it is (TOK-002).
+        segmenter: tells the words; left out, or an entry that builds none, the tokenizer does.
+        batch_size: documents tokenised at a time, at most; left out, as many as are quick.
+            Changes memory and speed only (TOK-010).
+        reporter: told of each batch.
+
+    Raises:
+        ModelError: see :func:`vocabulary_of`; or the tokenizer has parts written in Python.
+        PluginError: the segmenter cannot be made, raised, or breaks a clause (SEG-010).
+        OutputError: the cache cannot be written.
+    """
+    import tokenizers
+
+    vocabulary = vocabulary_of(tokenizer)
+    backend = backend_of(tokenizer)
+    words = _words(backend, vocabulary, segmenter)
+    special = np.zeros(vocabulary.size, dtype=np.bool_)
+    special[vocabulary.special_ids] = True
+
+    def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
+        pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
+        most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
+        with reporter.stage("tokenise", len(corpus), "documents") as stage:
+            for texts in batches(corpus, most):
+                yield _encode(backend, texts, special, words, pieces)
+                stage.advance(len(texts))
+        return {}
+
+    parts = {
+        "step": _STEP,
+        "corpus": corpus.fingerprint,
+        "tokenizer": hashlib.sha256(backend.to_str().encode()).hexdigest(),
+        "split_special_tokens": backend.encode_special_tokens,
+        "special_ids": vocabulary.special_ids.tolist(),
+        "tokenizers": tokenizers.__version__,
+    }
+    if words.identity:  # without a segmenter the key is that of the tokenizer alone (TOK-018)
+        parts["segmenter"] = words.identity
+    entry = cached("tokens", parts, _SCHEMA, make)
+    return Tokens(entry.dataset, vocabulary, has_words=words.told, fingerprint=entry.key)
+
+
+def _tokens(
+    dataset: datasets.Dataset, vocabulary: Vocabulary, has_words: bool, fingerprint: str
+) -> Tokens:
+    return Tokens(dataset, vocabulary, has_words=has_words, fingerprint=fingerprint)
+
+
+def backend_of(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
+    """Copy the Rust tokenizer, without the truncation and padding that it may have on."""
+    from tokenizers import Tokenizer
+
+    try:
+        backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    except Exception as error:
+        raise ModelError(
+            f"the tokenizer cannot be copied ({error})",
+            where=tokenizer.name_or_path or None,
+            hint="choose a tokenizer without parts written in Python",
+        ) from error
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = tokenizer.split_special_tokens
+    return backend
+
+
+def _words(
+    backend: tokenizers.Tokenizer,
+    vocabulary: Vocabulary,
+    segmenter: Chosen[SegmenterEntry] | None,
+) -> Words:
+    if segmenter is None or segmenter.entry.build is None:
+        return OwnWords(backend, vocabulary.size)
+    return SegmentedWords(segmenter)
+
+
+def batches(corpus: Corpus, batch_size: int) -> Iterator[pa.StringArray]:
+    """Read the documents, at most so many and about so many bytes at a time."""
+    for texts in corpus.texts(batch_size):
+        for start in range(0, len(texts), batch_size):
+            part = texts[start : start + batch_size]
+            cuts = bounds(pc.binary_length(part).to_numpy(zero_copy_only=False), _BATCH_BYTES)
+            for first, end in pairwise(cuts):
+                yield part[first:end].cast(pa.string())
+
+
+def _encode(
+    backend: tokenizers.Tokenizer,
+    texts: pa.StringArray,
+    special: BoolArray,
+    words: Words,
+    pieces: Pieces | None,
+) -> pa.RecordBatch:
+    """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
+    known = pieces.encode(texts) if pieces else None
+    offsets, ids, starts = known or _whole(backend, texts.to_pylist(), special, words)
+    lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
+    return pa.record_batch(list(lists), schema=_SCHEMA)
+
+
+def _whole(
+    backend: tokenizers.Tokenizer, texts: list[str], special: BoolArray, words: Words
+) -> tuple[Int32Array, Int32Array, BoolArray]:
+    """Tokenise documents whole: where each one's tokens begin, ids, and word starts."""
+    encodings = backend.encode_batch(texts)
+    offsets = np.zeros(len(texts) + 1, dtype=np.int32)
+    np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])
+    ids = np.fromiter(
+        chain.from_iterable(encoding.ids for encoding in encodings), np.int32, offsets[-1]
+    )
+    outside = special[ids]
+    starts = outside | words.starts(encodings, ids, texts)
+    starts[1:] |= outside[:-1]
+    starts[offsets[:-1][np.diff(offsets) > 0]] = True
+    return offsets, ids, starts

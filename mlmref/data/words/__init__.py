@@ -1,0 +1,31 @@
+"""Where words begin among the tokens: by the tokenizer itself, or by a word segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlmref.plugin.arrays import BoolArray, Int32Array
+
+if TYPE_CHECKING:
+    import tokenizers
+
+
+class Words(Protocol):
+    """Tells which tokens begin a word: the tokenizer's own words, or a segmenter's."""
+
+    @property
+    def told(self) -> bool:
+        """Whether words are told at all."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any] | None:
+        """Everything that shapes the words beside text and tokenizer; ``None`` for nothing."""
+        ...
+
+    def starts(
+        self, encodings: Sequence[tokenizers.Encoding], ids: Int32Array, texts: Sequence[str]
+    ) -> BoolArray:
+        """Tell which of the documents' tokens begin a word."""
+        ...

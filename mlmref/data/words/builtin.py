@@ -1,0 +1,14 @@
+"""The word segmenter that comes with mlmref, registered as any plugin registers its own."""
+
+from __future__ import annotations
+
+from mlmref.plugin.contracts import SegmenterEntry
+from mlmref.plugin.hookspecs import hookimpl
+
+
+@hookimpl
+def mlmref_word_segmenters() -> list[SegmenterEntry]:
+    """Return ``tokenizer``, which leaves the words to the tokenizer (SEG-009)."""
+    return [
+        SegmenterEntry(name="tokenizer", summary="the words that the tokenizer tells", build=None)
+    ]

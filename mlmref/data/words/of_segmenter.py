@@ -1,0 +1,152 @@
+"""The words of a segmenter, and which tokens begin them (TOK-015 to TOK-017, SEG-010)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlmref.base.errors import PluginError
+from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
+from mlmref.plugin.contracts import SegmenterEntry, WordSegmenter
+from mlmref.plugin.registry import Chosen
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_STEP = 1  # of how tokens are told from words; a new one makes every cached entry again
+_BLANK = np.array([chr(code).isspace() for code in range(0x3002)])  # the last blank is U+3000
+
+
+class SegmentedWords:
+    """Tells words by a segmenter.
+
+    Args:
+        chosen: an entry that makes one, with its options.
+
+    Attributes:
+        told: always true (TOK-017).
+        identity: everything that shapes its words, as JSON values (TOK-011).
+
+    Raises:
+        PluginError: the segmenter cannot be made, or has no fingerprint.
+    """
+
+    told = True
+
+    def __init__(self, chosen: Chosen[SegmenterEntry]) -> None:
+        self._segmenter: WordSegmenter = chosen.make()
+        self._owner = chosen.owner
+        self.identity = {
+            "step": _STEP,
+            "name": chosen.entry.name,
+            "distribution": chosen.source.distribution,
+            "version": chosen.source.version,
+            "options": chosen.options.model_dump(mode="json"),
+            "fingerprint": self._fingerprint(),
+        }
+
+    def starts(
+        self, encodings: Sequence[tokenizers.Encoding], ids: Int32Array, texts: Sequence[str]
+    ) -> BoolArray:
+        """Tell which tokens begin a word, going by the segmenter's words alone.
+
+        Args:
+            encodings: of some documents.
+            ids: int32 ``[N]``, their tokens, one document after the other.
+            texts: the documents.
+
+        Returns:
+            Bool ``[N]``; what it says of special tokens and at seams is for the caller to mend.
+
+        Raises:
+            PluginError: the segmenter raised, or its answer breaks SEG-001.
+        """
+        lengths = np.array([len(text) for text in texts], dtype=np.int64)
+        seams = np.append(0, np.cumsum(lengths))
+        flat = chain.from_iterable(chain.from_iterable(one.offsets for one in encodings))
+        spans = np.fromiter(flat, np.int64, 2 * len(ids)).reshape(-1, 2)
+        spans += np.repeat(seams[:-1], [len(one) for one in encodings])[:, None]
+        # Characters are counted without the blanks, which belong to no word (TOK-015).
+        solid = _solid_before("".join(texts))
+        begins = np.unique(solid[np.append(self._begins(texts, seams), seams)])
+        first = np.searchsorted(begins, solid[spans[:, 0]], side="right") - 1
+        last = np.searchsorted(begins, solid[spans[:, 1]] - 1, side="right") - 1
+        # A token has characters of the words first..last. Without any of its own it has the word
+        # around it, or none where one begins: first is then last + 1 (TOK-016).
+        starts = np.ones(len(ids), dtype=np.bool_)
+        starts[1:] = (first[1:] > last[:-1]) | (first[:-1] > last[1:])
+        return starts
+
+    def _begins(self, texts: Sequence[str], seams: Int64Array) -> Int64Array:
+        """Ask the segmenter where words begin, counted over all texts."""
+        try:
+            # A tuple, so that nothing can be taken out of it or put in (SEG-006).
+            given: Any = self._segmenter.segment(tuple(texts))
+            answers = list(given) if isinstance(given, Iterable) else None
+        except Exception as error:  # a plugin may raise anything, and its owner is to be named
+            raise self._fault(f"segment raised {type(error).__name__}: {error}") from error
+        if answers is None:
+            raise self._fault(f"segment gave {type(given).__name__}, not answers")
+        if len(answers) != len(texts):
+            raise self._fault(f"segment gave {len(answers)} answers for {len(texts)} texts")
+        begins = [np.empty(0, dtype=np.int64)]
+        for text, answer, seam in zip(texts, answers, seams[:-1], strict=True):
+            try:
+                begins.append(read_answer(answer, len(text)) + seam)
+            except ValueError as error:
+                raise self._fault(f"segment gave {error} for {_excerpt(text)}") from None
+        return np.concatenate(begins)
+
+    def _fingerprint(self) -> str:
+        try:
+            fingerprint = self._segmenter.fingerprint
+        except Exception as error:  # a plugin may raise anything, and its owner is to be named
+            what = f"fingerprint raised {type(error).__name__}: {error}"
+            raise self._fault(what, "SEG-005") from error
+        if not isinstance(fingerprint, str):
+            raise self._fault(f"fingerprint is {type(fingerprint).__name__}, not str", "SEG-005")
+        return fingerprint
+
+    def _fault(self, what: str, clause: str = "SEG-001") -> PluginError:
+        return PluginError(
+            f"{what} ({clause})", where=self._owner, hint="report it to the plugin's author"
+        )
+
+
+def read_answer(answer: Any, length: int) -> Int64Array:
+    """Read where a segmenter says that words begin in a text of so many characters.
+
+    Raises:
+        ValueError: it is not what SEG-001 asks for; says what it is.
+    """
+    try:
+        begins = np.asarray(answer)
+    except Exception:  # noqa: BLE001 - what cannot be an array, such as lists of several lengths
+        raise ValueError(f"{type(answer).__name__}, not offsets,") from None
+    if begins.ndim != 1:
+        raise ValueError(f"{type(answer).__name__} of {begins.ndim} dimensions, not offsets,")
+    if not len(begins):
+        return np.empty(0, dtype=np.int64)
+    if begins.dtype.kind not in "iu":
+        raise ValueError(f"offsets of type {begins.dtype}, not integers,")
+    outside = begins[(begins < 0) | (begins >= length)]
+    if len(outside):
+        raise ValueError(f"offset {outside[0]}, which is not in range({length}),")
+    if (begins[1:] <= begins[:-1]).any():
+        raise ValueError("offsets that do not ascend,")
+    return begins.astype(np.int64)
+
+
+def _solid_before(text: str) -> Int64Array:
+    """Return how many characters that are not blank stand before each character and the end."""
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    solid = np.zeros(len(text) + 1, dtype=np.int64)
+    np.cumsum(~_BLANK[np.minimum(codes, len(_BLANK) - 1)], out=solid[1:])
+    return solid
+
+
+def _excerpt(text: str) -> str:
+    return repr(text if len(text) <= 30 else f"{text[:27]}...")

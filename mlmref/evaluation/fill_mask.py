@@ -1,0 +1,280 @@
+"""Fill-mask: what a model would put in place of a mask (clauses FILL-001 to FILL-014)."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from mlmref.base.errors import ConfigError
+from mlmref.data.tokens.tokenize import vocabulary_of
+from mlmref.model.load import max_length
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from mlmref.plugin.contracts import Vocabulary
+
+PLACEHOLDER = "{mask}"
+"""Stands for the tokenizer's own mask token in a prompt (FILL-001)."""
+
+# What people write for a mask, whatever the tokenizer: [MASK], <mask>, [mask], <|mask|>.
+_ANY_MASK = re.compile(r"[\[<{]\|?mask\|?[\]>}]", re.IGNORECASE)
+# Logits held at once: 64 Mi float32 are 256 MB, some 16 rows of 128 tokens for BERT.
+_LOGITS_AT_ONCE = 2**26
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer for a mask.
+
+    Attributes:
+        token: the text of the piece, or the candidate as it was given (FILL-007).
+        score: its probability, in [0, 1] (FILL-005, FILL-008).
+    """
+
+    token: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """The answers for one mask of one prompt.
+
+    Attributes:
+        prompt: the prompt as it was given.
+        mask: which mask of the prompt, from 0.
+        answers: best first.
+    """
+
+    prompt: str
+    mask: int
+    answers: tuple[Answer, ...]
+
+
+def fill(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    top_k: int = 5,
+    candidates: Sequence[str] | None = None,
+) -> list[Filled]:
+    """Ask a masked language model what belongs at the masks of some prompts.
+
+    Runs on the model's device, without dropout or gradients, and leaves model, tokenizer and
+    torch's random state as they were (FILL-012).
+
+    Args:
+        model: any ``*ForMaskedLM``.
+        tokenizer: its tokenizer.
+        prompts: texts with one or several masks, ``{mask}`` or the tokenizer's own.
+        top_k: answers for each mask; does not limit candidates.
+        candidates: words or phrases to score instead, for prompts with one mask; one of k
+            pieces is scored with k masks filled left to right (FILL-008), not normalised
+            (FILL-010).
+
+    Returns:
+        One entry for each mask, in the order of the prompts and of the masks in them.
+
+    Raises:
+        ConfigError: a prompt, ``top_k`` or a candidate cannot be asked (FILL-002, FILL-003,
+            FILL-011).
+        ModelError: the tokenizer cannot be used (:func:`mlmref.data.tokens.tokenize.vocabulary_of`).
+    """
+    # Calling a tokenizer switches off the truncation and padding that its file may ask for.
+    tokenizer = copy.deepcopy(tokenizer)
+    vocabulary = vocabulary_of(tokenizer)
+    ordinary = vocabulary.ordinary_ids.tolist()
+    limit = max_length(model, tokenizer)
+    rows = [_encode(prompt, tokenizer, limit) for prompt in prompts]
+    if candidates is not None:
+        return _rank(model, tokenizer, vocabulary, prompts, rows, candidates, limit)
+    if not 1 <= top_k <= len(ordinary):
+        raise ConfigError(
+            f"top_k is {top_k}",
+            hint=f"ask for 1 to {len(ordinary)} answers, as many as there are ordinary tokens",
+        )
+    found: dict[tuple[int, int], Filled] = {}
+    with _undisturbed(model):
+        for row, log_probabilities in _ask(model, rows, vocabulary):
+            scores, places = log_probabilities[:, ordinary].exp().topk(top_k)
+            for mask, best in enumerate(zip(places.tolist(), scores.tolist(), strict=True)):
+                answers = tuple(
+                    Answer(token=readable(tokenizer, ordinary[place]), score=score)
+                    for place, score in zip(*best, strict=True)
+                )
+                found[row, mask] = Filled(prompt=prompts[row], mask=mask, answers=answers)
+    return [found[key] for key in sorted(found)]
+
+
+def _rank(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    vocabulary: Vocabulary,
+    prompts: Sequence[str],
+    rows: Sequence[list[int]],
+    candidates: Sequence[str],
+    limit: int,
+) -> list[Filled]:
+    """Score every candidate in every prompt by the chain rule, left to right (FILL-008)."""
+    if not candidates:
+        raise ConfigError("no candidates", hint="give at least one, or leave them out")
+    mask = vocabulary.mask_id
+    # What to ask: for a row with masks, which pieces of which candidates its first mask is
+    # asked for. Candidates share the rows up to where they part; one forward serves them all.
+    asked: dict[tuple[int, ...], list[tuple[int, int, int]]] = {}
+    for row, (prompt, ids) in enumerate(zip(prompts, rows, strict=True)):
+        if ids.count(mask) > 1:
+            raise ConfigError(
+                "candidates need a prompt with a single mask",
+                where=_place(prompt),
+                hint="ask about one mask at a time, or leave the candidates out",
+            )
+        at = ids.index(mask)
+        for number, pieces in enumerate(_pieces(prompt, candidates, tokenizer, vocabulary)):
+            _check_length(len(ids) - 1 + len(pieces), limit, _place(prompt))
+            for done, piece in enumerate(pieces):
+                masks = [mask] * (len(pieces) - done)
+                key = (*ids[:at], *pieces[:done], *masks, *ids[at + 1 :])
+                asked.setdefault(key, []).append((row, number, piece))
+    totals = [[0.0] * len(candidates) for _ in prompts]
+    questions = list(asked)
+    with _undisturbed(model):
+        for index, log_probabilities in _ask(model, questions, vocabulary):
+            for row, number, piece in asked[questions[index]]:
+                totals[row][number] += float(log_probabilities[0, piece])
+    ranked = []
+    for prompt, total in zip(prompts, totals, strict=True):
+        answers = [
+            Answer(token=candidate, score=math.exp(log_probability))
+            for candidate, log_probability in zip(candidates, total, strict=True)
+        ]
+        answers.sort(key=lambda answer: -answer.score)
+        ranked.append(Filled(prompt=prompt, mask=0, answers=tuple(answers)))
+    return ranked
+
+
+def _encode(prompt: str, tokenizer: PreTrainedTokenizerBase, limit: int) -> list[int]:
+    """Return the ids of a prompt, or say why it cannot be asked."""
+    own = tokenizer.mask_token
+    text = prompt.replace(PLACEHOLDER, own)
+    if foreign := _ANY_MASK.search(text.replace(own, "")):
+        raise ConfigError(
+            f"{foreign.group()!r} is not this tokenizer's mask token",
+            where=_place(prompt),
+            hint=f"write {own!r} or {PLACEHOLDER!r}",
+        )
+    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    if tokenizer.mask_token_id not in ids:
+        raise ConfigError(
+            "there is no mask to fill", where=_place(prompt), hint=f"write {PLACEHOLDER!r} in it"
+        )
+    _check_length(len(ids), limit, _place(prompt))
+    return ids
+
+
+def _pieces(
+    prompt: str,
+    candidates: Sequence[str],
+    tokenizer: PreTrainedTokenizerBase,
+    vocabulary: Vocabulary,
+) -> list[list[int]]:
+    """Return the pieces of each candidate where it stands in the prompt (FILL-009)."""
+    own = tokenizer.mask_token
+    before, _, after = prompt.replace(PLACEHOLDER, own).partition(own)
+    words = [candidate.strip() for candidate in candidates]
+    encoded = tokenizer(
+        [before + word + after for word in words],
+        add_special_tokens=False,
+        return_offsets_mapping=True,
+        verbose=False,
+    )
+    # A piece may take in the blank before the candidate ("Ġman", "▁man"), or be that
+    # blank alone; it starts there, or behind it where offsets are trimmed.
+    first = len(before.rstrip())
+    special = set(vocabulary.special_ids.tolist())
+    found = []
+    for candidate, word, ids, offsets in zip(
+        candidates, words, encoded["input_ids"], encoded["offset_mapping"], strict=True
+    ):
+        begin, end = len(before), len(before) + len(word)
+        pieces = [
+            piece for piece, (start, _) in zip(ids, offsets, strict=True) if first <= start < end
+        ]
+        if any((start < first and stop > begin) or start < end < stop for start, stop in offsets):
+            raise ConfigError(
+                f"candidate {candidate!r} and the text around the mask join into one token",
+                where=_place(prompt),
+                hint="put the whole word into the candidate",
+            )
+        if not pieces or special.intersection(pieces):
+            raise ConfigError(
+                f"candidate {candidate!r} is not made of ordinary tokens of the vocabulary",
+                where=_place(prompt),
+                hint="give another word",
+            )
+        found.append(pieces)
+    return found
+
+
+def _check_length(tokens: int, limit: int, where: str) -> None:
+    if tokens > limit:
+        raise ConfigError(
+            f"{tokens} tokens are more than the model's {limit}", where=where, hint="shorten it"
+        )
+
+
+def _place(prompt: str) -> str:
+    return f"prompt {prompt if len(prompt) <= 60 else prompt[:57] + '...'!r}"
+
+
+def readable(tokenizer: PreTrainedTokenizerBase, piece: int) -> str:
+    """Return the text of a piece; one blank for a piece that is nothing else (FILL-007)."""
+    return str(tokenizer.decode([piece])).strip() or " "
+
+
+def _ask(
+    model: PreTrainedModel, rows: Sequence[Sequence[int]], vocabulary: Vocabulary
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield each row's number and its log-probabilities, float32 ``[masks, vocabulary]``.
+
+    Rows of one length share a batch, so none is padded and none depends on another (FILL-013).
+    """
+    import torch
+
+    by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+    for length, group in groupby(by_length, key=lambda row: len(rows[row])):
+        members = list(group)
+        size = max(1, _LOGITS_AT_ONCE // (length * vocabulary.size))
+        for start in range(0, len(members), size):
+            batch = members[start : start + size]
+            ids = torch.tensor([rows[row] for row in batch], device=model.device)
+            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            masked = ids == vocabulary.mask_id
+            log_probabilities = logits[masked].float().log_softmax(-1)
+            yield from zip(batch, log_probabilities.split(masked.sum(1).tolist()), strict=True)
+
+
+@contextmanager
+def _undisturbed(model: PreTrainedModel) -> Iterator[None]:
+    """Evaluate without gradients; then put back modes and random state (FILL-012)."""
+    import torch
+
+    modes = [(module, module.training) for module in model.modules()]
+    device = model.device
+    devices = [] if device.type == "cpu" else [device]
+    # Some architectures draw random numbers in evaluation too (sparse attention).
+    with torch.no_grad(), torch.random.fork_rng(devices, device_type=device.type):
+        model.train(False)
+        try:
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training

@@ -1,0 +1,114 @@
+"""Whether a model's files and weights are what they should be, in one line where they are not.
+
+Clauses MODEL-004, MODEL-009, MODEL-010, SEC-001 and SEC-002 (spec/model.md, spec/security.md).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.errors import ModelError
+from mlmref.settings.config import ModelConfig
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+_JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
+"""Files of a model that hold a JSON object, where they are there."""
+
+
+def check_folder(name: str, folder: Path) -> None:
+    """Look at the files of a model's folder before a library does, which names them less well.
+
+    Raises:
+        OSError: the folder or one of the files cannot be read.
+        ModelError: there is no model in it, or one of the files is damaged.
+    """
+    for one in sorted(folder.iterdir()):
+        if one.suffix == ".safetensors":
+            # Of one without permission safetensors says that it is not there.
+            one.open("rb").close()
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(
+            "it holds an adapter, which is no whole model",
+            where=name,
+            hint="merge the adapter into its model first",
+        )
+    if not (folder / "config.json").exists():
+        raise ModelError(
+            "there is no model in it, having no config.json",
+            where=name,
+            hint="give a folder that save_pretrained wrote, or a finished run's",
+        )
+    for file in _JSON:
+        if (folder / file).exists():
+            _check_json(name, folder / file)
+
+
+def _check_json(name: str, file: Path) -> None:
+    try:
+        whole = isinstance(json.loads(file.read_bytes()), dict)
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        raise ModelError(
+            f"its {file.name} is damaged: no JSON object", where=name, hint="get the model again"
+        )
+
+
+def check_settings(config: ModelConfig, settings: PretrainedConfig) -> None:
+    """Undo what a checkpoint's config.json may ask for beside its sizes (SEC-001, SEC-002)."""
+    weights = getattr(settings, "transformers_weights", None)
+    if weights and not str(weights).endswith((".safetensors", ".safetensors.index.json")):
+        raise ModelError(
+            f"its config.json names {weights} as its weights",
+            where=config.name,
+            hint="only safetensors are read; convert the weights with save_pretrained first",
+        )
+    if not config.trust_remote_code:
+        # An implementation of attention can be native code on the hub: org/name.
+        settings._attn_implementation = None
+
+
+def check_weights(name: str, model: PreTrainedModel) -> None:
+    """Name a weight that is no number: the loss would be none either (MODEL-009)."""
+    import torch
+
+    for key, tensor in model.named_parameters():
+        if not torch.isfinite(tensor).all():
+            what = "NaN" if torch.isnan(tensor).any() else "infinity"
+            raise ModelError(
+                f"its weights are damaged: there is {what} in {key}",
+                where=name,
+                hint="get the model again, or an earlier checkpoint of its training",
+            )
+
+
+def check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer that does not belong to the model, or cannot be used (MODEL-004)."""
+    from mlmref.data.tokens.tokenize import vocabulary_of
+
+    vocabulary = vocabulary_of(tokenizer)
+    if not len(vocabulary.ordinary_ids):
+        # Transformers makes up an empty tokenizer where the files are missing.
+        raise ModelError(
+            "its tokenizer has no tokens but special ones",
+            where=name,
+            hint="put the tokenizer's files beside the model's",
+        )
+    limit = tokenizer.model_max_length
+    if not isinstance(limit, int | float) or not limit >= 1:
+        raise ModelError(
+            f"its tokenizer's model_max_length is {limit!r}",
+            where=name,
+            hint="set it in tokenizer_config.json to the most tokens that the model reads",
+        )
+    rows: Any = model.get_input_embeddings().num_embeddings
+    if vocabulary.size > rows:
+        raise ModelError(
+            f"the tokenizer has {vocabulary.size:,} tokens and the model {rows:,} rows for them",
+            where=name,
+            hint="the two do not belong together",
+        )

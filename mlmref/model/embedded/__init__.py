@@ -1,0 +1,1 @@
+"""The checkpoint that ships, ``tiny-base``; ``tools/embedded`` makes it."""

@@ -1,0 +1,267 @@
+"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 012)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.errors import ModelError
+from mlmref.base.quiet_libraries import quiet
+from mlmref.model.checks import check_folder, check_settings, check_tokenizer, check_weights
+from mlmref.settings.config import ModelConfig
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+EMBEDDED = "embedded"
+"""The name of the checkpoint that ships with mlmref."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model, its tokenizer, and which one it is.
+
+    Attributes:
+        model: a ``*ForMaskedLM`` in float32 and evaluation mode.
+        tokenizer: a fast tokenizer with a mask token.
+        name: as the user gave it.
+        revision: the commit on the hub, if it came from there.
+        digest: SHA-256 of the weights, in hexadecimal: of the folder's safetensors files one
+            after the other, or of the tensors where the files are in the hub's cache.
+        max_length: the most tokens the model reads at once.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    revision: str | None
+    digest: str
+    max_length: int
+
+    def __str__(self) -> str:
+        revision = f"revision {self.revision[:12]}, " if self.revision else ""
+        return f"{self.name} ({revision}sha256 {self.digest[:12]})"
+
+
+def embedded_checkpoint() -> Path:
+    """Return the folder of the checkpoint that ships; Transformers alone can load it."""
+    return Path(str(resources.files("mlmref.model").joinpath("embedded", "tiny-base")))
+
+
+def load_model(config: ModelConfig) -> LoadedModel:
+    """Load model and tokenizer, from safetensors only.
+
+    Raises:
+        ModelError: nothing there, no masked-language-model head with weights, no fast tokenizer
+            with a mask token, or a tokenizer with more tokens than the model has rows.
+    """
+    import torch
+
+    place = _place(config.name)
+    model, tokenizer, info = pretrained(config, "AutoModelForMaskedLM")
+    if info["missing_keys"] or info["mismatched_keys"]:
+        example = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))[0]
+        raise ModelError(
+            f"no masked language model: it has no weights for {example}",
+            where=config.name,
+            hint="give a checkpoint that was pretrained with a masked-language-model head",
+        )
+    check_weights(config.name, model)
+    check_tokenizer(config.name, model, tokenizer)
+    if config.dropout != "checkpoint":
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = config.dropout
+    return LoadedModel(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        name=config.name,
+        revision=_commit(place, config.revision),
+        digest=_digest(place, model),
+        max_length=max_length(model, tokenizer),
+    )
+
+
+def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
+    """Load a model's tokenizer and its maximum length, and none of its weights (MODEL-012).
+
+    Raises:
+        ModelError: nothing there, no masked language model's configuration, no fast tokenizer
+            with a mask token, or a tokenizer with more tokens than the model has rows.
+    """
+    import torch
+    import transformers
+
+    place = _place(config.name)
+    common: dict[str, Any] = {
+        "revision": config.revision,
+        "trust_remote_code": config.trust_remote_code,
+    }
+    with quiet(), _explained(config.name):
+        settings = transformers.AutoConfig.from_pretrained(place, **common)
+        check_settings(config, settings)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
+        # Modules with shapes and no numbers: what is read off them is what is read off a model.
+        build: Any = transformers.AutoModelForMaskedLM.from_config  # it is not annotated
+        with torch.device("meta"):
+            shape = build(settings, trust_remote_code=config.trust_remote_code)
+    check_tokenizer(config.name, shape, tokenizer)
+    return tokenizer, max_length(shape, tokenizer)
+
+
+def pretrained(
+    config: ModelConfig, kind: str, **changes: Any
+) -> tuple[Any, PreTrainedTokenizerBase, dict[str, Any]]:
+    """Load a checkpoint as one of Transformers' kinds of model, from safetensors only.
+
+    Args:
+        config: which.
+        kind: the name of an ``AutoModelFor...``.
+        changes: of the model's own configuration, such as ``num_labels``.
+
+    Returns:
+        The model in float32, its tokenizer, and what ``output_loading_info`` tells.
+
+    Raises:
+        ModelError: nothing there, or nothing that can be loaded so.
+    """
+    import torch
+    import transformers
+
+    place = _place(config.name)
+    common: dict[str, Any] = {
+        "revision": config.revision,
+        "trust_remote_code": config.trust_remote_code,
+    }
+    with quiet(), _explained(config.name):
+        settings = transformers.AutoConfig.from_pretrained(place, **common, **changes)
+        check_settings(config, settings)
+        if config.dropout != "checkpoint":
+            _set_dropout(settings, config.dropout)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
+        model, info = getattr(transformers, kind).from_pretrained(
+            place,
+            config=settings,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            **common,
+        )
+    return model, tokenizer, info
+
+
+def _place(name: str) -> str:
+    """Return the folder of a model, its files looked at as far as they can be, or its name."""
+    if name == EMBEDDED:
+        return str(embedded_checkpoint())
+    try:
+        path = Path(name).expanduser()
+        local = name.startswith((".", "/", "~")) or name.count("/") > 1 or os.path.lexists(path)
+        if not local:
+            return name
+        if not path.is_dir():
+            raise ModelError(
+                "no such folder", where=name, hint="check --model, or give a name on the hub"
+            )
+        check_folder(name, path)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror or error})"
+        raise ModelError(reason, where=error.filename or name) from error
+    except RuntimeError as error:  # how pathlib tells of ~somebody
+        raise ModelError("no such user", where=name, hint="check --model") from error
+    return str(path)
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what Transformers raises while loading into one line."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # of any kind: the hub, the file, the architecture
+        raise ModelError(_reason(error), where=name, hint=_advice(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "Unrecognized configuration class" in text:
+        return "no masked language model: its architecture has no masked-language-model head"
+    if "trust_remote_code" in text:
+        return "it brings code of its own, which is not run unasked"
+    if "ignore_mismatched_sizes" in text:
+        return "its weights do not have the sizes that its config.json says"
+    if "deserializing header" in text:
+        return (
+            f"its weights are damaged ({text.removeprefix('Error while deserializing header: ')})"
+        )
+    first = text.split(". ")[0]
+    if " " not in first:  # such as the name of a key, without a word on what is wrong with it
+        first = f"{type(error).__name__}: {first}"
+    return f"cannot be loaded ({first[:300]})"
+
+
+def _advice(error: Exception) -> str | None:
+    text = str(error)
+    if "trust_remote_code" in text:
+        return "read that code, and if you trust its author add --trust-remote-code"
+    if "named model.safetensors" in text:
+        return "only safetensors are read; convert the weights with save_pretrained first"
+    if "deserializing header" in text or isinstance(error, FileNotFoundError):
+        return "get the model again"
+    if isinstance(error, OSError):
+        return "check --model, its spelling, and whether this machine reaches the hub"
+    return None
+
+
+def _set_dropout(settings: PretrainedConfig, rate: float) -> None:
+    """Set the rates that modules read from the configuration when they are built."""
+    for key, value in settings.to_dict().items():
+        if "dropout" in key and isinstance(value, float):
+            setattr(settings, key, rate)
+
+
+def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the smaller of the tokenizer's limit and the model's number of positions."""
+    import torch
+
+    limits = [tokenizer.model_max_length]
+    for name, module in model.named_modules():
+        known = name.rpartition(".")[2] in {"position_embeddings", "embed_positions"}
+        if known and isinstance(module, torch.nn.Embedding):
+            # RoBERTa and its kin number positions from behind the padding's, BART's from 2.
+            offset = 0 if module.padding_idx is None else module.padding_idx + 1
+            limits.append(module.num_embeddings - getattr(module, "offset", offset))
+    return int(min(limits))
+
+
+def _commit(place: str, revision: str | None) -> str | None:
+    """Return the commit that was loaded from the hub; it names the folder in the hub's cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(place).is_dir():
+        return None
+    file = try_to_load_from_cache(place, "config.json", revision=revision)
+    return Path(file).parent.name if isinstance(file, str) else None
+
+
+def _digest(place: str, model: PreTrainedModel) -> str:
+    """Hash the weights: the files where there are some at hand, else the tensors."""
+    digest = hashlib.sha256()
+    files = sorted(Path(place).glob("*.safetensors")) if Path(place).is_dir() else []
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    if not files:
+        for key, tensor in sorted(model.state_dict().items()):
+            digest.update(json.dumps([key, list(tensor.shape)]).encode())
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()

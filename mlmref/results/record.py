@@ -1,0 +1,74 @@
+"""results.record."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import resource
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.version import __version__
+
+if TYPE_CHECKING:
+    from mlmref.evaluation.intervals import Documents
+
+
+LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "numpy", "pyarrow")
+
+
+def dumps(value: object, indent: int | None = None) -> str:
+    """Write strict JSON: an infinity as ``"Infinity"``, what is no number as ``null``."""
+    return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def numbers(value: Any) -> Any:
+    """Read numbers as :func:`dumps` writes them."""
+    if isinstance(value, Mapping):
+        return {key: numbers(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [numbers(one) for one in value]
+    return math.nan if value is None else float(value) if isinstance(value, str) else value
+
+
+def documents(event: Mapping[str, Any]) -> Documents:
+    """Read what :meth:`Story.measured` wrote of an evaluation's sums by document."""
+    import numpy as np
+
+    from mlmref.evaluation.intervals import Documents
+
+    return Documents(
+        numbers=np.array(event["documents"], dtype=np.int64),
+        nll=np.array(event["nll"], dtype=np.float64),
+        targets=np.array(event["targets"], dtype=np.float64),
+    )
+
+
+def versions(device: str) -> dict[str, str]:
+    """Return what the run ran on."""
+    return {
+        "mlmref": __version__,
+        "python": platform.python_version(),
+        **{library: version(library) for library in LIBRARIES},
+        "platform": platform.platform(),
+        "device": device,
+    }
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory this process has had resident, in megabytes of 10^6 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

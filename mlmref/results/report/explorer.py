@@ -1,0 +1,136 @@
+"""Held-out chunks with what a model answered at each masked position (REP-012)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlmref.results.report.read import Run
+
+_AT_ONCE = 3  # chunks that are not folded away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a model answered at a target.
+
+    Attributes:
+        chance: the probability of the true token.
+        right: whether it was the first choice.
+        best: texts, probabilities, and whether each is the true token's text.
+    """
+
+    chance: float
+    right: bool
+    best: list[tuple[str, float, bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """A piece of a chunk's text.
+
+    Attributes:
+        text: as it stands in the text.
+        joined: whether it goes on the word before it.
+        kind: what it is.
+        row: identifies a target; empty for what is none.
+        read: what the model read at a target.
+        before, after: what it answered.
+    """
+
+    text: str
+    joined: bool
+    kind: str
+    row: str = ""
+    read: str = ""
+    before: Answer | None = None
+    after: Answer | None = None
+
+    @property
+    def state(self) -> str:
+        """What the adaptation made of a target."""
+        if self.after is None:
+            return "unknown"
+        was = self.before is not None and self.before.right
+        now = self.after.right
+        return ("right" if was else "gained") if now else ("lost" if was else "wrong")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A held-out chunk as text.
+
+    Attributes:
+        number: its number in the corpus.
+        tokens, shown: how many tokens it has, and how many are shown.
+        units: what it consists of.
+        folded: whether one has to open it.
+    """
+
+    number: int
+    tokens: int
+    shown: int
+    units: list[Unit]
+    folded: bool
+
+    @property
+    def targets(self) -> list[Unit]:
+        """The masked positions."""
+        return [one for one in self.units if one.row]
+
+
+SIGNS = {
+    "right": ("✓", "right before and after"),
+    "gained": ("+", "right only after"),
+    "lost": ("−", "right only before"),
+    "wrong": ("", "not the first choice"),
+    "unknown": ("", "not known"),
+}
+"""A sign beside the colour, and what it means."""
+
+
+def explorer(run: Run) -> list[Chunk]:
+    """Return the chunks that were kept, with the answers."""
+    answers = run.kept.get("answers", {})
+    found = []
+    for nth, chunk in enumerate(run.kept.get("explorer", [])):
+        sides = [[*answers[when][nth]] if answers.get(when) else [] for when in ("before", "after")]
+        units, asked = [], 0
+        for text, joined, kind, *target in chunk["units"]:
+            unit = Unit(text=str(text), joined=bool(joined), kind=str(kind))
+            if target:
+                read, own = map(str, target)
+                before, after = (
+                    _answer(side[asked], own) if asked < len(side) else None for side in sides
+                )
+                unit = Unit(
+                    text=unit.text,
+                    joined=unit.joined,
+                    kind=unit.kind,
+                    row=f"at-{nth}-{asked}",
+                    read=read,
+                    before=before,
+                    after=after,
+                )
+                asked += 1
+            units.append(unit)
+        found.append(
+            Chunk(
+                number=int(chunk["chunk"]),
+                tokens=int(chunk["tokens"]),
+                shown=int(chunk["shown"]),
+                units=units,
+                folded=nth >= _AT_ONCE,
+            )
+        )
+    return found
+
+
+def _answer(one: Mapping[str, Any], own: str) -> Answer:
+    return Answer(
+        chance=math.exp(-float(one["nll"])),
+        right=int(one["rank"]) == 0,
+        best=[(str(text), float(p), str(text) == own) for text, p in one["best"]],
+    )

@@ -1,0 +1,215 @@
+"""The curves of runs: each a chart, a table of what is drawn, and a word on what is not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from mlmref.results.report.charts import Axis, Series, bars, lines
+from mlmref.results.report.read import Measured, Run, Step
+
+POINTS = 200
+"""Points of a curve, at most: a page's width has no room for more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A chart with its table.
+
+    Attributes:
+        title: what it is of.
+        svg: the chart; empty where there is nothing to draw.
+        empty: why there is nothing.
+        head, rows: the table of what is drawn.
+        notes: what was left out or summed up.
+    """
+
+    title: str
+    svg: Markup = Markup()  # noqa: RUF009 - as immutable as a string
+    empty: str = ""
+    head: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Write a number for people."""
+    if math.isnan(value):
+        return "unknown"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    return f"{value:,.{digits}f}" if abs(value) < 1e9 else f"{value:.3g}"
+
+
+def interval(one: Measured) -> str:
+    """Write an interval, or why there is none."""
+    if math.isnan(one.low) or math.isnan(one.high):
+        return "no interval: fewer than two documents"
+    return f"{number(one.low)} to {number(one.high)}"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Write a share for people; with more digits one that would be 0."""
+    if not math.isfinite(value):
+        return number(value)
+    if 0 < value < 0.001:
+        return "under 0.1 %"
+    return f"{value * 100:,.{digits}f} %"
+
+
+def rate(value: float) -> str:
+    """Write a learning rate."""
+    return f"{value:.3g}"
+
+
+def loss(runs: Sequence[Run], ident: str = "loss") -> Figure:
+    """Draw the training loss."""
+    axis = Axis(label="loss, nats a target", shown=lambda value: f"{value:g}")
+    return _of_steps("Training loss", runs, lambda step: step.loss, axis, ident, 3, mean=True)
+
+
+def learning_rate(runs: Sequence[Run], ident: str = "rate") -> Figure:
+    """Draw the learning rate."""
+    axis = Axis(label="learning rate", shown=lambda value: f"{value:g}")
+    return _of_steps("Learning rate", runs, lambda step: step.learning_rate, axis, ident, 0)
+
+
+def _of_steps(
+    title: str,
+    runs: Sequence[Run],
+    value: Callable[[Step], float],
+    axis: Axis,
+    ident: str,
+    digits: int,
+    *,
+    mean: bool = False,
+) -> Figure:
+    drawn = [run for run in runs if any(math.isfinite(value(one)) for one in run.steps)]
+    if not drawn:
+        known = any(run.steps for run in runs)
+        why = "no step has a finite one" if known else "stopped before the first step"
+        return Figure(title=title, empty=f"Nothing to draw: {why}.")
+    series, notes, rows = [], [], []
+    for run in drawn:
+        every = -(-len(run.steps) // POINTS)
+        groups = [run.steps[at : at + every] for at in range(0, len(run.steps), every)]
+        finite = [[value(one) for one in some if math.isfinite(value(one))] for some in groups]
+        values = [
+            math.nan if not some else sum(some) / len(some) if mean else some[-1] for some in finite
+        ]
+        steps = [some[-1].step for some in groups]
+        series.append(Series(name=run.name, x=steps, y=values))
+        whose = f"{run.name}: " if len(runs) > 1 else ""
+        if every > 1:
+            what = "the mean" if mean else "the last"
+            notes.append(f"{whose}each point is {what} of {every:,} steps, of {len(run.steps):,}.")
+        left_out = len(run.steps) - sum(map(len, finite))
+        if left_out:
+            notes.append(f"{whose}{left_out:,} steps without a finite value are left out.")
+        shown = rate if not digits else lambda one: number(one, digits)
+        named = [run.name] if len(runs) > 1 else []
+        rows += [[*named, f"{at:,}", shown(one)] for at, one in zip(steps, values, strict=True)]
+    described = "; ".join(
+        f"{one.name if len(runs) > 1 else 'it'} goes from {one.y[0]:.3g} to {one.y[-1]:.3g} "
+        f"in {one.x[-1]:,} steps"
+        for one in series
+    )
+    steps_axis = Axis(label="optimiser step", shown=lambda one: f"{one:,.0f}", whole=True)
+    return Figure(
+        title=title,
+        svg=Markup(lines(title, described, series, steps_axis, axis, ident=ident)),  # noqa: S704
+        head=[*(["run"] if len(runs) > 1 else []), "step", axis.label],
+        rows=rows,
+        notes=notes,
+    )
+
+
+def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
+    """Draw the perplexity by epoch, with its intervals."""
+    title = "Perplexity by epoch"
+    drawn = [run for run in runs if any(math.isfinite(one.value) for one in run.evaluations)]
+    if not drawn:
+        known = any(run.evaluations for run in runs)
+        why = "no perplexity is finite" if known else "nothing was measured yet"
+        return Figure(title=title, empty=f"Nothing to draw: {why}.")
+    series, notes, rows = [], [], []
+    for run in drawn:
+        some = [run.evaluations[at] for at in _evenly(len(run.evaluations))]
+        series.append(
+            Series(
+                name=run.name,
+                x=[one.epoch for one in some],
+                y=[one.value for one in some],
+                low=[one.low for one in some],
+                high=[one.high for one in some],
+            )
+        )
+        whose = f"{run.name}: " if len(runs) > 1 else ""
+        if len(some) < len(run.evaluations):
+            notes.append(f"{whose}{len(some):,} of {len(run.evaluations):,} evaluations are drawn.")
+        if len(run.evaluations) == 1:
+            notes.append(f"{whose}stopped before the end of the first epoch was measured.")
+        if math.isnan(some[0].low):
+            notes.append(f"{whose}no intervals: the held-out targets are of a single document.")
+        named = [run.name] if len(runs) > 1 else []
+        rows += [
+            [
+                *named,
+                str(one.epoch or "before"),
+                number(one.value),
+                interval(one),
+                percent(one.accuracy),
+            ]
+            for one in some
+        ]
+    described = "; ".join(
+        f"{one.name if len(runs) > 1 else 'it'} goes from {number(one.y[0])} to {number(one.y[-1])}"
+        for one in series
+    )
+    epochs = Axis(label="epoch (0 is before training)", shown=lambda one: f"{one:.0f}", whole=True)
+    axis = Axis(label="perplexity", shown=lambda one: f"{one:,g}")
+    return Figure(
+        title=title,
+        svg=Markup(lines(title, described, series, epochs, axis, ident=ident)),  # noqa: S704
+        head=[*(["run"] if len(runs) > 1 else []), "epoch", "perplexity", "interval", "accuracy"],
+        rows=rows,
+        notes=notes,
+    )
+
+
+def lengths(run: Run) -> Figure:
+    """Draw how long the documents are."""
+    title = "Length of documents"
+    found = run.corpus.get("lengths")
+    if not found:
+        return Figure(title=title, empty=f"Not known: {run.lacking or 'it was not kept'}.")
+    bins = [(2**at, int(count)) for at, count in enumerate(found["histogram"][:64])]
+    bins = [one for one in bins if one[0] * 2 > int(found["least"])]
+    counts = [count for _, count in bins]
+    names = [f"{least:,}" for least, _ in bins]
+    rows = [
+        [f"{least:,} to {min(int(found['most']), 2 * least - 1):,}", f"{count:,}"]
+        for least, count in bins
+    ]
+    quartiles = [number(float(one), 0) for one in found["quartiles"]]
+    described = f"half of them have between {quartiles[0]} and {quartiles[2]} tokens"
+    axes = (
+        Axis(label="tokens, from"),
+        Axis(label="documents", shown=lambda one: f"{one:,.0f}", whole=True),
+    )
+    return Figure(
+        title=title,
+        svg=Markup(bars(title, described, names, counts, *axes, ident="lengths")),  # noqa: S704
+        head=["tokens", "documents"],
+        rows=rows,
+    )
+
+
+def _evenly(count: int) -> list[int]:
+    """Return at most so many numbers below ``count``, the first and the last among them."""
+    if count <= POINTS:
+        return list(range(count))
+    return [at * (count - 1) // (POINTS - 1) for at in range(POINTS)]

@@ -1,0 +1,138 @@
+"""What a model learnt: whose loss fell and rose, of the targets that were kept (REP-011)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlmref.plugin.arrays import BoolArray, FloatArray, Int64Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LEAST = 5
+"""Targets that a word needs to be listed; the loss of one or two says more about their text."""
+
+SHOWN = 12
+"""Words that are listed on either side."""
+
+_EDGES = (1, 10, 100, 1_000, 10_000)
+_BANDS = ("never", "1 to 9 times", "10 to 99", "100 to 999", "1,000 to 9,999", "10,000 or more")
+_PARTS = {
+    "whole": "a whole word in one token",
+    "first": "the first piece of a word",
+    "later": "a later piece of a word",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Targets that have something in common.
+
+    Attributes:
+        name: what.
+        targets: how many.
+        before, after: their mean loss, in nats.
+    """
+
+    name: str
+    targets: int
+    before: float
+    after: float
+
+    @property
+    def change(self) -> float:
+        """By how much the mean loss rose; below zero if it fell."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """What became of the targets.
+
+    Attributes:
+        all: all of them.
+        words: how many words have :data:`LEAST` targets or more.
+        fell: those whose mean loss fell most, that one first.
+        rose: those whose mean loss rose most.
+        bands: by how often the token is in the training text.
+        parts: by the part of a word that the token is; none where words are not told.
+    """
+
+    all: Group
+    words: int
+    fell: list[Group]
+    rose: list[Group]
+    bands: list[Group]
+    parts: list[Group]
+
+
+def learnt(table: pa.Table) -> Learnt | None:
+    """Sum up the rows of ``held_out.parquet``; ``None`` if none was measured twice."""
+    before, after = (_column(table, name) for name in ("before", "after"))
+    twice = ~(np.isnan(before) | np.isnan(after))
+    if not twice.any():
+        return None
+    before, after = before[twice], after[twice]
+
+    def group(name: str, which: BoolArray) -> Group:
+        return Group(
+            name=name,
+            targets=int(which.sum()),
+            before=float(before[which].mean()),
+            after=float(after[which].mean()),
+        )
+
+    words = _words(table, twice, before, after)
+    finite = [one for one in words if math.isfinite(one.change)]
+    ordered = sorted(finite, key=lambda one: (one.change, one.name))
+    band = np.digitize(_column(table, "count")[twice], _EDGES)
+    part, names = _codes(table, "part", twice)
+    by_part = [(_PARTS[name], part == names.index(name)) for name in _PARTS if name in names]
+    return Learnt(
+        all=group("all targets", np.ones(len(before), np.bool_)),
+        words=len(words),
+        fell=[one for one in ordered[:SHOWN] if one.change < 0],
+        rose=[one for one in ordered[::-1][:SHOWN] if one.change > 0],
+        bands=[group(name, band == nth) for nth, name in enumerate(_BANDS) if (band == nth).any()],
+        parts=[group(name, which) for name, which in by_part if which.any()],
+    )
+
+
+def _words(table: pa.Table, twice: BoolArray, before: FloatArray, after: FloatArray) -> list[Group]:
+    """Sum up word by word, those of enough targets."""
+    code, names = _codes(table, "word", twice)
+    if not names:
+        return []
+    counts = np.bincount(code, minlength=len(names))
+    sums = [np.bincount(code, of, minlength=len(names)) for of in (before, after)]
+    return [
+        Group(
+            name=names[nth],
+            targets=int(counts[nth]),
+            before=float(sums[0][nth] / counts[nth]),
+            after=float(sums[1][nth] / counts[nth]),
+        )
+        for nth in np.flatnonzero(counts >= LEAST).tolist()
+    ]
+
+
+def _codes(table: pa.Table, name: str, which: BoolArray) -> tuple[Int64Array, list[str]]:
+    """Return a number for each text of a column, equal ones the same, and the texts by number."""
+    texts = table[name].combine_chunks()
+    if texts.null_count:
+        return np.full(int(which.sum()), -1), []
+    # Two words of other tokens may be spelled alike, so the dictionary has some texts twice.
+    names, same = np.unique(
+        np.array(texts.dictionary.to_pylist(), dtype=object), return_inverse=True
+    )
+    codes: Int64Array = same[texts.indices.to_numpy()[which]]
+    return codes, names.tolist()
+
+
+def _column(table: pa.Table, name: str) -> FloatArray:
+    values: FloatArray = table[name].to_numpy().astype(np.float64)
+    return values

@@ -1,0 +1,172 @@
+"""A run as one page, and several side by side (spec/report.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace as changed
+from pathlib import Path
+
+from mlmref.base import disk
+from mlmref.base.errors import OutputError
+from mlmref.results.pages import check_place, render, write_new
+from mlmref.results.report import charts, explorer, figures
+from mlmref.results.report import sections as shown
+from mlmref.results.report.learned import LEAST, learnt
+from mlmref.results.report.read import Run, read
+
+PAGE = "report.html"
+"""The page in a run folder."""
+
+MOST = 12
+"""Runs side by side, at most."""
+
+_MARK = b'<meta name="generator" content="mlmref">'
+_TOML = 10_000  # characters of the settings file that are shown
+_SIZE = 2_000_000  # bytes of a page, at most (REP-004)
+
+
+def page(runs: Sequence[Run]) -> str:
+    """Return the page of a run, or of several side by side.
+
+    Raises:
+        OutputError: what was kept of one is damaged, or there are too many.
+    """
+    if len(runs) > MOST:
+        raise OutputError(
+            f"{len(runs)} runs do not fit on a page", where="report", hint=f"give at most {MOST}"
+        )
+    from jinja2 import UndefinedError
+
+    try:
+        if len(runs) > 1:
+            return _several(runs)
+        chunks = explorer.explorer(runs[0])
+        kept, text = len(chunks), _one(runs[0], chunks, len(chunks))
+        while len(text.encode()) >= _SIZE and chunks:
+            chunks = chunks[: len(chunks) // 2]
+            text = _one(runs[0], chunks, kept)
+        return text
+    except (ValueError, LookupError, TypeError, AttributeError, UndefinedError) as error:
+        where = ", ".join(str(run.folder) for run in runs)
+        raise OutputError(f"what is in it is damaged ({error})", where=where) from error
+
+
+def _one(run: Run, chunks: Sequence[explorer.Chunk], kept: int) -> str:
+    found = learnt(run.held_out) if run.held_out is not None else None
+    fills, fills_note = shown.fills([run])
+    settings, settings_note = shown.settings(run.config)
+    return render(
+        "report.html",
+        run=run,
+        f=figures,
+        charts=charts,
+        curves=[figures.perplexity([run]), figures.loss([run]), figures.learning_rate([run])],
+        lengths=figures.lengths(run),
+        fills=fills,
+        fills_note=fills_note,
+        learnt=found,
+        least=LEAST,
+        chunks=chunks,
+        chunks_kept=kept,
+        signs=explorer.SIGNS,
+        settings=settings,
+        settings_note=settings_note,
+        plugins=shown.plugins(run),
+        command=shown.again(run),
+        toml=shown.cut(run.toml, _TOML),
+        cut=shown.cut,
+    )
+
+
+def _several(runs: Sequence[Run]) -> str:
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):  # of folders elsewhere
+        runs = [changed(run, name=str(run.folder)) for run in runs]
+    fills, fills_note = shown.fills(runs)
+    return render(
+        "runs.html",
+        runs=runs,
+        f=figures,
+        charts=charts,
+        curves=[figures.perplexity(runs), figures.loss(runs), figures.learning_rate(runs)],
+        fills=fills,
+        fills_note=fills_note,
+        differing=shown.differing(runs),
+        cut=shown.cut,
+    )
+
+
+def write_pages(folders: Sequence[Path], html: Path | None) -> Path:
+    """Write the page of a run, or of several side by side; return where it is.
+
+    Args:
+        folders: run folders.
+        html: a new file; left out, the page in the folder of the only run is written again.
+
+    Raises:
+        OutputError: a folder holds no run, or the page cannot be written.
+    """
+    if html is not None:
+        check_place(html, "--html")
+        write_new(page([read(folder) for folder in folders]), html, "--html")
+        return html
+    if len(folders) > 1:
+        raise OutputError(
+            "a page of several runs is in no run's folder",
+            where="report",
+            hint="give a new file with --html",
+        )
+    return write_again(folders[0])
+
+
+def write_last(building: Path, place: Path, warn: Callable[[str], None]) -> None:
+    """Write the page into a run folder that is about to be put in its place (REP-001, REP-002).
+
+    Args:
+        building: where the run folder is until then.
+        place: where it will be.
+        warn: told if there is no page; the run is whole without one.
+    """
+    file = building / PAGE
+    try:
+        run = changed(read(building), folder=place, name=place.name)
+        file.write_text(page([run]), "utf-8")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
+        warn(f"{PAGE} was not written ({error}); the run is whole: mlmref report {place}")
+
+
+def write_again(folder: Path) -> Path:
+    """Write a run's page into its own folder, over the one that mlmref wrote there (REP-016).
+
+    Raises:
+        OutputError: there is no run, something else has the page's name, or it cannot be written.
+    """
+    run = read(folder)
+    file = run.folder / PAGE
+    if file.is_symlink() or (file.exists() and not _is_ours(file)):
+        raise OutputError(
+            "mlmref did not write it, so it stays as it is",
+            where=str(file),
+            hint="give another file with --html",
+        )
+    content = page([run]).encode()
+    try:
+        disk.replace(file, content)
+    except OSError as error:
+        with suppress(OSError):
+            file.with_name(f".{file.name}.part").unlink()
+        raise OutputError(
+            f"it cannot be written ({error.strerror})",
+            where=str(file),
+            hint="give another file with --html",
+        ) from error
+    return file
+
+
+def _is_ours(file: Path) -> bool:
+    with suppress(OSError), file.open("rb") as opened:
+        return _MARK in opened.read(4_096)
+    return False

@@ -1,0 +1,277 @@
+"""A run folder, read again: finished, stopped, or of an mlmref that kept less (REP-014).
+
+What stands in a folder may come from anybody, so every value that a page computes with is made
+a number or a text here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.errors import OutputError
+from mlmref.results.layout import FORMAT, HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
+from mlmref.results.record import documents, numbers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mlmref.evaluation.intervals import Documents
+
+_BAD = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_TOO_NEW = "another version of mlmref kept it in another format"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What an evaluation gave.
+
+    Attributes:
+        epoch: after which epoch; 0 before training.
+        value, low, high: the perplexity and its interval; NaN where there is none.
+        nll: the cross-entropy in nats a target.
+        targets: how many there were.
+        accuracy: share of them whose token was the first choice.
+    """
+
+    epoch: int
+    value: float
+    low: float
+    high: float
+    nll: float
+    targets: int
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """An optimiser step: its number, its loss in nats a target, and its learning rate."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """What is known of a run.
+
+    Attributes:
+        folder: where it is.
+        name: what it is called on the page.
+        finished: whether it came to its end.
+        evaluations: in their order; the first is from before training.
+        ratio: the perplexity as a share of what it was before, with its paired interval.
+        steps: the optimiser steps.
+        fills: the answers to the prompts before and after, as in the record.
+        corpus, model, plugins, versions, timings: as in the record; empty where unknown.
+        config: the settings.
+        toml: what ``config.toml`` holds.
+        peak: memory in MB; NaN where unknown.
+        resumed: the steps at which it was taken up again.
+        kept: what ``report.json`` holds.
+        held_out: the rows of ``held_out.parquet``.
+        lacking: why one of those two is not there.
+    """
+
+    folder: Path
+    name: str
+    finished: bool
+    evaluations: list[Measured] = field(default_factory=list)
+    ratio: tuple[float, float, float] | None = None
+    steps: list[Step] = field(default_factory=list)
+    fills: list[list[dict[str, Any]]] = field(default_factory=list)
+    corpus: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    plugins: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    toml: str = ""
+    peak: float = math.nan
+    resumed: list[int] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
+    held_out: pa.Table | None = None
+    lacking: str = ""
+
+    @property
+    def before(self) -> Measured | None:
+        """What was measured before training."""
+        return self.evaluations[0] if self.evaluations else None
+
+    @property
+    def after(self) -> Measured | None:
+        """What was measured last, after an epoch."""
+        return self.evaluations[-1] if len(self.evaluations) > 1 else None
+
+
+def read(folder: Path) -> Run:
+    """Read a run folder, under its own name or that of the unfinished one.
+
+    Raises:
+        OutputError: there is no run, or a file of it cannot be read.
+    """
+    if not folder.exists() and unfinished(folder).is_dir():
+        folder = unfinished(folder)
+    if not folder.is_dir():
+        raise OutputError("no such folder", where=str(folder), hint="give a run folder")
+    name = folder.absolute().name
+    run = Run(folder=folder, name=name, finished=(folder / RECORD).is_file())
+    if not run.finished and not (folder / METRICS).is_file():
+        raise OutputError(
+            f"no run is there: neither {RECORD} nor {METRICS}",
+            where=str(folder),
+            hint="give a run folder, finished or not",
+        )
+    file = folder / SETTINGS
+    try:
+        with suppress(FileNotFoundError):
+            run.toml = file.read_text("utf-8")
+        _read_kept(run)
+        file = folder / (RECORD if run.finished else METRICS)
+        if run.finished:
+            from_record(run, json.loads(file.read_text("utf-8")))
+        else:
+            _read_metrics(run, file)
+    except _BAD as error:
+        raise OutputError(f"it is damaged ({error})", where=str(file)) from error
+    return run
+
+
+def from_record(run: Run, record: Mapping[str, Any]) -> None:
+    """Fill in what a record holds."""
+    perplexity = record["perplexity"]
+    run.evaluations = [
+        _measured(one) for one in ({"epoch": 0, **perplexity["before"]}, *perplexity["epochs"])
+    ]
+    gained = perplexity.get("difference")  # the first records had none
+    if gained:
+        run.ratio = (
+            _number(gained["ratio"]),
+            _number(gained["ratio_low"]),
+            _number(gained["ratio_high"]),
+        )
+    run.steps = [_step(one) for one in record["loss"]]
+    run.fills = [_answers(record["fill_mask"][when]) for when in ("before", "after")]
+    for part in ("corpus", "model", "plugins", "versions"):
+        setattr(run, part, {**dict(run.kept.get(part, {})), **dict(record[part])})
+    run.config = dict(record["config"])
+    run.timings = {str(key): _number(one) for key, one in record["timings"].items()}
+    run.peak = _number(record["peak_memory_mb"])
+    run.resumed = [int(one) for one in record.get("resumed", ())]
+
+
+def _read_metrics(run: Run, file: Path) -> None:
+    """Read what had happened when a run was stopped, or until now."""
+    sums: list[Documents] = []
+    # Not splitlines(), which would part texts at U+2028; what is behind the last end is cut off.
+    for line in file.read_text("utf-8").split("\n")[:-1]:
+        event = json.loads(line)
+        match event.pop("event"):
+            case "evaluation":
+                run.evaluations.append(_measured(event))
+            case "held_out":
+                sums.append(documents(numbers(event)))
+            case "step":
+                run.steps.append(_step(event))
+            case "fill_mask":
+                run.fills.append(_answers(event["answers"]))
+    for part in ("corpus", "model", "plugins", "versions"):
+        setattr(run, part, dict(run.kept.get(part, {})))
+    run.config = tomllib.loads(run.toml)
+    if len(sums) > 1:
+        run.ratio = _ratio(run, sums)
+
+
+def _ratio(run: Run, sums: list[Documents]) -> tuple[float, float, float]:
+    """Return what a record would have of the last evaluation against the first."""
+    from mlmref.evaluation.intervals import difference
+    from mlmref.settings.config import EvaluationConfig
+
+    config = EvaluationConfig(**run.config.get("evaluation", {}))
+    gained = difference(sums[0], sums[-1], config, int(run.config.get("seed", 0))).summary()
+    return gained["ratio"], gained["ratio_low"], gained["ratio_high"]
+
+
+def _read_kept(run: Run) -> None:
+    """Read what was kept for the report, if it was."""
+    import pyarrow.parquet as pq
+
+    try:
+        kept = json.loads((run.folder / KEPT).read_text("utf-8"))
+        if kept["format"] == FORMAT:
+            run.kept = kept
+        else:
+            run.lacking = _TOO_NEW
+        table = pq.read_table(run.folder / HELD_OUT)
+        meta = json.loads((table.schema.metadata or {})[b"mlmref"])
+        if meta["format"] == FORMAT:
+            run.held_out = table.cast(_schema(), safe=False)
+        else:
+            run.lacking = _TOO_NEW
+    except FileNotFoundError as error:
+        name = Path(str(error.filename)).name
+        run.lacking = (
+            f"there is no {name} in the folder: nothing was measured, or by an older mlmref"
+        )
+    except (OSError, *_BAD) as error:
+        run.lacking = f"what was kept for it cannot be read ({error})"
+
+
+def _schema() -> pa.Schema:
+    """Return what :mod:`mlmref.runner.log.kept_targets` writes."""
+    import pyarrow as pa
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        {
+            "chunk": pa.int64(),
+            "position": pa.int32(),
+            "token": pa.int32(),
+            "text": text,
+            "word": text,
+            "part": text,
+            "count": pa.int64(),
+            "before": pa.float32(),
+            "after": pa.float32(),
+        }
+    )
+
+
+def _number(value: Any) -> float:
+    """Read a number as a record has it: null is none, and infinity a text."""
+    return math.nan if value is None else float(value)
+
+
+def _measured(one: Mapping[str, Any]) -> Measured:
+    return Measured(
+        epoch=int(one["epoch"]),
+        targets=int(one["targets"]),
+        **{key: _number(one[key]) for key in ("value", "low", "high", "nll", "accuracy")},
+    )
+
+
+def _step(one: Mapping[str, Any]) -> Step:
+    return Step(
+        step=int(one["step"]),
+        loss=_number(one["loss"]),
+        learning_rate=_number(one["learning_rate"]),
+    )
+
+
+def _answers(entries: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            "prompt": str(one["prompt"]),
+            "mask": int(one["mask"]),
+            "token": str(one["token"]),
+            "score": _number(one["score"]),
+        }
+        for one in entries
+    ]

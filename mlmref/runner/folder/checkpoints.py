@@ -1,0 +1,144 @@
+"""Saving a run as it goes, and taking it up again (spec/checkpoints.md).
+
+The main process alone reads and writes; the other ranks are told what it read, so they need no
+folder in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.ranks.consensus import together
+from mlmref.base.ranks.process import is_main
+from mlmref.results import layout
+from mlmref.runner.folder import checkpoint
+from mlmref.runner.folder.checkpoint import Checkpoint
+from mlmref.runner.identity import Begun
+from mlmref.settings.config import CheckpointConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mlmref.base.progress import Reporter
+    from mlmref.base.progress.clock import Clock
+    from mlmref.runner.log.metrics import Story
+    from mlmref.training.job import Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What a checkpoint holds, on every rank.
+
+    Attributes:
+        job: the training job's state.
+        weights: parameters and buffers by name.
+        ingredients: what the run was made of.
+        timings: seconds by stage until then.
+        resumed: the steps at which the run had been taken up before.
+        metrics: ``metrics.jsonl`` until then.
+    """
+
+    job: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    ingredients: Mapping[str, Any]
+    timings: Mapping[str, float]
+    resumed: list[int]
+    metrics: str
+
+
+class Saves:
+    """The checkpoints of a run.
+
+    Args:
+        building: the unfinished run folder; only the main process looks at it.
+        begun: the run.
+        config: how often, and how many.
+        reporter: told of checkpoints that are passed over.
+    """
+
+    def __init__(
+        self, building: Path, begun: Begun, config: CheckpointConfig, reporter: Reporter
+    ) -> None:
+        self._folder = building / layout.CHECKPOINTS
+        self._begun, self._config, self._reporter = begun, config, reporter
+        self._at = -1  # the step of the last checkpoint
+        self._ingredients: Mapping[str, Any] = {}
+        self._resumed: list[int] = []
+
+    def newest(self) -> Saved | None:
+        """Read the newest whole checkpoint, if there is one, and remember its place."""
+        from mlmref.training.state import share_state
+
+        read = None
+        with together():
+            if is_main() and (found := self._find()):
+                read = {**found.load(), "metrics": found.metrics}
+        state = share_state(read)
+        if state is None:
+            self._reporter.warn("no whole checkpoint: the run begins from its first step")
+            return None
+        self._at = state["job"]["done"]
+        self._resumed = [*state["resumed"], self._at]
+        self._reporter.note(f"goes on after step {self._at:,}")
+        return Saved(
+            job=state["job"],
+            weights=state["model"],
+            ingredients=state["ingredients"],
+            timings=state["timings"],
+            resumed=self._resumed,
+            metrics=state["metrics"],
+        )
+
+    def made_of(self, ingredients: Mapping[str, Any], saved: Saved | None) -> None:
+        """Note what the run is made of, and refuse to go on with anything else (RES-002)."""
+        self._ingredients = ingredients
+        if saved is not None:
+            begun = Begun(run=self._begun.run, settings=saved.ingredients)
+            begun.refuse_other(ingredients, self._folder.parent)
+
+    def save(self, job: Job, story: Story, clock: Clock) -> None:
+        """Write a checkpoint; every rank waits until it is written."""
+        with together():
+            self._write(job, story, clock)
+
+    def _write(self, job: Job, story: Story, clock: Clock) -> None:
+        if is_main():
+            checkpoint.save(
+                self._folder,
+                run=self._begun.run,
+                step=job.done,
+                model=job.weights(),
+                state={
+                    "job": job.state(),
+                    "ingredients": self._ingredients,
+                    "timings": clock.timings(),
+                    "resumed": self._resumed,
+                },
+                metrics=story.lines(),
+                last=self._config.last,
+            )
+        self._at = job.done
+
+    def save_if_whole(self, job: Job, story: Story, clock: Clock) -> None:
+        """Write a checkpoint of the last step, if what failed since has left it as it was."""
+        model = job.model.model
+        buffers = (
+            model.state_dict().keys() - dict(model.named_parameters(remove_duplicate=False)).keys()
+        )
+        # Averages, ranges: they move with every micro-batch, before the step that it belongs to.
+        moved = any(model.get_buffer(name).is_floating_point() for name in buffers)
+        if job.between and job.done > max(self._at, 0) and not moved:
+            with suppress(Exception):  # the failure that led here is the one to hear of
+                self._write(job, story, clock)  # other ranks may be gone
+
+    def clear(self, place: Path) -> None:
+        """Remove the checkpoints of the finished run, unless they are to be kept."""
+        if not self._config.keep:
+            checkpoint.clear(place / layout.CHECKPOINTS, self._begun.run)
+
+    def _find(self) -> Checkpoint | None:
+        return checkpoint.newest(self._folder, self._begun.run, self._reporter.warn)

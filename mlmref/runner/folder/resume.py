@@ -1,0 +1,182 @@
+"""Going on with an unfinished run: which one, whether it is the same run, and from where.
+
+Clauses RES-001 to RES-006 (spec/checkpoints.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from mlmref.base.disk import unsealed
+from mlmref.base.errors import ConfigError, OutputError
+from mlmref.base.ranks.consensus import by_main
+from mlmref.results import layout
+from mlmref.results.layout import RUN, RUNS, finished, unfinished
+from mlmref.runner.identity import Begun, what_matters
+from mlmref.settings.config import Config
+from mlmref.settings.tree import differences
+
+if TYPE_CHECKING:
+    pass
+
+AUTO = "auto"
+"""For ``--resume``: go on if there is something to go on with, else begin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What ``--resume`` comes to.
+
+    Attributes:
+        place: where the run's folder is or will be; ``None`` for a new one under ``runs/``.
+        begun: the run that is there, if there is one.
+        done: whether the run is finished, and there is nothing to do but to clear up.
+    """
+
+    place: Path | None
+    begun: Begun | None = None
+    done: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        begun = self.begun and asdict(self.begun)
+        place = None if self.place is None else str(self.place)
+        return {"place": place, "begun": begun, "done": self.done}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Return what :meth:`plain` made JSON values of."""
+        begun, place = plain["begun"], plain["place"]
+        return cls(
+            place=None if place is None else Path(place),
+            begun=begun and Begun(**begun),
+            done=plain["done"],
+        )
+
+
+def look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -> Found:
+    """Find what to go on with (RES-001).
+
+    Args:
+        resume: ``auto``, a run folder, finished or not, or ``None`` to begin a new run.
+        config: the settings of the run, complete.
+        tell: told in a line what was found.
+
+    Raises:
+        OutputError: there is no such run.
+        ConfigError: the settings are another run's.
+    """
+    found = by_main(lambda: _look_for(resume, config, tell).plain())
+    return Found.of(found)
+
+
+def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -> Found:
+    wanted = config.output.folder
+    place = None if wanted is None else _path(wanted, "--output")
+    if place is not None and place != finished(place):
+        raise ConfigError(
+            f"{place} is how the folder of a run is named that is not finished",
+            where="--output",
+            hint=f"name it {finished(place)}, and add --resume to go on with it",
+        )
+    if resume is None:
+        return Found(place=place)
+    if resume != AUTO:
+        named = finished(_path(resume, "--resume"))
+        if place is not None and place.absolute() != named.absolute():
+            raise ConfigError(
+                f"the run goes on where it is, in {named}", where="--output", hint="leave it out"
+            )
+        place = named
+    found = _newest_alike(config) if place is None else _at(place, config)
+    if found is None and resume != AUTO:
+        raise OutputError(
+            "no run is there to go on with",
+            where=str(place),
+            hint="check --resume, or leave it out",
+        )
+    if found is None:
+        tell(f"nothing to go on with in {place or RUNS}: a new run begins")
+        return Found(place=place)
+    return found
+
+
+def settings_file(resume: str | None) -> Path | None:
+    """Return the settings that the run to go on with was begun with, if it is named."""
+    if resume in {None, AUTO}:
+        return None
+    place = finished(_path(str(resume), "--resume"))
+    files = [folder / "config.toml" for folder in (unfinished(place), place)]
+    return next((file for file in files if file.is_file()), None)
+
+
+def _path(text: str, flag: str) -> Path:
+    """Read the name of a run folder."""
+    with suppress(RuntimeError):  # no such user
+        path = Path(text).expanduser()
+        path = path if path.name else path.absolute()
+        if path.name:
+            return path
+    raise ConfigError(f"no folder can have the name {text!r}", where=flag)
+
+
+def _at(place: Path, config: Config) -> Found | None:
+    """Find the run of a place, finished or not."""
+    building = unfinished(place)
+    if building.is_dir():
+        begun = _begun(building)
+        begun.refuse_other(what_matters(config), building)
+        return Found(place=place, begun=begun)
+    was = _recorded(place)
+    if was is None:
+        return None
+    try:
+        run = _begun(place).run  # one that was ended before its checkpoints were removed
+    except OutputError:
+        run = ""
+    begun = Begun(run=run, settings=what_matters(was))
+    begun.refuse_other(what_matters(config), place)
+    return Found(place=place, begun=begun, done=True)
+
+
+def _recorded(place: Path) -> Config | None:
+    """Return the settings of a finished run."""
+    with suppress(OSError, ValueError, LookupError):
+        record = json.loads((place / "record.json").read_bytes())
+        return Config.model_validate_json(json.dumps(record["config"]))
+    return None
+
+
+def _newest_alike(config: Config) -> Found | None:
+    """Find the unfinished run under ``runs/`` with these settings that saved last."""
+    now, alike = what_matters(config), []
+    for building in RUNS.glob(unfinished(Path("*")).name):
+        try:
+            begun = _begun(building)
+        except OutputError:
+            continue
+        if not differences(begun.settings, now):
+            saved = (building / layout.CHECKPOINTS).stat().st_mtime_ns  # a save changes it
+            alike.append((saved, building, begun))
+    if not alike:
+        return None
+    _, building, begun = max(alike, key=lambda one: one[0])
+    return Found(place=finished(building), begun=begun)
+
+
+def _begun(building: Path) -> Begun:
+    file = building / layout.CHECKPOINTS / RUN
+    try:
+        marker = unsealed(file.read_bytes())
+        return Begun(run=marker["run"], settings=marker["settings"])
+    except (OSError, ValueError, LookupError):
+        raise OutputError(
+            f"no unfinished run of mlmref ({RUN} is missing or damaged), and it stays as it is",
+            where=str(building),
+            hint="choose another folder with --output, or remove it",
+        ) from None

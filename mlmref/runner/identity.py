@@ -1,0 +1,121 @@
+"""What makes a run the run that it is: its settings, and what it is made of (RES-002, RANK-005)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.disk import sealed
+from mlmref.base.errors import ConfigError
+from mlmref.base.ranks.process import world_size
+from mlmref.settings.config import Config
+from mlmref.settings.tree import differences, dotted
+
+if TYPE_CHECKING:
+    from mlmref.runner.prepare import Plugins, Ready
+
+# Keys that change no figure of a run beyond the last digits, and where it is written and reported;
+# how a step is cut into micro-batches is compared by the examples in it.
+_FREE = {
+    "training.workers",
+    "training.batch_size",
+    "training.accumulation",
+    "evaluation.batch_size",
+    "output.folder",
+    "output.push",
+    "output.push_every_epoch",
+    "output.private",
+    "checkpoints.every",
+    "checkpoints.last",
+    "checkpoints.keep",
+    "tracking.to",
+    "tracking.project",
+    "tracking.name",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A run that has been begun.
+
+    Attributes:
+        run: its identifier.
+        settings: what has to stay as it is: dotted keys and values.
+    """
+
+    run: str
+    settings: Mapping[str, Any]
+
+    @property
+    def marker(self) -> bytes:
+        """What marks a folder as this run's, to be put in ``checkpoints/run.json``."""
+        return sealed({"run": self.run, "settings": dict(self.settings)})
+
+    def refuse_other(self, settings: Mapping[str, Any], where: Path) -> None:
+        """Refuse to go on with settings that would make it another run (RES-002).
+
+        Raises:
+            ConfigError: names each that differs.
+        """
+        if found := differences(self.settings, settings):
+            raise ConfigError(
+                f"the run was begun with other settings: {'; '.join(found)}",
+                where=str(where),
+                hint="go on with the same, or begin a new run with another --output",
+            )
+
+
+def begin(config: Config) -> Begun:
+    """Begin a new run."""
+    return Begun(run=uuid.uuid4().hex, settings=what_matters(config))
+
+
+def what_matters(config: Config) -> dict[str, Any]:
+    """Return the settings that shape a run's figures, by dotted key, as JSON values."""
+    training = config.training
+    settings = dict(dotted(config.model_dump(mode="json")))
+    return {key: value for key, value in settings.items() if key not in _FREE} | {
+        "examples in a step": training.batch_size * training.accumulation * world_size()
+    }
+
+
+def ingredients(ready: Ready, plugins: Plugins) -> dict[str, Any]:
+    """Return what a run is made of, beside its settings."""
+    from mlmref.base.ranks.process import state
+    from mlmref.base.version import __version__
+    from mlmref.training.optimizer import choose_precision
+
+    used = (plugins.segmenter, plugins.strategy, plugins.backend)
+    return {
+        "mlmref": __version__,
+        "corpus": ready.corpus.fingerprint,
+        "tokens": ready.chunks.tokens.fingerprint,
+        "chunks to train on": len(ready.split.train),
+        "model": ready.loaded.digest,
+        "the model's settings": _digest(ready.loaded.model.config.to_dict()),
+        "precision": choose_precision(ready.config.training.precision, state().device),
+        **{f"plugin {one.entry.name}": str(one.source) for one in used},
+    }
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a model's own settings, wherever it was loaded from."""
+    own = {key: value for key, value in settings.items() if not key.startswith("_")}
+    return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def surroundings(config: Config) -> dict[str, Any]:
+    """Return what ranks have to have in common beside what a run is made of."""
+    from mlmref.base.ranks.process import state
+
+    return {
+        **{name: version(name) for name in ("mlmref", "torch", "transformers")},
+        "the device": state().device.type,
+        **dict(dotted(config.model_dump(mode="json"))),
+    }

@@ -1,0 +1,130 @@
+"""What a run writes down for its report as it goes (clauses REP-007 to REP-010).
+
+``held_out.parquet`` has a row for each held-out target that is kept, and ``report.json``
+everything else that could not be told later. Both are in the run folder from the first evaluation
+on, so a run that is stopped has them too, and are written again after each later one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlmref.base.disk import replace
+from mlmref.base.ranks.process import is_main
+from mlmref.evaluation.kept_targets import Targets, choose
+from mlmref.plugin.arrays import FloatArray
+from mlmref.results.layout import FORMAT, HELD_OUT, KEPT
+from mlmref.results.record import dumps
+
+if TYPE_CHECKING:
+    from mlmref.base.progress import Reporter
+    from mlmref.evaluation.perplexity import Measured
+    from mlmref.runner.prepare import Plugins, Ready
+
+
+class Keeper:
+    """Writes down what a report needs.
+
+    All ranks make one and know the targets; the main process alone writes. Whatever goes wrong
+    in that costs the report its data, and never the run (REP-002).
+
+    Args:
+        ready: model, chunks and masks.
+        plugins: what they were made with.
+        folder: the run folder.
+        reporter: warned once if nothing more can be kept.
+        goes_on: whether the run is taken up again, with what it measured first in the folder.
+    """
+
+    def __init__(
+        self, ready: Ready, plugins: Plugins, folder: Path, reporter: Reporter, *, goes_on: bool
+    ) -> None:
+        self.targets: Targets = choose(ready.split.test, ready.masker)
+        self._ready, self._plugins, self._folder = ready, plugins, folder
+        self._reporter, self._works = reporter, is_main()
+        self._table = pa.table({})
+        self._about: dict[str, Any] = {}
+        self._before: FloatArray | None = None
+        self._try(lambda: self._begin(goes_on))
+
+    def measured(self, epoch: int, measured: Measured) -> None:
+        """Keep what was measured before training (epoch 0) or after an epoch."""
+        self._try(lambda: self._keep(epoch, measured.target_nll))
+
+    def _begin(self, goes_on: bool) -> None:
+        from mlmref.runner.log.about import about, counts
+        from mlmref.runner.log.kept_targets_text import columns, explorer
+
+        ready = self._ready
+        counted = counts(ready)
+        self._table = columns(ready, self.targets, counted)
+        shown = explorer(ready, self.targets)
+        self._about = {
+            "format": FORMAT,
+            "epoch": 0,
+            **about(ready, self._plugins, counted),
+            "held_out": {"targets": len(self.targets), "chunks": len(self.targets.chunks)},
+            "explorer": shown,
+            "answers": {"before": None, "after": None},
+        }
+        if goes_on:
+            self._before = _first_losses(self._folder, self._table)
+            self._about["answers"]["before"] = _first_answers(self._folder, shown)
+
+    def _keep(self, epoch: int, nll: FloatArray | None) -> None:
+        from mlmref.runner.log.kept_targets_text import answers
+
+        after = nll if epoch else None
+        self._before = self._before if epoch else nll
+        found = answers(self._ready, self._about["explorer"])
+        self._about["answers"]["after" if epoch else "before"] = found
+        self._about["epoch"] = epoch
+        table = self._table
+        for name, column in (("before", self._before), ("after", after)):
+            values = np.full(len(table), np.nan) if column is None else column
+            # What is no number was not measured, and is null.
+            array = pa.array(values.astype(np.float32), pa.float32(), from_pandas=True)
+            table = table.append_column(name, array)
+        meta = {"mlmref": json.dumps({"format": FORMAT, "epoch": epoch})}
+        sink = pa.BufferOutputStream()
+        pq.write_table(table.replace_schema_metadata(meta), sink, compression="zstd")
+        replace(self._folder / HELD_OUT, sink.getvalue().to_pybytes())
+        replace(self._folder / KEPT, (dumps(self._about) + "\n").encode())
+
+    def _try(self, do: Callable[[], None]) -> None:
+        """Do on the main process what the run can do without."""
+        if not self._works:
+            return
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
+            self._works = False
+            self._reporter.warn(f"the report will lack what the model learnt ({error})")
+
+
+def _first_losses(folder: Path, table: pa.Table) -> FloatArray | None:
+    """Return what was measured before training, if it is of the same targets."""
+    with suppress(OSError, ValueError, LookupError):
+        was = pq.read_table(folder / HELD_OUT)
+        keys = ["chunk", "position", "token"]
+        if was.select(keys).equals(table.select(keys)):
+            column: FloatArray = was["before"].to_numpy().astype(np.float64)
+            return column
+    return None
+
+
+def _first_answers(folder: Path, shown: list[dict[str, Any]]) -> Any:
+    """Return what was answered before training, if it is about the same chunks."""
+    with suppress(OSError, ValueError, LookupError):
+        was = json.loads((folder / KEPT).read_text("utf-8"))
+        if was["explorer"] == json.loads(dumps(shown)):
+            return was["answers"]["before"]
+    return None

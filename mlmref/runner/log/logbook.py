@@ -1,0 +1,100 @@
+"""What a run tells of itself as it goes: to its folder, to trackers, and to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.progress import Reporter
+from mlmref.base.progress.clock import Clock
+from mlmref.base.ranks.consensus import together
+from mlmref.runner.folder.checkpoints import Saved
+from mlmref.runner.folder.folder import RunFolder
+from mlmref.runner.log.metrics import Story
+from mlmref.runner.log.trackers import Trackers
+
+if TYPE_CHECKING:
+    from mlmref.evaluation.fill_mask import Filled
+    from mlmref.evaluation.kept_targets import Targets
+    from mlmref.evaluation.perplexity import Measured
+    from mlmref.runner.log.kept_targets import Keeper
+    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.training.job import StepReport
+
+
+class Logbook:
+    """Hears of everything once, and tells all who are to know.
+
+    Args:
+        story: becomes ``metrics.jsonl`` and ``record.json``; what checkpoints hold.
+        trackers: TensorBoard and its kin.
+        keeper: keeps what the report needs.
+        clock: times what the report's data cost.
+    """
+
+    def __init__(self, story: Story, trackers: Trackers, keeper: Keeper, clock: Clock) -> None:
+        self.story = story
+        self._trackers, self._keeper, self._clock = trackers, keeper, clock
+
+    @property
+    def targets(self) -> Targets:
+        """The held-out targets whose losses are kept."""
+        return self._keeper.targets
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """What was measured last."""
+        return self.story.last
+
+    def fills(self, answers: Sequence[Filled]) -> None:
+        """Hear of the answers to the prompts."""
+        self.story.fills(answers)
+
+    def measured(self, epoch: int, step: int, found: Measured) -> None:
+        """Hear of what was measured before training (epoch 0), or after an epoch."""
+        with self._clock("report"):
+            self._keeper.measured(epoch, found)
+        self.story.measured(epoch, found)
+        self._trackers.measured(epoch, step, self.last)
+
+    def step(self, report: StepReport) -> None:
+        """Hear of an optimiser step."""
+        self.story.step(report.figures())
+        self._trackers.step(report)
+
+    def write(self, ready: Ready, plugins: Plugins, folder: RunFolder) -> dict[str, Any]:
+        """Write the record and the model card; return the record."""
+        record = self.story.write(ready, plugins, folder.building)
+        self._trackers.finish(record)
+        return record
+
+
+@contextmanager
+def logbook(
+    ready: Ready,
+    plugins: Plugins,
+    folder: RunFolder,
+    saved: Saved | None,
+    clock: Clock,
+    reporter: Reporter,
+) -> Iterator[Logbook]:
+    """Begin the logbook of a run, or take it up again at a checkpoint.
+
+    Raises:
+        MlmrefError: a tracker cannot begin.
+    """
+    from mlmref.runner.log.kept_targets import Keeper
+
+    done = int(saved.job["done"]) if saved else None
+    with together():
+        trackers = Trackers(ready.config, folder.building, folder.place, done, reporter.warn)
+    with trackers:
+        if saved:
+            clock.go_on(saved.timings)
+            story = Story(folder.building, clock, saved.metrics, saved.resumed)
+        else:
+            story = Story(folder.building, clock)
+        with clock("report"):
+            keeper = Keeper(ready, plugins, folder.building, reporter, goes_on=saved is not None)
+        yield Logbook(story, trackers, keeper, clock)

@@ -1,0 +1,53 @@
+"""runner.log.provenance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlmref.plugin.registry import Chosen
+    from mlmref.runner.prepare import Plugins, Ready
+
+
+def corpus_used(ready: Ready) -> dict[str, Any]:
+    """Return what was read, and what became of it."""
+    return {
+        "name": ready.corpus.name,
+        "source": ready.corpus.source,
+        "fingerprint": ready.corpus.fingerprint,
+        "documents": len(ready.corpus),
+        "empty": ready.corpus.empty,
+        "tokens": int(ready.chunks.tokens.offsets[-1]),
+        "chunks": len(ready.chunks),
+        "chunks_train": len(ready.split.train),
+        "chunks_test": len(ready.split.test),
+    }
+
+
+def model_used(ready: Ready) -> dict[str, Any]:
+    """Return which model was adapted."""
+    return {
+        "name": ready.loaded.name,
+        "revision": ready.loaded.revision,
+        "hash": ready.loaded.digest,
+        "parameters": sum(one.numel() for one in ready.loaded.model.parameters()),
+    }
+
+
+def plugins_used(plugins: Plugins) -> dict[str, Any]:
+    """Return which plugin of each kind was used, and how."""
+    return {
+        "words": plugin_used(plugins.segmenter),
+        "masking": plugin_used(plugins.strategy),
+        "backend": plugin_used(plugins.backend),
+    }
+
+
+def plugin_used(chosen: Chosen[Any]) -> dict[str, Any]:
+    """Return which plugin was used, and how."""
+    return {
+        "name": chosen.entry.name,
+        "distribution": chosen.source.distribution,
+        "version": chosen.source.version,
+        "options": chosen.options.model_dump(mode="json"),
+    }

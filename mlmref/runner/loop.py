@@ -1,0 +1,133 @@
+"""Training, and measuring the model after each epoch of it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlmref.base.errors import MlmrefError
+from mlmref.base.generators import generators_left
+from mlmref.base.progress import Reporter
+from mlmref.base.progress.clock import Clock
+from mlmref.base.ranks.consensus import LostError, RankError, by_main, connected
+from mlmref.runner.finish import publish_epoch
+from mlmref.runner.folder.checkpoints import Saved, Saves
+from mlmref.runner.log.logbook import Logbook
+from mlmref.runner.prepare import Ready
+from mlmref.training.signals import Stopping
+
+if TYPE_CHECKING:
+    from mlmref.evaluation.kept_targets import Targets
+    from mlmref.evaluation.perplexity import Measured
+    from mlmref.plugin.contracts import BackendEntry, TrainingBackend
+    from mlmref.plugin.registry import Chosen
+    from mlmref.training.job import StepReport
+
+
+def measure(
+    ready: Ready,
+    clock: Clock,
+    reporter: Reporter,
+    targets: Targets | None = None,
+) -> Measured:
+    """Measure the model on the held-out chunks, under as many draws of masks as configured.
+
+    Args:
+        ready: model, chunks and masks.
+        clock: times it.
+        reporter: told of it.
+        targets: those whose losses under the first draw are kept.
+    """
+    from mlmref.evaluation.perplexity import evaluate, measured
+
+    config = ready.config.evaluation
+    with clock("evaluate"):
+        evaluations = [
+            evaluate(
+                ready.objective,
+                ready.split.test,
+                ready.masker,
+                batch_size=config.batch_size,
+                draw=draw,
+                targets=None if draw else targets,
+                reporter=reporter,
+            )
+            for draw in range(config.draws)
+        ]
+        return measured(evaluations, config, ready.config.seed, reporter)
+
+
+def train(
+    ready: Ready,
+    chosen: Chosen[BackendEntry],
+    backend: TrainingBackend,
+    saved: Saved | None,
+    saves: Saves,
+    log: Logbook,
+    clock: Clock,
+    reporter: Reporter,
+) -> None:
+    """Train the model from where it is, and measure it after each epoch."""
+    from mlmref.training.job import Job
+    from mlmref.training.repeatable import repeatable
+
+    output = ready.config.output
+
+    def on_step(report: StepReport) -> None:
+        log.step(report)
+        stage.advance(
+            1,
+            loss=report.loss,
+            learning_rate=report.learning_rate,
+            tokens_per_second=report.tokens_per_second,
+            perplexity=log.last["value"],
+        )
+
+    def on_save() -> None:
+        with clock("save"), reporter.stage("save"):
+            saves.save(job, log.story, clock)
+
+    def on_epoch(epoch: int) -> None:
+        log.measured(epoch, job.done, measure(ready, clock, reporter, log.targets))
+        stage.advance(0, perplexity=log.last["value"])
+        reporter.note(log.story.so_far())
+        if output.push and output.push_every_epoch:
+            by_main(lambda: publish_epoch(ready, epoch, reporter))
+
+    with (
+        clock("train"),
+        tempfile.TemporaryDirectory() as scratch,
+        Stopping() as stopping,
+        generators_left(),
+        repeatable(ready.objective.device, ready.objective.trial, reporter.note),
+    ):
+        job = Job(
+            objective=ready.objective,
+            chunks=ready.split.train,
+            masker=ready.masker,
+            config=ready.config,
+            scratch=Path(scratch),
+            on_step=on_step,
+            on_epoch=on_epoch,
+            on_save=on_save,
+            stopping=stopping,
+        )
+        if saved:
+            job.restore(saved.job, saved.weights)
+        with reporter.stage("train", job.total, "steps", job.done) as stage:
+            try:
+                job.end_epoch()
+                if job.done < job.total:
+                    # Called back, the core raises what is the user's, and not the backend's.
+                    through = (MlmrefError, OSError, MemoryError, SystemExit)
+                    with chosen.blamed("train", *through), connected():
+                        backend.train(job)
+            except BaseException as error:
+                try:
+                    saves.save_if_whole(job, log.story, clock)
+                finally:
+                    # A launcher sends SIGTERM because of that other rank, whose end is the news.
+                    if stopping.asked and not isinstance(error, RankError | LostError):
+                        stopping.obey()
+                raise

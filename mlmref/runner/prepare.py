@@ -1,0 +1,220 @@
+"""From names to things: plugins chosen, model loaded, text cut and split, masks at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mlmref.base.errors import ConfigError, ModelError
+from mlmref.base.progress import Reporter
+from mlmref.base.quiet_libraries import quiet
+from mlmref.plugin.discovery import discover
+from mlmref.plugin.registry import Chosen, Registry, choose
+from mlmref.settings.config import Config
+from mlmref.settings.resolve import to_toml
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from mlmref.base.progress.clock import Clock
+    from mlmref.data.chunks import Chunks
+    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.split import Split
+    from mlmref.masking.masker import Masker
+    from mlmref.model.load import LoadedModel
+    from mlmref.model.loss import MaskedLMObjective
+    from mlmref.plugin.contracts import BackendEntry, SegmenterEntry, StrategyEntry, Vocabulary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugins:
+    """What a run uses of its plugins."""
+
+    segmenter: Chosen[SegmenterEntry]
+    strategy: Chosen[StrategyEntry]
+    backend: Chosen[BackendEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A corpus as it is masked: cut into chunks, some of them held out."""
+
+    corpus: Corpus
+    chunks: Chunks
+    split: Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Everything that is needed to measure a model and to train it."""
+
+    config: Config
+    loaded: LoadedModel
+    corpus: Corpus
+    chunks: Chunks
+    split: Split
+    masker: Masker
+    objective: MaskedLMObjective
+
+
+def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Config, Plugins]:
+    """Find the plugins that a run names, and complete the configuration with their options."""
+    registry = registry or discover()
+    words, masking, training = config.words, config.masking, config.training
+    segmenter = choose(registry.segmenter(words.segmenter), words.options, "words.options")
+    strategy = choose(registry.strategy(masking.strategy), masking.options, "masking.options")
+    backend = choose(registry.backend(training.backend), training.options, "training.options")
+    if masking.corruption and strategy.entry.replaces:
+        raise ConfigError(
+            f"{strategy.owner} says itself what the model reads at a target",
+            where="masking.corruption",
+            hint="leave it out; see its own options in mlmref plugins",
+        )
+    own = None if strategy.entry.replaces else strategy.entry.corruption
+    complete = config.model_copy(
+        update={
+            "words": words.model_copy(
+                update={"options": segmenter.options.model_dump(mode="json")}
+            ),
+            "masking": masking.model_copy(
+                update={
+                    "options": strategy.options.model_dump(mode="json"),
+                    "corruption": masking.corruption or own,
+                }
+            ),
+            "training": training.model_copy(
+                update={"options": backend.options.model_dump(mode="json")}
+            ),
+        }
+    )
+    return complete, Plugins(segmenter=segmenter, strategy=strategy, backend=backend)
+
+
+def check_first(config: Config, reporter: Reporter) -> None:
+    """Find out before any work what would only fail at its end."""
+    from mlmref.base.ranks.process import check_launcher, state
+    from mlmref.training.optimizer import choose_precision
+
+    check_launcher(reporter.note)
+    if config.output.push:
+        from mlmref.results.publish import check_repo_id
+
+        check_repo_id(config.output.push)
+    choose_precision(config.training.precision, state().device)
+    to_toml(config)
+
+
+def load(config: Config, clock: Clock, reporter: Reporter) -> LoadedModel:
+    """Load the model, and put it where it is to be trained."""
+    from mlmref.base.ranks.process import state
+    from mlmref.model.load import load_model
+
+    with clock("load"), reporter.stage("load"):
+        loaded = load_model(config.model)
+        loaded.model.to(state().device)
+    parameters = sum(one.numel() for one in loaded.model.parameters())
+    reporter.note(f"{loaded}: {parameters:,} parameters")
+    return loaded
+
+
+def masker_of(config: Config, strategy: Chosen[StrategyEntry], vocabulary: Vocabulary) -> Masker:
+    """Make what masks chunks by a strategy."""
+    from mlmref.masking.masker import Masker
+
+    return Masker(
+        entry=strategy.entry,
+        strategy=strategy.make(),
+        owner=str(strategy.source),
+        corruption=config.masking.corruption or strategy.entry.corruption,
+        vocabulary=vocabulary,
+        seed=config.seed,
+    )
+
+
+def prepare_text(
+    config: Config,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    segmenter: Chosen[SegmenterEntry],
+    clock: Clock,
+    reporter: Reporter,
+) -> Text:
+    """Go from the name of a corpus to chunks split in two.
+
+    Args:
+        config: which corpus, and how it is cut and split.
+        tokenizer: a fast tokenizer.
+        max_length: the most tokens that the model reads at once.
+        segmenter: tells the words.
+        clock: times the stages.
+        reporter: told of them.
+    """
+    from mlmref.data.chunks import chunk
+    from mlmref.data.corpus.load import load_corpus
+    from mlmref.data.split import split
+    from mlmref.data.tokens.tokenize import tokenize
+
+    with clock("read"), quiet():
+        corpus = load_corpus(config.corpus, reporter)
+    with clock("tokenise"):
+        tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
+    with clock("chunk"), reporter.stage("chunk"):
+        chunks = chunk(tokens, config.chunks, max_length=max_length)
+        parts = split(chunks, config.split)
+    left_out = f" ({corpus.empty:,} empty ones left out)" if corpus.empty else ""
+    reporter.note(
+        f"{corpus.source}: {len(corpus):,} documents{left_out}, {tokens.offsets[-1]:,} tokens, "
+        f"{len(chunks):,} chunks: {len(parts.train):,} to train on, {len(parts.test):,} held out"
+    )
+    return Text(corpus=corpus, chunks=chunks, split=parts)
+
+
+def masker_for(config: Config, strategy: Chosen[StrategyEntry], text: Text) -> Masker:
+    """Make what masks the chunks of a text, with the words and counts that a strategy needs.
+
+    Raises:
+        ModelError: it needs words, and nothing tells them (RUN-013).
+    """
+    tokens = text.chunks.tokens
+    if strategy.entry.needs_words and not tokens.has_words:
+        raise ModelError(
+            f"its tokenizer does not tell words, which {strategy.entry.name!r} masking needs",
+            where=config.model.name,
+            hint="choose a masking strategy that needs none, such as --masking token, or a "
+            "--segmenter that tells words",
+        )
+    vocabulary = tokens.vocabulary
+    if strategy.entry.needs_counts:
+        vocabulary = replace(vocabulary, counts=text.split.train.counts())
+    return masker_of(config, strategy, vocabulary)
+
+
+def prepare(
+    config: Config,
+    loaded: LoadedModel,
+    plugins: Plugins,
+    clock: Clock,
+    reporter: Reporter,
+) -> Ready:
+    """Go from the name of a corpus to chunks split in two, and to what masks them."""
+    from mlmref.model.loss import MaskedLMObjective
+
+    text = prepare_text(
+        config, loaded.tokenizer, loaded.max_length, plugins.segmenter, clock, reporter
+    )
+    masker = masker_for(config, plugins.strategy, text)
+    with clock("load"):
+        objective = MaskedLMObjective(loaded.model)
+    if objective.path == "plain":
+        reporter.note(
+            f"{config.model.name}: its head needs every position, so each step computes all logits"
+        )
+    return Ready(
+        config=config,
+        loaded=loaded,
+        corpus=text.corpus,
+        chunks=text.chunks,
+        split=text.split,
+        masker=masker,
+        objective=objective,
+    )

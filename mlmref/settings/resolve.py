@@ -1,0 +1,209 @@
+"""From preset, file, ``--set`` and flags to one Config (clauses CONF-002 to CONF-009).
+
+Later sources win over earlier ones, key by key: defaults, preset, TOML file, ``--set``, flags.
+Whatever is wrong is told with its key and the source that gave it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from importlib import resources
+from pathlib import Path
+
+import tomli_w
+from pydantic import ValidationError
+
+from mlmref.base.errors import ConfigError
+from mlmref.base.explain import Sources, Tree, all_keys, explain, suggest
+from mlmref.base.ranks.consensus import by_main
+from mlmref.base.ranks.process import world_size
+from mlmref.settings.config import Config, Section
+from mlmref.settings.tree import (
+    _is_utf8,
+    _last,
+    _merge,
+    _table,
+    _texts,
+    _without_none,
+    nest,
+    parse_assignment,
+    read_toml,
+)
+
+DEFAULT_PRESET = "tiny"
+
+
+def presets() -> list[str]:
+    """Return the names of the presets that ship."""
+    folder = resources.files("mlmref.settings").joinpath("presets")
+    return sorted(file.name.removesuffix(".toml") for file in folder.iterdir())
+
+
+def resolve(
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    sets: Sequence[str] = (),
+    flags: Mapping[str, tuple[str, object]] | None = None,
+) -> Config:
+    """Merge all sources of settings and validate the result.
+
+    Args:
+        preset: the preset's name; ``None`` takes the file's ``preset`` key, or the default.
+        file: a TOML file of settings.
+        sets: ``SECTION.KEY=VALUE`` each; VALUE is TOML, or a plain string where it is none.
+        flags: each flag's dotted key and value; one whose value is ``None`` was not given.
+
+    Raises:
+        ConfigError: a missing or malformed file, an unknown key or preset, or a bad value;
+            names the key, its source and close matches.
+    """
+    from_file = read_toml(file) if file else {}
+    if file and _is_a_runs(file):
+        # Where that run went is no wish of whoever reads its settings (SEC-005).
+        _table(from_file, "output").pop("folder", None)
+    given: list[tuple[str, Tree]] = [(f"--set {text}", parse_assignment(text)) for text in sets]
+    for flag, (key, value) in (flags or {}).items():
+        if value is not None:
+            given.append((flag, nest(key, value)))
+    return resolve_trees([(str(file), from_file)] if file else [], given, preset=preset)
+
+
+def resolve_trees(
+    files: Sources, given: Sources, over: Sources = (), *, preset: str | None = None
+) -> Config:
+    """Merge settings that are read already, and validate the result.
+
+    Args:
+        files: what files say, weakest first; the first may name a preset.
+        given: what the command line says, which is one choice and goes over the files.
+        over: what files say that goes over the command line, one after another.
+        preset: the preset's name, as of :func:`resolve`.
+
+    Raises:
+        ConfigError: as of :func:`resolve`.
+    """
+    files = [(origin, dict(tree)) for origin, tree in files]
+    in_file = files[0][1].pop("preset", None) if files else None
+    named = in_file if preset is None else preset
+    name = DEFAULT_PRESET if named is None else named
+    for origin, tree in (*files, *over):
+        _check_file(origin, tree, given)
+    settings = _read_preset(
+        name, "--preset" if in_file is None or preset is not None else files[0][0]
+    )
+    if named is None:
+        settings = _what_still_fits(settings, [*files, *given, *over])
+    weaker: Sources = [(f"preset {name}", settings), *files]
+    return _validate([*([one] for one in weaker), given, *([one] for one in over)])
+
+
+def _what_still_fits(preset: Tree, given: Sources) -> Tree:
+    """Leave out of the default preset what is about another corpus or model than the user's.
+
+    So many chunks to train on is a statement about one corpus, and a learning rate about one
+    model; any other has the defaults, which are shares and a modest rate.
+    """
+    kept = dict(preset)
+    for section, about in (("corpus", ["split"]), ("model", ["model", "training"])):
+        named = _last(given, section, "name")
+        if named is not None and named != preset[section]["name"]:
+            kept = {key: value for key, value in kept.items() if key not in about}
+    return kept
+
+
+def _is_a_runs(file: Path) -> bool:
+    """Tell whether a file holds the settings of the run, finished or not, whose folder it is in."""
+    beside = (file.with_name("record.json"), file.with_name("checkpoints"))
+    return file.name == "config.toml" and any(one.exists() for one in beside)
+
+
+def _check_file(name: str, tree: Tree, command_line: Sources) -> None:
+    """Refuse what is not for a file to decide, which may be a stranger's (SEC-003, SEC-006)."""
+    trusts = ("model", "trust_remote_code")
+    if _last([(name, tree)], *trusts) and _last(command_line, *trusts) is None:
+        raise ConfigError(
+            "model.trust_remote_code = true is for the command line to say",
+            where=name,
+            hint="read that code, and if you trust its author add --trust-remote-code",
+        )
+    folder = _last([(name, tree)], "output", "folder")
+    if isinstance(folder, str) and _last(command_line, "output", "folder") is None:
+        place = Path(os.path.abspath(folder))  # noqa: PTH100 - with .. resolved, and links not
+        if folder.startswith("~") or not place.is_relative_to(Path.cwd()):
+            raise ConfigError(
+                f"output.folder = {folder!r} leads out of the current folder",
+                where=name,
+                hint="name it with --output",
+            )
+
+
+def shared(make: Callable[[], Config]) -> Config:
+    """Return on every rank what the main process resolves; the files are only on its host."""
+    if world_size() == 1:
+        return make()
+    return Config.model_validate(by_main(lambda: make().model_dump(mode="json")))
+
+
+def to_toml(config: Config) -> str:
+    """Write a configuration as the TOML that gives it again."""
+    return tomli_w.dumps(_without_none(config.model_dump(mode="json")))
+
+
+def _read_preset(name: object, where: str) -> Tree:
+    if not isinstance(name, str) or name not in presets():
+        raise ConfigError(f"no preset {name!r}", where=where, hint=suggest(str(name), presets()))
+    text = resources.files("mlmref.settings").joinpath("presets", f"{name}.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
+    """Leave out the options that belong to a plugin which ``high`` exchanges for another."""
+    kept = dict(low)
+    for section, choice, own in (
+        ("words", "segmenter", ("options",)),
+        ("masking", "strategy", ("options", "corruption")),
+        ("training", "backend", ("options",)),
+    ):
+        before, after = _table(low, section), _table(high, section).get(choice)
+        if after is not None and choice in before and before[choice] != after:
+            kept[section] = {key: value for key, value in before.items() if key not in own}
+    return kept
+
+
+def _check_source(name: str, tree: Tree) -> None:
+    """Refuse what is wrong with a source even where another one goes over it."""
+    for key, value in tree.items():
+        if key not in Config.model_fields:
+            close = suggest(key, all_keys(Config))
+            if not close.startswith("did"):  # all of them would be a page
+                close = f"there are {', '.join(Config.model_fields)}"
+            raise ConfigError(f"unknown key {key!r}", where=name, hint=close)
+        if isinstance(Config.model_fields[key].default, Section) and not isinstance(value, dict):
+            shown = json.dumps(value, default=str)
+            raise ConfigError(f"{key} = {shown} is no section", where=name, hint=f"set {key}.KEY")
+    for key, text in _texts(tree, ""):
+        if "\0" in text or not _is_utf8(text):
+            what = "holds a NUL character" if "\0" in text else "is not UTF-8"
+            # It is written to the record, the settings and the model card.
+            raise ConfigError(f"{key} {what}", where=name, hint="choose a name or text without")
+
+
+def _validate(layers: Sequence[Sources]) -> Config:
+    sources = [source for layer in layers for source in layer]
+    for name, tree in sources:
+        _check_source(name, tree)
+    merged: Tree = {}
+    # What is given on one command line is one choice, in whatever order it stands there.
+    for layer in layers:
+        whole = reduce(_merge, (tree for _, tree in layer), Tree())
+        merged = _merge(_without_options_of_another_plugin(merged, whole), whole)
+    try:
+        # Through JSON, where strict typing still takes a list for a tuple.
+        return Config.model_validate_json(json.dumps(merged, default=str), strict=True)
+    except ValidationError as error:
+        raise explain(error, Config, sources=sources) from None

@@ -1,0 +1,143 @@
+"""settings.tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.errors import ConfigError
+
+if TYPE_CHECKING:
+    pass
+
+import tomllib
+
+from mlmref.base.explain import Sources, Tree
+
+
+def _table(tree: Tree, section: str) -> Tree:
+    found = tree.get(section)
+    return found if isinstance(found, dict) else {}
+
+
+def _last(given: Sources, section: str, key: str) -> object:
+    """Return what the strongest of the sources that have a setting says, if one has it."""
+    found = [tree[section][key] for _, tree in given if key in _table(tree, section)]
+    return found[-1] if found else None
+
+
+def _without_none(tree: Tree) -> Tree:
+    """Leave out what TOML has no word for; in a plugin's options too."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in tree.items()
+        if value is not None
+    }
+
+
+def read_toml(path: Path, flag: str = "--config") -> Tree:
+    """Read a TOML file.
+
+    Args:
+        path: the file.
+        flag: what named it, for the message that there is none.
+
+    Raises:
+        ConfigError: it is missing, or no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError("no such file", where=str(path), hint=f"check {flag}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8 at byte {error.start}", where=str(path)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
+
+
+def parse_assignment(text: str, where: str = "--set") -> Tree:
+    """Read KEY=VALUE, the key dotted or not; VALUE is TOML, or a plain string where it is none.
+
+    Raises:
+        ConfigError: it is not of this form; names ``where``.
+    """
+    key, equals, raw = text.partition("=")
+    if not equals or not all(key.strip().split(".")):
+        form = "SECTION.KEY=VALUE" if where == "--set" else "KEY=VALUE"
+        raise ConfigError(f"{text!r} is not {form}", where=where)
+    try:
+        value = tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = raw.strip()  # a bare word, as shells hand it over
+    return nest(key.strip(), value)
+
+
+def nest(key: str, value: object) -> Tree:
+    """Return the tree of settings in which a dotted key has a value."""
+    head, dot, rest = key.partition(".")
+    return {head: nest(rest, value) if dot else value}
+
+
+def _merge(low: Tree, high: Tree) -> Tree:
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _texts(value: object, key: str) -> Iterator[tuple[str, str]]:
+    """Yield each text of a tree of settings with its key."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from _texts(name, key or name)
+            yield from _texts(one, f"{key}.{name}" if key else name)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one, key)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say of each setting that is not what it was, what it was and is."""
+    return [
+        f"{key} was {_shown(was.get(key))}, is {_shown(now.get(key))}"
+        for key in sorted({*was, *now})
+        if was.get(key) != now.get(key)
+    ]
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting of a tree with its dotted key."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

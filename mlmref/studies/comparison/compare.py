@@ -1,0 +1,179 @@
+"""The comparison: run after run, each measured on the common task, and what came of it.
+
+Clauses COMP-005 to COMP-010 (spec/compare.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.disk import canonical, sha256
+from mlmref.base.errors import ConfigError
+from mlmref.base.progress import SILENT, Reporter
+from mlmref.base.ranks.consensus import alone
+from mlmref.runner.folder.resume import AUTO, look_for
+from mlmref.settings.config import ModelConfig
+from mlmref.studies.comparison.answer import Finished, answer_of
+from mlmref.studies.comparison.folder import Kept, check_place, opened
+from mlmref.studies.comparison.measured import check_alike, measure, task_of
+from mlmref.studies.comparison.plan import Plan, Run
+from mlmref.studies.comparison.tables import write_all
+
+if TYPE_CHECKING:
+    from mlmref.plugin.registry import Registry
+
+Measures = dict[str, Any]
+"""What :func:`mlmref.studies.comparison.measured.measure` returns."""
+
+
+def compare(
+    plan: Plan,
+    place: Path,
+    *,
+    reporter: Reporter = SILENT,
+    registry: Registry | None = None,
+) -> dict[str, Any]:
+    """Run what is not finished, measure all on the common task, and compare.
+
+    Args:
+        plan: what to compare.
+        place: the comparison folder, new or one that this comparison was begun in.
+        reporter: told of progress.
+        registry: the plugins to use; left out, those installed.
+
+    Returns:
+        What ``comparison.json`` holds (COMP-017).
+
+    Raises:
+        MlmrefError: whatever a user can mend. What is finished stays.
+    """
+    alone("a comparison", "mlmref compare")
+    runs = plan.runs(place)
+    with opened(place, plan):
+        states = states_of(runs)
+        kept = Kept(place, task_of(plan))
+        before = _before(plan, kept, reporter, registry)
+        finished = []
+        for number, run in enumerate(runs, 1):
+            try:
+                title = f"run {number} of {len(runs)}"
+                record = _finish(run, title, states[run.name], reporter, registry)
+                common = _after(plan, run, kept, reporter, registry)
+                _check(run, record, before[run.variant], common)
+            except BaseException as error:
+                error.add_note(
+                    f"this was {run.name}, run {number} of {len(runs)} of the comparison; the same "
+                    "command typed again goes on with what is not finished"
+                )
+                raise
+            finished.append(Finished(run=run, record=record, common=common))
+        answer = answer_of(plan, place, before, finished)
+        write_all(place, answer)
+    return answer
+
+
+def states_of(runs: list[Run]) -> dict[str, str]:
+    """Tell of each run whether it is ``finished``, ``unfinished`` or ``to do`` (COMP-007).
+
+    Raises:
+        ConfigError: one that is there was begun with other settings; names each that differs.
+        OutputError: one is damaged.
+    """
+    states = {}
+    for run in runs:
+        found = look_for(AUTO, run.config, lambda _: None)
+        state = "finished" if found.done else "unfinished" if found.begun else "to do"
+        states[run.name] = state
+    return states
+
+
+def listed(plan: Plan, place: Path) -> list[dict[str, Any]]:
+    """List the runs of a comparison with their states and settings; nothing is written.
+
+    Raises:
+        MlmrefError: as of :func:`compare`, before any work.
+    """
+    check_place(place, plan)
+    runs = plan.runs(place)
+    states, settings = states_of(runs), {one.name: one.settings for one in plan.variants}
+    return [
+        {
+            "run": run.name,
+            "variant": run.variant,
+            "seed": run.seed,
+            "state": states[run.name],
+            "settings": settings[run.variant],
+        }
+        for run in runs
+    ]
+
+
+def _before(
+    plan: Plan, kept: Kept, reporter: Reporter, registry: Registry | None
+) -> dict[str, Measures]:
+    """Measure each variant's model before training, once where they have the same.
+
+    So what cannot be compared is found out before anything is trained (COMP-010).
+    """
+    measures: dict[str, Measures] = {}
+    for variant in plan.variants:
+        settings = variant.config.model.model_dump(mode="json", exclude={"dropout"})
+        of = hashlib.sha256(canonical(settings)).hexdigest()[:12]
+        model = plan.base.model.model_copy(update=settings)
+        measures[variant.name] = _kept(
+            kept,
+            f"before-{of}",
+            of,
+            lambda: measure(plan, model, of, reporter, registry),  # noqa: B023
+        )
+    first = next(iter(measures.values()))
+    for one in measures.values():
+        check_alike(first, one)
+    return measures
+
+
+def _finish(
+    run: Run, title: str, state: str, reporter: Reporter, registry: Registry | None
+) -> Mapping[str, Any]:
+    """Return a run's record; train it first if it is not finished."""
+    file = run.folder / "record.json"
+    if not file.is_file():
+        from mlmref.runner.run import run as run_
+
+        reporter.note(f"{title}: {run.name}")
+        # A new one is not to say that there is nothing to go on with.
+        resume = None if state == "to do" else AUTO
+        run_(run.config, resume=resume, reporter=reporter, registry=registry)
+    record: Mapping[str, Any] = json.loads(file.read_bytes())
+    return record
+
+
+def _after(
+    plan: Plan, run: Run, kept: Kept, reporter: Reporter, registry: Registry | None
+) -> Measures:
+    model = ModelConfig(name=str(run.folder), trust_remote_code=run.config.model.trust_remote_code)
+    of = sha256(run.folder / "record.json")
+    return _kept(kept, run.name, of, lambda: measure(plan, model, of, reporter, registry))
+
+
+def _kept(kept: Kept, name: str, of: str, make: Callable[[], Measures]) -> Measures:
+    found = kept.get(name, of)
+    if found is None:
+        found = make()
+        kept.put(name, found)
+    return found
+
+
+def _check(run: Run, record: Mapping[str, Any], before: Measures, after: Measures) -> None:
+    """Refuse a run that was begun from another model than the one measured (COMP-010)."""
+    check_alike(before, after)
+    if record["model"]["hash"] != before["digest"]:
+        raise ConfigError(
+            f"it was trained from another model than {before['model']}",
+            where=str(run.folder),
+            hint="compare in a new folder, with --output",
+        )

@@ -1,0 +1,102 @@
+"""The comparison folder: whose it is, and what was measured (COMP-006 to COMP-008).
+
+``begun.json`` marks it and holds the base's settings; ``runs/`` has the run folders, ``common/``
+what each model came to on the common task. What the comparison itself writes it may replace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mlmref.base.disk import canonical, create, replace, sealed, unsealed
+from mlmref.base.errors import ConfigError, OutputError
+from mlmref.runner.folder.folder import held
+from mlmref.runner.identity import what_matters
+from mlmref.settings.tree import differences
+from mlmref.studies.comparison.plan import Plan
+
+COMPARISONS = Path("comparisons")
+"""Where a comparison without ``--output`` has its folder."""
+
+MARKER = "begun.json"
+
+
+def place_of(plan: Plan, output: Path | None) -> Path:
+    """Return where a comparison has its folder."""
+    return COMPARISONS / plan.name if output is None else output
+
+
+def check_place(place: Path, plan: Plan) -> bool:
+    """Tell whether the comparison was begun there.
+
+    Raises:
+        OutputError: there is something else.
+        ConfigError: it was begun with another base (COMP-007).
+    """
+    if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
+        return False
+    try:
+        settings = unsealed((place / MARKER).read_bytes())["base"]
+    except (OSError, ValueError, LookupError):
+        raise OutputError(
+            "there is something already that is no comparison, and it stays as it is",
+            where=str(place),
+            hint="choose a new folder with --output, or remove that one",
+        ) from None
+    if found := differences(settings, what_matters(plan.base)):
+        raise ConfigError(
+            f"the comparison was begun with another base: {'; '.join(found)}",
+            where=str(place),
+            hint="go on with the same, or begin another comparison with --output",
+        )
+    return True
+
+
+@contextmanager
+def opened(place: Path, plan: Plan) -> Iterator[None]:
+    """Have a comparison's folder to oneself, and make it where there is none.
+
+    Raises:
+        OutputError: it is somebody else's, or another process is at it.
+        ConfigError: it was begun with another base.
+    """
+    check_place(place, plan)
+    place.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with held(place):
+        if not check_place(place, plan):
+            place.mkdir(exist_ok=True)
+            create(place / MARKER, sealed({"base": what_matters(plan.base)}))
+        for name in ("runs", "common"):
+            (place / name).mkdir(exist_ok=True)
+        yield
+
+
+class Kept:
+    """What was measured on one common task, by name.
+
+    Args:
+        place: the comparison folder.
+        task: what was measured, as JSON values; under another task other files are used.
+    """
+
+    def __init__(self, place: Path, task: Mapping[str, Any]) -> None:
+        digest = hashlib.sha256(canonical(task)).hexdigest()[:12]
+        self._folder = place / "common" / digest
+
+    def get(self, name: str, of: str) -> dict[str, Any] | None:
+        """Return what was measured of a model, unless it is damaged or of another model."""
+        with suppress(OSError, ValueError):
+            entry = unsealed((self._folder / f"{name}.json").read_bytes())
+            if entry.get("of") == of:
+                return entry
+        return None
+
+    def put(self, name: str, entry: Mapping[str, Any]) -> None:
+        """Keep what was measured."""
+        self._folder.mkdir(exist_ok=True)
+        replace(self._folder / f"{name}.json", sealed(entry))

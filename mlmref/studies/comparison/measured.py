@@ -1,0 +1,99 @@
+"""A model on the common task: sums by document, under masks that no run changes (COMP-009)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlmref.base.errors import ConfigError
+from mlmref.evaluation.intervals import Documents
+from mlmref.settings.config import ModelConfig
+from mlmref.studies.comparison.plan import Plan, task_config
+
+if TYPE_CHECKING:
+    from mlmref.base.progress import Reporter
+    from mlmref.plugin.registry import Registry
+
+
+def task_of(plan: Plan) -> dict[str, Any]:
+    """Return what shapes the common figures beside the base's settings, as JSON values."""
+    task = plan.task.model_dump(mode="json", exclude={"resamples", "confidence"})
+    return {**task, "seed": plan.base.seed}
+
+
+def measure(
+    plan: Plan, model: ModelConfig, of: str, reporter: Reporter, registry: Registry | None
+) -> dict[str, Any]:
+    """Measure a model on the common task.
+
+    Args:
+        plan: says which task, and on what text.
+        model: which model.
+        of: what the figures are of, to tell later whether they still are.
+        reporter: told of progress.
+        registry: the plugins to use.
+
+    Returns:
+        JSON values: ``of``, the ``model`` and its ``digest``, the ``tokens`` that it was measured
+        on, and by document ``documents``, ``nll`` and ``targets``, summed over all draws of
+        masks; ``correct`` counts first choices.
+    """
+    from mlmref.base.progress.clock import Clock
+    from mlmref.evaluation.perplexity import evaluate
+    from mlmref.runner.prepare import choose_plugins, load, prepare
+
+    clock = Clock()
+    config = task_config(plan.base, plan.task).model_copy(update={"model": model})
+    config, plugins = choose_plugins(config, registry)
+    loaded = load(config, clock, reporter)
+    ready = prepare(config, loaded, plugins, clock, reporter)
+    evaluations = [
+        evaluate(
+            ready.objective,
+            ready.split.test,
+            ready.masker,
+            batch_size=config.evaluation.batch_size,
+            draw=draw,
+            reporter=reporter,
+        )
+        for draw in range(plan.task.draws)
+    ]
+    documents = added([one.documents for one in evaluations])
+    return {
+        "of": of,
+        "model": str(loaded),
+        "digest": loaded.digest,
+        "corpus": ready.corpus.source,
+        "tokens": ready.chunks.tokens.fingerprint,
+        "chunks": len(ready.split.test),
+        "documents": documents.numbers.tolist(),
+        "nll": documents.nll.tolist(),
+        "targets": documents.targets.tolist(),
+        "correct": sum(one.correct for one in evaluations),
+    }
+
+
+def added(parts: Sequence[Documents]) -> Documents:
+    """Add up what was measured by document under several draws."""
+    numbers, place = np.unique(np.concatenate([one.numbers for one in parts]), return_inverse=True)
+    nll, targets = np.zeros((2, len(numbers)))
+    np.add.at(nll, place, np.concatenate([one.nll for one in parts]))
+    np.add.at(targets, place, np.concatenate([one.targets for one in parts]))
+    return Documents(numbers=numbers, nll=nll, targets=targets)
+
+
+def check_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Refuse to compare what was measured on other tokens or targets (COMP-010).
+
+    Raises:
+        ConfigError: they differ; says whose.
+    """
+    for key, what in (("tokens", "tokens"), ("documents", "documents"), ("targets", "targets")):
+        if one[key] != other[key]:
+            raise ConfigError(
+                f"{other['model']} has other {what} in the held-out text than {one['model']}",
+                where="the common task",
+                hint="compare models of one tokenizer, on a corpus that stays as it is",
+            )

@@ -1,0 +1,111 @@
+"""A comparison as a page, with its differences as a forest plot (COMP-019)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlmref.results.pages import render
+from mlmref.studies.comparison import terminal
+
+WIDTH, LEFT, RIGHT, TOP, ROW, AXIS = 400, 16, 16, 8, 48, 42
+_LETTERS = 56  # the most that fit into a row
+_TICKS = 5  # as many as fit beside each other, or fewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A pair in the plot; lengths are in the plot's own units.
+
+    Attributes:
+        name: what is compared, cut where it is too long for the plot.
+        y: of its line.
+        x: of the difference.
+        both: from where to where the interval over seeds and documents goes, if there is one.
+        seeds: where each seed's difference is.
+    """
+
+    name: str
+    y: float
+    x: float
+    both: tuple[float, float] | None
+    seeds: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forest:
+    """A forest plot of ratios.
+
+    Attributes:
+        marks: a row each.
+        ticks: x and text of each.
+        one: where the ratio of 1 is: no difference.
+        height: of all.
+    """
+
+    marks: Sequence[Mark]
+    ticks: Sequence[tuple[float, str]]
+    one: float
+    height: float
+
+
+def page(answer: Mapping[str, Any]) -> str:
+    """Return a comparison as a page of HTML."""
+    return render(
+        "comparison.html",
+        answer=answer,
+        forest=forest(answer["pairs"]),
+        width=WIDTH,
+        terminal=terminal,
+        ratio=math.exp,
+    )
+
+
+def forest(pairs: Sequence[Mapping[str, Any]]) -> Forest | None:
+    """Lay out the differences that are numbers; ``None`` where none is."""
+    drawn = [pair for pair in pairs if math.isfinite(pair["nll"])]
+    if not drawn:
+        return None
+    shown = [1.0]
+    for pair in drawn:
+        ends = [pair["nll"], pair["low"], pair["high"], *pair["by_seed"]]
+        shown += [math.exp(one) for one in ends if math.isfinite(one)]
+    step = _step(max(shown) - min(shown) or 0.01)
+    first, last = math.floor(min(shown) / step), math.ceil(max(shown) / step)
+    last = max(last, first + 1)
+
+    def place(ratio: float) -> float:
+        share = (ratio / step - first) / (last - first)
+        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 2)
+
+    digits = max(0, -math.floor(math.log10(step)))
+    marks = [
+        Mark(
+            name=_cut(f"{pair['variant']} against {pair['against']}"),
+            y=TOP + nth * ROW + 32,
+            x=place(math.exp(pair["nll"])),
+            both=None
+            if math.isnan(pair["low"])
+            else (place(math.exp(pair["low"])), place(math.exp(pair["high"]))),
+            seeds=[place(math.exp(one)) for one in pair["by_seed"]],
+        )
+        for nth, pair in enumerate(drawn)
+    ]
+    return Forest(
+        marks=marks,
+        ticks=[(place(n * step), f"{n * step:.{digits}f}") for n in range(first, last + 1)],
+        one=place(1.0),
+        height=TOP + len(drawn) * ROW + AXIS,
+    )
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
+
+
+def _step(width: float) -> float:
+    """Return a step of 1, 2 or 5 times a power of ten, of which few make up the width."""
+    power = 10.0 ** math.floor(math.log10(width / _TICKS))
+    return next(power * one for one in (1, 2, 5, 10) if power * one * _TICKS >= width)

@@ -1,0 +1,218 @@
+"""What a comparison comes to: variants, seeds and the common task (COMP-003 to COMP-005)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlmref.base.errors import ConfigError, MlmrefError
+from mlmref.base.explain import Sources, Tree, suggest
+from mlmref.plugin.registry import Registry
+from mlmref.runner.prepare import choose_plugins
+from mlmref.settings.config import Config, MaskingConfig, OutputConfig
+from mlmref.settings.resolve import resolve_trees
+from mlmref.settings.tree import differences, dotted, nest, parse_assignment
+from mlmref.studies.comparison.file import ComparisonConfig, TaskConfig, cells, read_file
+
+_FREE_IN_SPLIT = "split.train_size"  # which changes nothing of what is held out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One way to train.
+
+    Attributes:
+        name: of letters, digits and ``._=+-``.
+        config: its settings, complete, but for the seed and the folder.
+        settings: what differs from the base, by dotted key.
+    """
+
+    name: str
+    config: Config
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A variant under a seed.
+
+    Attributes:
+        variant: its name.
+        seed: of the training.
+        config: its settings, complete, the run folder too.
+    """
+
+    variant: str
+    seed: int
+    config: Config
+
+    @property
+    def folder(self) -> Path:
+        """The run folder, which may not be there yet."""
+        return Path(str(self.config.output.folder))
+
+    @property
+    def name(self) -> str:
+        """What the run folder is called."""
+        return run_name(self.variant, self.seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A comparison, before anything is run.
+
+    Attributes:
+        name: of the file, without its ending.
+        base: the settings of every run, complete.
+        task: the common task's masking, complete, with its options and corruption.
+        variants: in the file's order.
+        seeds: of the training.
+        pairs: names of variants to be compared, the second with the first.
+    """
+
+    name: str
+    base: Config
+    task: TaskConfig
+    variants: Sequence[Variant]
+    seeds: Sequence[int]
+    pairs: Sequence[tuple[str, str]]
+
+    def runs(self, place: Path) -> list[Run]:
+        """List the runs of a comparison folder in their order: seed by seed (COMP-005)."""
+        return [
+            Run(
+                variant=one.name,
+                seed=seed,
+                config=one.config.model_copy(
+                    update={
+                        "training": one.config.training.model_copy(update={"seed": seed}),
+                        "output": OutputConfig(
+                            folder=str(place / "runs" / run_name(one.name, seed))
+                        ),
+                    }
+                ),
+            )
+            for seed in self.seeds
+            for one in self.variants
+        ]
+
+
+def run_name(variant: str, seed: int) -> str:
+    """Name a variant's run under a seed."""
+    return f"{variant}-seed-{seed}"
+
+
+def read_plan(
+    file: Path,
+    *,
+    sets: Sequence[str] = (),
+    trusts: bool | None = None,
+    task: Tree | None = None,
+    registry: Registry | None = None,
+) -> Plan:
+    """Read a comparison's file, and find out before any work what cannot be.
+
+    Args:
+        file: a TOML file, or the name of a comparison that ships.
+        sets: ``SECTION.KEY=VALUE`` each, which go over ``base``.
+        trusts: whether to run code that comes with the model.
+        task: what the command line says of the common task, as in ``evaluation``.
+        registry: the plugins to use; left out, those installed.
+
+    Raises:
+        ConfigError: a missing or malformed file, an unknown key, a bad value, or variants that
+            cannot be compared; names the key.
+    """
+    given: list[tuple[str, Tree]] = [(f"--set {text}", parse_assignment(text)) for text in sets]
+    if trusts is not None:
+        given.append(("--trust-remote-code", nest("model.trust_remote_code", trusts)))
+    called, said = read_file(file, task or {})
+    bottom: Sources = [(f"{file} [base]", said.base)]
+    with _within(f"{file} [base]"):
+        base, _ = choose_plugins(resolve_trees(bottom, given), registry)
+    if base.output != OutputConfig() or base.training.seed is not None:
+        key = "output" if base.output != OutputConfig() else "training.seed"
+        hint = "leave it out; see --output" if key == "output" else "use seeds = [...]"
+        raise ConfigError(f"{key} is the comparison's own to set", where=str(file), hint=hint)
+    variants = []
+    for name, over in cells(said, str(file)):
+        with _within(f"{file}, variant {name!r}"):
+            config, _ = choose_plugins(resolve_trees(bottom, given, over), registry)
+        _refuse_other_text(name, base, config, str(file))
+        settings = dict(dotted(config.model_dump(mode="json")))
+        was = dict(dotted(base.model_dump(mode="json")))
+        changed = {key: value for key, value in settings.items() if value != was.get(key)}
+        variants.append(Variant(name=name, config=config, settings=changed))
+    with _within(f"{file} [evaluation]"):
+        task_ = _complete(said.evaluation, base, registry)
+    return Plan(
+        name=called,
+        base=base,
+        task=task_,
+        variants=variants,
+        seeds=said.seeds,
+        pairs=_pairs(said, [one.name for one in variants], str(file)),
+    )
+
+
+@contextmanager
+def _within(place: str) -> Iterator[None]:
+    """Say where a setting is that a plugin refuses, which knows of no file."""
+    try:
+        yield
+    except MlmrefError as error:
+        error.where = error.where or place
+        raise
+
+
+def _refuse_other_text(name: str, base: Config, config: Config, where: str) -> None:
+    """Refuse a variant that would be measured on something else (COMP-003)."""
+    own = "seed", "corpus", "chunks", "split", "evaluation", "output"
+
+    def held(of: Config) -> dict[str, Any]:
+        settings = dict(dotted(of.model_dump(mode="json")))
+        kept = {key: value for key, value in settings.items() if key.partition(".")[0] in own}
+        kept["training.seed"] = of.training.seed
+        kept.pop(_FREE_IN_SPLIT)
+        return kept
+
+    if found := differences(held(base), held(config)):
+        raise ConfigError(
+            f"variant {name!r} is to be compared on the same held-out text: {'; '.join(found)}",
+            where=where,
+            hint="set it in [base], or with seeds where it is a seed",
+        )
+
+
+def _complete(task: TaskConfig, base: Config, registry: Registry | None) -> TaskConfig:
+    """Complete the common task with the options of its strategy."""
+    config, _ = choose_plugins(task_config(base, task), registry)
+    return task.model_copy(
+        update={"options": config.masking.options, "corruption": config.masking.corruption}
+    )
+
+
+def task_config(base: Config, task: TaskConfig) -> Config:
+    """Return the settings under which the common task is measured."""
+    masking = MaskingConfig(
+        strategy=task.strategy, options=task.options, corruption=task.corruption
+    )
+    return base.model_copy(update={"masking": masking})
+
+
+def _pairs(said: ComparisonConfig, names: list[str], where: str) -> list[tuple[str, str]]:
+    baseline = names[0] if said.baseline is None else said.baseline
+    if baseline not in names:
+        raise ConfigError(
+            f"no variant {baseline!r} to be the baseline",
+            where=where,
+            hint=suggest(baseline, names),
+        )
+    names = [baseline, *(one for one in names if one != baseline)]
+    if said.pairs == "all":
+        return list(itertools.combinations(names, 2))
+    return [(baseline, one) for one in names[1:]]

@@ -1,0 +1,139 @@
+"""A classifier on a checkpoint: reading documents, training under one seed, and predicting.
+
+Clauses DOWN-001 and DOWN-003 (spec/downstream.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mlmref.base.errors import MlmrefError
+from mlmref.plugin.arrays import Int64Array
+from mlmref.settings.config import ModelConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from mlmref.data.corpus.load import Corpus
+    from mlmref.studies.downstream.config import DownstreamConfig
+
+_EVALUATED = 128  # documents in a forward pass of the evaluation
+
+
+class Documents(NamedTuple):
+    """Documents as a model reads them.
+
+    Attributes:
+        ids: the tokens of each.
+        labels: int64 ``[D]``, each one's class, from 0.
+    """
+
+    ids: list[list[int]]
+    labels: Int64Array
+
+
+def read_documents(
+    name: str, corpus: Corpus, parts: Sequence[Int64Array], classes: Int64Array, most: int
+) -> list[Documents]:
+    """Tokenise the chosen documents, each cut behind ``most`` tokens."""
+    from mlmref.base.quiet_libraries import quiet
+    from mlmref.model.load import load_model
+
+    loaded = load_model(ModelConfig(name=name))
+    tokenizer, limit = loaded.tokenizer, loaded.max_length
+    read = []
+    for numbers in parts:
+        rows = corpus.dataset.select(numbers.tolist())
+        with quiet():
+            ids = tokenizer(rows["text"][:], truncation=True, max_length=min(most, limit))
+        labels = np.searchsorted(classes, np.asarray(rows.with_format("numpy")["label"][:]))
+        read.append(Documents(ids["input_ids"], labels))
+    return read
+
+
+def load_classifier(name: str, classes: int, seed: int) -> Any:
+    """Load a checkpoint under a new head, whose first weights go by the seed."""
+    from mlmref.base.generators import seed_torch
+    from mlmref.base.ranks.process import state
+    from mlmref.model.load import pretrained
+
+    seed_torch(seed)
+    model = pretrained(
+        ModelConfig(name=name), "AutoModelForSequenceClassification", num_labels=classes
+    )[0]
+    return model.to(state().device)
+
+
+def trial(model: PreTrainedModel, documents: Documents) -> None:
+    """Take a step that leaves no trace, of a model in evaluation mode."""
+    import torch
+
+    loss = model(**_batch(model, documents, np.arange(2))).loss
+    torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+
+
+def train_classifier(
+    model: PreTrainedModel, documents: Documents, config: DownstreamConfig, seed: int, steps: int
+) -> Iterator[float]:
+    """Train a classifier step by step, in an order and with a dropout that go by the seed.
+
+    Yields:
+        The loss of each step, in nats.
+    """
+    import torch
+
+    from mlmref.base.generators import seed_torch
+    from mlmref.training.optimizer import make_optimizer, schedule
+
+    training = TrainingConfig(learning_rate=config.learning_rate)
+    optimizer = make_optimizer(model, training)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(training, steps))
+    rng = np.random.default_rng(seed)
+    seed_torch(seed)
+    model.train()
+    for _ in range(config.epochs):
+        order = rng.permutation(len(documents.labels))
+        for first in range(0, len(order), config.batch_size):
+            batch = _batch(model, documents, order[first : first + config.batch_size])
+            loss = model(**batch).loss
+            if not torch.isfinite(loss):
+                raise MlmrefError(
+                    f"the loss is {loss.item()}", where="downstream", hint="lower --learning-rate"
+                )
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), training.max_grad_norm)
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+            yield loss.item()
+
+
+def predict(model: Any, documents: Documents) -> Int64Array:
+    """Return the class that the model finds most likely for each document."""
+    import torch
+
+    model.eval()
+    found = np.zeros(len(documents.labels), dtype=np.int64)
+    by_length = np.argsort([len(ids) for ids in documents.ids], kind="stable")
+    with torch.inference_mode():
+        for first in range(0, len(by_length), _EVALUATED):
+            some = by_length[first : first + _EVALUATED]
+            found[some] = model(**_batch(model, documents, some)).logits.argmax(1).cpu().numpy()
+    return found
+
+
+def _batch(model: PreTrainedModel, documents: Documents, some: Int64Array) -> dict[str, Tensor]:
+    """Lay documents side by side, filled up to the longest."""
+    import torch
+
+    rows = [documents.ids[number] for number in some]
+    width = max(map(len, rows))
+    ids = np.full((len(rows), width), model.config.pad_token_id or 0)
+    there = np.arange(width) < np.array([len(row) for row in rows])[:, None]
+    ids[there] = np.concatenate(rows)
+    arrays = {"input_ids": ids, "attention_mask": there, "labels": documents.labels[some]}
+    return {name: torch.from_numpy(array).long().to(model.device) for name, array in arrays.items()}

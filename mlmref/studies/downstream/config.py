@@ -1,0 +1,42 @@
+"""studies.downstream.config."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from mlmref.settings.config import CorpusConfig, Count, Section
+
+if TYPE_CHECKING:
+    pass
+
+
+class DownstreamConfig(Section):
+    """How to train and measure the classifiers.
+
+    Attributes:
+        adapted: the model after adaptation: a run folder, or a name on the hub.
+        base: the model before; left out, the one that the run folder says it is of.
+        corpus: documents with labels.
+        seeds: how many times both are trained.
+        train_size: documents to train on.
+        test_size: documents to measure on.
+        max_tokens: tokens of a document that are read, from its beginning.
+        epochs: passes over the documents.
+        batch_size: documents in a step.
+        learning_rate: the peak of a linear schedule.
+        seed: chooses the documents, and the first of the seeds.
+    """
+
+    adapted: str
+    base: str | None = None
+    corpus: CorpusConfig = CorpusConfig()
+    seeds: Count = 5
+    train_size: Count = 2_000
+    test_size: Count = 2_000
+    max_tokens: Annotated[int, Field(ge=8)] = 256
+    epochs: Count = 2
+    batch_size: Count = 32
+    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 5e-4
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42

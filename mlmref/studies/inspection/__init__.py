@@ -1,0 +1,7 @@
+"""Looking at a corpus before a model is trained on it (clauses INSP, spec/inspect.md)."""
+
+from mlmref.studies.inspection.findings import Finding as Finding
+from mlmref.studies.inspection.findings import Report as Report
+from mlmref.studies.inspection.inspect import inspect as inspect
+
+__all__ = ["Finding", "Report", "inspect"]

@@ -1,0 +1,112 @@
+"""The inspection: corpus, tokens, chunks and split as a run makes them, and what is found in them.
+
+Nothing is trained, no weights are read, and what a run would be refused for is a finding here
+(INSP-002, INSP-003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlmref.base.errors import MlmrefError
+from mlmref.base.progress import SILENT, Reporter
+from mlmref.settings.config import Config
+from mlmref.studies.inspection.findings import Finding, Report
+from mlmref.studies.inspection.inspected import Inspected
+
+if TYPE_CHECKING:
+    from mlmref.data.chunks import Chunks
+    from mlmref.data.split import Split
+    from mlmref.data.tokens.tokenize import Tokens
+    from mlmref.plugin.registry import Registry
+
+
+def inspect(
+    config: Config, *, reporter: Reporter = SILENT, registry: Registry | None = None
+) -> Report:
+    """Look at a corpus as a run would use it.
+
+    Args:
+        config: what the run would do.
+        reporter: told of progress.
+        registry: the plugins to use; left out, those installed.
+
+    Raises:
+        MlmrefError: corpus, tokenizer or segmenter cannot be used.
+    """
+    it = prepare(config, reporter, registry)
+    with reporter.stage("look"):
+        return Report.of(config.model.name, it.corpus.source, findings(it))
+
+
+def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> Inspected:
+    """Go from names to chunks split in two, as a run does."""
+    with reporter.stage("start"):  # importing torch takes seconds
+        from mlmref.base.quiet_libraries import quiet
+        from mlmref.data.corpus.load import load_corpus
+        from mlmref.data.tokens.tokenize import tokenize
+        from mlmref.model.load import load_tokenizer
+        from mlmref.plugin.discovery import discover
+        from mlmref.plugin.registry import choose
+        from mlmref.studies.inspection.counts import count
+        from mlmref.studies.inspection.reading import read
+
+        registry = registry or discover()
+        words = registry.segmenter(config.words.segmenter)
+        segmenter = choose(words, config.words.options, "words.options")
+        tokenizer, max_length = load_tokenizer(config.model)
+    with quiet():
+        corpus = load_corpus(config.corpus, reporter)
+    tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
+    with reporter.stage("chunk"):
+        chunks, parts, refused = cut_and_split(config, tokens, max_length)
+    with reporter.stage("count"):
+        counted = count(tokens, tokenizer.unk_token_id)
+    return Inspected(
+        config=config,
+        tokenizer=tokenizer,
+        max_length=max_length,
+        corpus=corpus,
+        seen=read(corpus, reporter),
+        tokens=tokens,
+        counted=counted,
+        chunks=chunks,
+        split=parts,
+        refused=refused,
+    )
+
+
+def cut_and_split(
+    config: Config, tokens: Tokens, max_length: int
+) -> tuple[Chunks, Split | None, tuple[MlmrefError, ...]]:
+    """Cut and hold out as a run does, and go on where it would be refused."""
+    from mlmref.data.chunks import chunk, cut
+    from mlmref.data.split import split
+
+    refused: list[MlmrefError] = []
+    try:
+        chunks = chunk(tokens, config.chunks, max_length=max_length)
+    except MlmrefError as error:
+        refused.append(error)
+        chunks = cut(tokens, config.chunks, np.arange(len(tokens.offsets) - 1))
+    parts = None
+    if len(chunks):
+        try:
+            parts = split(chunks, config.split)
+        except MlmrefError as error:
+            refused.append(error)
+    return chunks, parts, tuple(refused)
+
+
+def findings(it: Inspected) -> Iterator[Finding]:
+    """Look at everything, section by section."""
+    from mlmref.studies.inspection import chunks, documents, duplicates, split, tokens
+
+    yield from documents.findings(it)
+    yield from duplicates.findings(it)
+    yield from tokens.findings(it)
+    yield from chunks.findings(it)
+    yield from split.findings(it)

@@ -1,0 +1,41 @@
+"""An inspection in the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from mlmref.studies.inspection.findings import Report
+
+
+_JUDGED = {
+    "figure": ("", "default"),
+    "good": ("ok", "green"),
+    "warning": ("!", "yellow"),
+    "problem": ("x", "bold red"),
+}
+
+
+def show_inspection(report: Report, console: Console) -> None:
+    """Print what an inspection found: a heading a section, a line a finding, then what to do."""
+    width = max(len(one.what) for one in report.findings)
+    console.print(f"{report.corpus}, as {report.model} reads it", markup=False, soft_wrap=True)
+    for section, found in groupby(report.findings, key=lambda one: one.section):
+        console.print(section, style="bold")
+        for one in found:
+            sign, style = _JUDGED[one.mark]
+            line = Text(f"  {sign:3}", style=style)
+            line.append(f"{one.what:{width}}  {one.figure}", style="default")
+            console.print(line, soft_wrap=True)
+            if one.hint:
+                console.print(Text(f"     {one.hint}", style="dim"), soft_wrap=True)
+    marks = Counter(one.mark for one in report.findings)
+    summed = (
+        f"ok: {marks['good']}, warnings (!): {marks['warning']}, problems (x): {marks['problem']}"
+    )
+    console.print(summed, soft_wrap=True)

@@ -1,0 +1,151 @@
+"""How well the tokenizer fits the text (INSP-012 to INSP-014)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlmref.data.tokens.tokenize import backend_of
+from mlmref.plugin.arrays import Int64Array
+from mlmref.studies.inspection.counts import Counted
+from mlmref.studies.inspection.findings import Finding, graded, of, share
+from mlmref.studies.inspection.reading import texts_of
+
+if TYPE_CHECKING:
+    from mlmref.studies.inspection.inspected import Inspected
+
+UNKNOWN, UNKNOWN_MOST = 0.001, 0.10
+"""Share of tokens that are the unknown token. A model reads nothing in them and learns to predict
+the unknown token; one in a thousand is stray signs, and with one in ten the text is in another
+script than the tokenizer's."""
+
+PIECES = 2.0
+"""Tokens a word, the tokenizer's *fertility*. With more than two, most of what is masked is given
+away by the rest of its word: the tokenizer was made for another language or field."""
+
+_READ, _CALL = 1_000, 100  # documents with unknown tokens that are read again, and at a time
+_SHOWN = 10  # unknown words
+
+
+def findings(it: Inspected) -> Iterator[Finding]:
+    """Look at the tokens."""
+    seen = it.counted
+    total = int(seen.ids.sum())
+    yield Finding(
+        section="tokens",
+        key="number",
+        what="tokens",
+        figure=f"{total:,}",
+        values={"tokens": total},
+    )
+    yield _unknown(it, seen, total)
+    yield _special(it, seen)
+    if it.tokens.has_words:
+        going_on = seen.ordinary - seen.words
+        yield Finding(
+            section="tokens",
+            key="per_word",
+            what="tokens a word",
+            figure=f"{share(seen.ordinary, seen.words):.2f}",
+            values={
+                "words": seen.words,
+                "tokens_a_word": share(seen.ordinary, seen.words),
+            },
+            **graded(
+                share(seen.ordinary, seen.words),
+                warning=PIECES,
+                hint="choose a --model whose tokenizer was made for this language or field",
+            ),
+        )
+        yield Finding(
+            section="tokens",
+            key="going_on",
+            what="tokens that go on a word",
+            figure=of(going_on, seen.ordinary),
+            values={"tokens": going_on, "share": share(going_on, seen.ordinary)},
+        )
+    else:
+        yield Finding(
+            section="tokens",
+            key="per_word",
+            what="tokens a word",
+            figure="not told: the tokenizer knows no words",
+            mark="warning",
+            hint="give a --segmenter that does, for --masking whole-word",
+        )
+    known = it.tokens.vocabulary.ordinary_ids
+    used = int((seen.ids[known] > 0).sum())
+    yield Finding(
+        section="tokens",
+        key="vocabulary",
+        what="of the vocabulary are there",
+        figure=of(used, len(known)),
+        values={"tokens": used, "share": share(used, len(known))},
+    )
+
+
+def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
+    """Tell how many tokens are unknown, and what they are of."""
+    unknown_id = it.tokenizer.unk_token_id
+    number = 0 if unknown_id is None else int(seen.ids[unknown_id])
+    words = _unknown_words(it, seen.unknown[:_READ])
+    some = ", ".join(f"{word!r} ({times:,})" for word, times in words)
+    return Finding(
+        section="tokens",
+        key="unknown",
+        what="unknown ones",
+        figure=of(number, total) + (f": {some}" if some else ""),
+        values={
+            "tokens": number,
+            "share": share(number, total),
+            "documents": len(seen.unknown),
+            "documents_read": min(len(seen.unknown), _READ),
+            "most_frequent": [{"text": word, "times": times} for word, times in words],
+        },
+        **graded(
+            share(number, total),
+            warning=UNKNOWN,
+            problem=UNKNOWN_MOST,
+            hint="choose a --model whose tokenizer knows them, or clean the text of them",
+        ),
+    )
+
+
+def _unknown_words(it: Inspected, documents: Int64Array) -> list[tuple[str, int]]:
+    """Return the texts that the unknown tokens of some documents stand for, the most frequent."""
+    backend, unknown_id = backend_of(it.tokenizer), it.tokenizer.unk_token_id
+    counted: Counter[str] = Counter()
+    for first in range(0, len(documents), _CALL):
+        texts = texts_of(it.corpus, documents[first : first + _CALL])
+        for text, encoding in zip(texts, backend.encode_batch(texts), strict=True):
+            spans = encoding.offsets
+            for place in np.flatnonzero(np.array(encoding.ids) == unknown_id):
+                begin, end = spans[place]
+                counted[text[begin:end]] += 1
+    return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
+
+
+def _special(it: Inspected, seen: Counted) -> Finding:
+    """Tell of special tokens that the text has, beside those that are put round each document."""
+    tokenizer, vocabulary = it.tokenizer, it.tokens.vocabulary
+    around = backend_of(tokenizer).encode("").ids
+    inside = seen.ids - len(it.corpus) * np.bincount(around, minlength=vocabulary.size)
+    ids = [int(one) for one in vocabulary.special_ids if one != tokenizer.unk_token_id]
+    found = {tokenizer.convert_ids_to_tokens(one): int(inside[one]) for one in ids if inside[one]}
+    number = sum(found.values())
+    some = ", ".join(f"{token} ({times:,})" for token, times in found.items())
+    return Finding(
+        section="tokens",
+        key="special",
+        what="special ones in the text itself",
+        figure=f"{number:,}" + (f": {some}" if some else ""),
+        values={"tokens": number, "each": found},
+        **graded(
+            number,
+            warning=0,  # one that says [SEP] or [MASK] is no text to the model
+            hint="write them another way in the text: they are never predicted, and part words",
+        ),
+    )

@@ -1,0 +1,163 @@
+"""A preview in the terminal: colours where there are any, and marks in any case (PREV-006)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mlmref.data.tokens.spelling import BECOMES, BOUNDARY, SPECIAL, SPECIAL_END, TARGET, TARGET_END
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlmref.masking.rates import Rates
+    from mlmref.studies.preview.parts import Masking, Preview, ShownChunk, Unit, Used
+
+STYLES = {
+    "plain": "",
+    "masked": "black on yellow",
+    "replaced": "black on magenta",
+    "kept": "black on cyan",
+    "special": "dim",
+    "boundary": "bold red",
+}
+"""The style of each kind of unit."""
+
+COUNTS = {
+    "targets": ("targets, of tokens", "targets", "tokens"),
+    "masked": ("masked, of targets", "masked", "targets"),
+    "replaced": ("replaced, of targets", "replaced", "targets"),
+    "kept": ("kept, of targets", "kept", "targets"),
+    "words_with_target": ("words with a target", "words_with_target", "words"),
+    "words_whole": ("whole words, of those", "words_whole", "words_with_target"),
+}
+"""For each share its name, and which numbers it is of."""
+
+
+def show_preview(answer: Preview, console: Console) -> None:
+    """Print each chunk under each strategy, the legend, and the rates that came out."""
+    for chunk in answer.chunks:
+        _print(console, Text(heading(chunk, answer), style="bold"))
+        for masking in chunk.maskings:
+            line = Text(f"{masking.strategy}: ", style="bold")
+            _print(console, line.append(sentence(masking.rates), style="not bold"))
+            _print(console, _line(masking))
+        console.print()
+    legend = Text("  ").join(
+        Text.assemble((example, STYLES[kind]), f" {meaning}")
+        for kind, example, meaning in legend_of(answer)
+    )
+    _print(console, legend)
+    console.print(_table(answer.strategies))
+    _print(console, Text(conditions(answer), style="dim"))
+
+
+def marked(unit: Unit) -> str:
+    """Return a unit as it is told without colour."""
+    match unit.kind:
+        case "boundary":
+            return BOUNDARY
+        case "special":
+            return f"{SPECIAL}{unit.true}{SPECIAL_END}"
+        case "masked":
+            return f"{TARGET}{unit.true}{TARGET_END}"
+        case "replaced" | "kept":
+            return f"{TARGET}{unit.true}{BECOMES}{unit.read}{TARGET_END}"
+    return unit.true
+
+
+def legend_of(answer: Preview) -> list[tuple[str, str, str]]:
+    """Return kind, example and meaning of each mark."""
+    return [
+        ("masked", f"{TARGET}film{TARGET_END}", f"target, read as {answer.mask_token}"),
+        ("replaced", f"{TARGET}film{BECOMES}sea{TARGET_END}", "target, read as another token"),
+        ("kept", f"{TARGET}film{BECOMES}film{TARGET_END}", "target, read as itself"),
+        ("special", f"{SPECIAL}S{SPECIAL_END}", "special token"),
+        ("boundary", BOUNDARY, "next document"),
+    ]
+
+
+def heading(chunk: ShownChunk, answer: Preview) -> str:
+    """Say which chunk it is."""
+    padding = f" and {chunk.padding:,} of padding" if chunk.padding else ""
+    documents = "1 document" if chunk.documents == 1 else f"{chunk.documents:,} documents"
+    return (
+        f"training chunk {chunk.number:,} of {answer.training_chunks:,} (number {chunk.chunk:,} "
+        f"of the corpus): {chunk.tokens:,} tokens{padding}, of {documents}"
+    )
+
+
+def sentence(rates: Rates) -> str:
+    """Say in a line what came out in a chunk."""
+    return (
+        f"{rates.targets:,} targets in {rates.tokens:,} ordinary tokens; {rates.masked:,} masked, "
+        f"{rates.replaced:,} replaced, {rates.kept:,} kept"
+    )
+
+
+def conditions(answer: Preview) -> str:
+    """Say whose masks they are."""
+    return (
+        f"the masks of seed {answer.seed} in epoch {answer.epoch}, as training uses them; "
+        f"{answer.model} on {answer.corpus}"
+    )
+
+
+def asked(used: Used) -> str:
+    """Say what was asked of a strategy."""
+    options = [f"{key} {value}" for key, value in used.masking["options"].items()]
+    if used.corruption is not None:
+        shares = "/".join(f"{100 * share:g}" for share in used.corruption.values())
+        options.append(f"corruption {shares}")
+    return ", ".join(options) or "-"
+
+
+def rate(rates: Rates, name: str) -> str:
+    """Return a share with the numbers that it is of."""
+    if name not in rates.shares:
+        return "no words told"
+    _, part, whole = COUNTS[name]
+    share = rates.shares[name]
+    of = f"{getattr(rates, part):,} of {getattr(rates, whole):,}"
+    return of if math.isnan(share) else f"{share:.1%} ({of})"
+
+
+def counted(strategies: Sequence[Used]) -> list[tuple[str, list[Rates]]]:
+    """Return each set of chunks in words with every strategy's rates in it."""
+    shown, sample = [one.shown for one in strategies], [one.sample for one in strategies]
+    return [
+        (f"in the {shown[0].chunks:,} shown", shown),
+        (f"in the first {sample[0].chunks:,} training chunks", sample),
+    ]
+
+
+def _print(console: Console, text: Text) -> None:
+    # A terminal's lines are broken between words; a file has a chunk a line.
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def _line(masking: Masking) -> Text:
+    line = Text()
+    for unit in masking.units:
+        if line and not unit.joined:
+            line.append(" ")
+        line.append(marked(unit), style=STYLES[unit.kind])
+    return line
+
+
+def _table(strategies: Sequence[Used]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("", *(one.masking["name"] for one in strategies)):
+        table.add_column(Text(column), overflow="fold")
+    table.add_row("asked for", *(Text(asked(one)) for one in strategies))
+    for title, each in counted(strategies):
+        table.add_section()
+        table.add_row(Text(title, style="bold"))
+        for name, (words, _, _) in COUNTS.items():
+            table.add_row(f"  {words}", *(rate(one, name) for one in each))
+    return table

@@ -1,0 +1,69 @@
+"""State of training as plain JSON and tensors, so that nothing is ever unpickled (CKPT-009)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from mlmref.base.ranks.process import broadcast, broadcast_tensor
+
+State = Mapping[str, Any]
+"""Tensors, numbers, strings, ``None``, and lists, tuples and dictionaries of these."""
+
+
+def to_plain(state: Any, tensors: dict[str, torch.Tensor], name: str = "") -> Any:
+    """Turn a state into JSON values; its tensors go to ``tensors`` and leave their names.
+
+    Raises:
+        TypeError: it holds something that is neither.
+    """
+    if isinstance(state, torch.Tensor):
+        tensors[name] = state
+        return {"tensor": name}
+    if isinstance(state, Mapping):
+        items = [[key, to_plain(one, tensors, f"{name}/{key}")] for key, one in state.items()]
+        if any(type(key) not in {str, int} for key, _ in items):
+            raise TypeError(f"{name}: a key that is neither a string nor a whole number")
+        return {"dict": items}
+    if isinstance(state, list | tuple):
+        kind = "tuple" if isinstance(state, tuple) else "list"
+        return {kind: [to_plain(one, tensors, f"{name}/{i}") for i, one in enumerate(state)]}
+    if state is None or type(state) in {bool, int, float, str}:
+        return state
+    raise TypeError(f"{name}: a {type(state).__name__} cannot be saved")
+
+
+def from_plain(plain: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
+    """Return the state that :func:`to_plain` took apart.
+
+    Raises:
+        LookupError: a tensor is missing.
+    """
+    if not isinstance(plain, dict):
+        return plain
+    [(kind, value)] = plain.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: from_plain(one, tensors) for key, one in value}
+    items = [from_plain(one, tensors) for one in value]
+    return tuple(items) if kind == "tuple" else items
+
+
+def share_state(state: State | None) -> dict[str, Any] | None:
+    """Give every rank the main process's state, if it has one; the others' is ignored."""
+    tensors: dict[str, torch.Tensor] = {}
+    plain = broadcast(None if state is None else to_plain(state, tensors))
+    if plain is None:
+        return None
+    for name, kind, shape in broadcast([_kind(*item) for item in tensors.items()]):
+        tensor = tensors.get(name, torch.empty(shape, dtype=getattr(torch, kind)))
+        tensors[name] = broadcast_tensor(tensor)
+    shared: dict[str, Any] = from_plain(plain, tensors)
+    return shared
+
+
+def _kind(name: str, tensor: torch.Tensor) -> tuple[str, str, list[int]]:
+    return name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)
