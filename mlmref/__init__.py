@@ -1,10 +1,8 @@
 """mlmref: the reference implementation of masked-language-model fine-tuning.
 
-``mlmref.run(config)`` does what ``mlmref run`` does with the same settings, and ``mlmref.run()``
-what it does without any. The stations of a run are there
-one by one as well, each in the module of its name: ``mlmref.data.corpus.load``, ``mlmref.data.tokens.tokenize``,
-``mlmref.data.chunks``, ``mlmref.data.split``, ``mlmref.masking``, ``mlmref.model.load``,
-``mlmref.evaluation.perplexity``, ``mlmref.evaluation.fill_mask``.
+``mlmref.run(config)`` does the same as ``mlmref run`` with these settings. Three modules are
+public: ``mlmref``, ``mlmref.plugin`` for the authors of plugins, and ``mlmref.conformance``, which
+tests a plugin. All others are private: their names and contents may change in any release.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from mlmref.runner.run import evaluate as evaluate
     from mlmref.runner.run import run as run
     from mlmref.settings.config import Config as Config
+    from mlmref.settings.resolve import resolve as resolve
 
 # Imported when first used, so that the command line answers before NumPy and pydantic load.
 _HOMES = {
@@ -31,6 +30,7 @@ _HOMES = {
     "discover": "plugin.discovery",
     "evaluate": "runner.run",
     "hookimpl": "plugin.hookspecs",
+    "resolve": "settings.resolve",
     "run": "runner.run",
 }
 

@@ -1,4 +1,4 @@
-"""cli.check."""
+"""``mlmref check``."""
 
 from __future__ import annotations
 

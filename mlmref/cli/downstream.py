@@ -1,4 +1,4 @@
-"""cli.downstream."""
+"""``mlmref downstream``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cli.evaluate."""
+"""``mlmref evaluate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cli.fill."""
+"""``mlmref fill``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cli.new_plugin."""
+"""``mlmref new-plugin``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cli.plugins."""
+"""``mlmref plugins``."""
 
 from __future__ import annotations
 

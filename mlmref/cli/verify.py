@@ -1,4 +1,4 @@
-"""cli.verify."""
+"""``mlmref verify``."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def check_collator(
         place: a class, or a function that is a collator itself.
         arguments: KEY=VALUE each, what the class takes beside the tokenizer and the probability.
         columns: what features it needs beside ``input_ids`` and ``attention_mask``.
-        rate: what its ``mlm_probability`` promises, as in :class:`mlmref.plugin.contracts.StrategyEntry`.
+        rate: what its ``mlm_probability`` promises, as in :class:`mlmref.plugin.StrategyEntry`.
         whole_words: whether it promises whole words.
         corruption: the shares it promises, as MASK/RANDOM/KEEP; 80/10/10 if not given.
 

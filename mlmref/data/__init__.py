@@ -1,1 +1,1 @@
-"""data."""
+"""From a corpus to chunks: documents, tokens, words, chunks, the split, and their cache."""

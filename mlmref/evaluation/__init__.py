@@ -1,1 +1,1 @@
-"""evaluation."""
+"""Measure a model: perplexity and its interval, pseudo-perplexity, fill-mask."""

@@ -86,7 +86,7 @@ def fill(
     Raises:
         ConfigError: a prompt, ``top_k`` or a candidate cannot be asked (FILL-002, FILL-003,
             FILL-011).
-        ModelError: the tokenizer cannot be used (:func:`mlmref.data.tokens.tokenize.vocabulary_of`).
+        ModelError: the tokenizer cannot be used (see ``vocabulary_of``).
     """
     # Calling a tokenizer switches off the truncation and padding that its file may ask for.
     tokenizer = copy.deepcopy(tokenizer)

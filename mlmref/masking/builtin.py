@@ -1,11 +1,68 @@
-"""The masking strategies that come with mlmref, registered as any plugin registers its own."""
+"""The built-in masking strategies, ``token`` and ``whole-word``, registered like any plugin's.
+
+Token masking: Devlin et al. 2019, section 3.1.
+"""
 
 from __future__ import annotations
 
-from mlmref.masking.token import TokenMasking, TokenOptions
-from mlmref.masking.whole_word import WholeWordMasking, WholeWordOptions
-from mlmref.plugin.contracts import Corruption, StrategyEntry
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlmref.plugin.arrays import Probability
+from mlmref.plugin.contracts import Batch, Corruption, Options, Plan, StrategyEntry
 from mlmref.plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from mlmref.plugin.draws import Draws
+
+
+class TokenOptions(Options):
+    """Options of ``token``.
+
+    Attributes:
+        mlm_probability: the probability of each ordinary token to be a target (MASK-021).
+    """
+
+    mlm_probability: Probability = 0.15
+
+
+class TokenMasking:
+    """Chooses each ordinary token with the same probability, independently (MASK-006)."""
+
+    def __init__(self, options: TokenOptions) -> None:
+        self._probability = options.mlm_probability
+
+    def propose(self, batch: Batch, draws: Draws) -> Plan:
+        """Draw at each position."""
+        chosen = draws.bernoulli("token", self._probability)
+        return Plan(targets=chosen & ~batch.special)
+
+
+class WholeWordOptions(Options):
+    """Options of ``whole-word``.
+
+    Attributes:
+        mlm_probability: the probability of each word to be a target (MASK-022).
+    """
+
+    mlm_probability: Probability = 0.2
+
+
+class WholeWordMasking:
+    """Chooses each word with the same probability, independently (MASK-006, MASK-011)."""
+
+    def __init__(self, options: WholeWordOptions) -> None:
+        self._probability = options.mlm_probability
+
+    def propose(self, batch: Batch, draws: Draws) -> Plan:
+        """Draw for the k-th word of a row at the row's position k; there are never more words."""
+        chosen = draws.bernoulli("whole-word", self._probability)
+        height, width = chosen.shape
+        # One flat look-up is several times as fast as a pair of index arrays. Outside words
+        # (-1) it reads the cell before the row's first, which the last line leaves out.
+        cells = batch.words + np.arange(height)[:, None] * width
+        return Plan(targets=chosen.take(cells) & ~batch.special)
 
 
 @hookimpl

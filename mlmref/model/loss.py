@@ -3,7 +3,7 @@
 About 85 % of positions have no label, and projecting them onto the vocabulary is the largest
 single cost of a step. A hook on the base model keeps only the labelled positions of its last
 hidden state, so that the head sees ``[1, n, hidden]`` in place of ``[B, T, hidden]``; and where
-the head ends in a plain projection, that is taken over by :mod:`mlmref.model.projection`, a block at a
+the head ends in a plain projection, :mod:`mlmref.model.projection` computes it, a block at a
 time. Both hold for every architecture that acts on each position alone; :func:`choose_path`
 checks them on the model at hand, and where one does not hold it is left out.
 """

@@ -1,1 +1,90 @@
-"""plugin."""
+"""The plugin author's API: every name that a strategy, a backend or a segmenter needs.
+
+Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mlmref.base.errors import ConfigError as ConfigError
+from mlmref.base.errors import MlmrefError as MlmrefError
+from mlmref.base.errors import PluginError as PluginError
+
+if TYPE_CHECKING:
+    from mlmref.plugin.arrays import IGNORE_INDEX as IGNORE_INDEX
+    from mlmref.plugin.arrays import BoolArray as BoolArray
+    from mlmref.plugin.arrays import FloatArray as FloatArray
+    from mlmref.plugin.arrays import Int32Array as Int32Array
+    from mlmref.plugin.arrays import Int64Array as Int64Array
+    from mlmref.plugin.arrays import Probability as Probability
+    from mlmref.plugin.contracts import BackendEntry as BackendEntry
+    from mlmref.plugin.contracts import Batch as Batch
+    from mlmref.plugin.contracts import ChunkRows as ChunkRows
+    from mlmref.plugin.contracts import Corruption as Corruption
+    from mlmref.plugin.contracts import MaskedRows as MaskedRows
+    from mlmref.plugin.contracts import MaskingStrategy as MaskingStrategy
+    from mlmref.plugin.contracts import MicroBatch as MicroBatch
+    from mlmref.plugin.contracts import Options as Options
+    from mlmref.plugin.contracts import Plan as Plan
+    from mlmref.plugin.contracts import Precision as Precision
+    from mlmref.plugin.contracts import Rate as Rate
+    from mlmref.plugin.contracts import Replaces as Replaces
+    from mlmref.plugin.contracts import SegmenterEntry as SegmenterEntry
+    from mlmref.plugin.contracts import Stateful as Stateful
+    from mlmref.plugin.contracts import Step as Step
+    from mlmref.plugin.contracts import Steps as Steps
+    from mlmref.plugin.contracts import StrategyEntry as StrategyEntry
+    from mlmref.plugin.contracts import TrainingBackend as TrainingBackend
+    from mlmref.plugin.contracts import TrainingJob as TrainingJob
+    from mlmref.plugin.contracts import Vocabulary as Vocabulary
+    from mlmref.plugin.contracts import WordSegmenter as WordSegmenter
+    from mlmref.plugin.discovery import discover as discover
+    from mlmref.plugin.draws import EVALUATION_PASS as EVALUATION_PASS
+    from mlmref.plugin.draws import Draws as Draws
+    from mlmref.plugin.hookspecs import hookimpl as hookimpl
+
+_HOMES = {
+    "BoolArray": "arrays",
+    "FloatArray": "arrays",
+    "IGNORE_INDEX": "arrays",
+    "Int32Array": "arrays",
+    "Int64Array": "arrays",
+    "Probability": "arrays",
+    "BackendEntry": "contracts",
+    "Batch": "contracts",
+    "ChunkRows": "contracts",
+    "Corruption": "contracts",
+    "MaskedRows": "contracts",
+    "MaskingStrategy": "contracts",
+    "MicroBatch": "contracts",
+    "Options": "contracts",
+    "Plan": "contracts",
+    "Precision": "contracts",
+    "Rate": "contracts",
+    "Replaces": "contracts",
+    "SegmenterEntry": "contracts",
+    "Stateful": "contracts",
+    "Step": "contracts",
+    "Steps": "contracts",
+    "StrategyEntry": "contracts",
+    "TrainingBackend": "contracts",
+    "TrainingJob": "contracts",
+    "Vocabulary": "contracts",
+    "WordSegmenter": "contracts",
+    "discover": "discovery",
+    "Draws": "draws",
+    "EVALUATION_PASS": "draws",
+    "hookimpl": "hookspecs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mlmref.plugin' has no attribute {name!r}")
+    return getattr(import_module(f"mlmref.plugin.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,16 +1,12 @@
-"""plugin.arrays."""
+"""Array types that the core and plugins share, and the label of positions without a target."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-
-if TYPE_CHECKING:
-    pass
-
 
 BoolArray = NDArray[np.bool_]
 

@@ -1,4 +1,4 @@
-"""The hooks that a plugin implements; nothing else. Discovery is :mod:`mlmref.plugin.discovery`'."""
+"""The hooks that a plugin implements."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""results."""
+"""Read and show what a run wrote: record, report, model card, publishing."""

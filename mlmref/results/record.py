@@ -1,4 +1,4 @@
-"""results.record."""
+"""Write ``record.json``: strict JSON, numbers with their intervals, versions, peak memory."""
 
 from __future__ import annotations
 

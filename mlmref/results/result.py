@@ -1,16 +1,13 @@
-"""results.result."""
+"""The result of a run, as ``mlmref.run`` returns it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlmref.results.report.notebook import Plot, summary
 from mlmref.results.report.page import PAGE, write_again, write_pages
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

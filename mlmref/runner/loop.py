@@ -70,7 +70,7 @@ def train(
 ) -> None:
     """Train the model from where it is, and measure it after each epoch."""
     from mlmref.training.job import Job
-    from mlmref.training.repeatable import repeatable
+    from mlmref.training.process import repeatable
 
     output = ready.config.output
 
@@ -86,7 +86,7 @@ def train(
 
     def on_save() -> None:
         with clock("save"), reporter.stage("save"):
-            saves.save(job, log.story, clock)
+            saves.save(job, log.story.lines, clock)
 
     def on_epoch(epoch: int) -> None:
         log.measured(epoch, job.done, measure(ready, clock, reporter, log.targets))
@@ -125,7 +125,7 @@ def train(
                         backend.train(job)
             except BaseException as error:
                 try:
-                    saves.save_if_whole(job, log.story, clock)
+                    saves.save_if_whole(job, log.story.lines, clock)
                 finally:
                     # A launcher sends SIGTERM because of that other rank, whose end is the news.
                     if stopping.asked and not isinstance(error, RankError | LostError):

@@ -1,1 +1,1 @@
-"""settings."""
+"""The typed configuration of a run, and its sources: presets, files, ``--set`` and flags."""

@@ -23,15 +23,15 @@ from mlmref.base.ranks.consensus import by_main
 from mlmref.base.ranks.process import world_size
 from mlmref.settings.config import Config, Section
 from mlmref.settings.tree import (
-    _is_utf8,
-    _last,
-    _merge,
-    _table,
-    _texts,
-    _without_none,
+    is_utf8,
+    merge,
     nest,
     parse_assignment,
     read_toml,
+    strongest,
+    table,
+    texts_of,
+    without_none,
 )
 
 DEFAULT_PRESET = "tiny"
@@ -65,7 +65,7 @@ def resolve(
     from_file = read_toml(file) if file else {}
     if file and _is_a_runs(file):
         # Where that run went is no wish of whoever reads its settings (SEC-005).
-        _table(from_file, "output").pop("folder", None)
+        table(from_file, "output").pop("folder", None)
     given: list[tuple[str, Tree]] = [(f"--set {text}", parse_assignment(text)) for text in sets]
     for flag, (key, value) in (flags or {}).items():
         if value is not None:
@@ -110,7 +110,7 @@ def _what_still_fits(preset: Tree, given: Sources) -> Tree:
     """
     kept = dict(preset)
     for section, about in (("corpus", ["split"]), ("model", ["model", "training"])):
-        named = _last(given, section, "name")
+        named = strongest(given, section, "name")
         if named is not None and named != preset[section]["name"]:
             kept = {key: value for key, value in kept.items() if key not in about}
     return kept
@@ -125,14 +125,14 @@ def _is_a_runs(file: Path) -> bool:
 def _check_file(name: str, tree: Tree, command_line: Sources) -> None:
     """Refuse what is not for a file to decide, which may be a stranger's (SEC-003, SEC-006)."""
     trusts = ("model", "trust_remote_code")
-    if _last([(name, tree)], *trusts) and _last(command_line, *trusts) is None:
+    if strongest([(name, tree)], *trusts) and strongest(command_line, *trusts) is None:
         raise ConfigError(
             "model.trust_remote_code = true is for the command line to say",
             where=name,
             hint="read that code, and if you trust its author add --trust-remote-code",
         )
-    folder = _last([(name, tree)], "output", "folder")
-    if isinstance(folder, str) and _last(command_line, "output", "folder") is None:
+    folder = strongest([(name, tree)], "output", "folder")
+    if isinstance(folder, str) and strongest(command_line, "output", "folder") is None:
         place = Path(os.path.abspath(folder))  # noqa: PTH100 - with .. resolved, and links not
         if folder.startswith("~") or not place.is_relative_to(Path.cwd()):
             raise ConfigError(
@@ -151,7 +151,7 @@ def shared(make: Callable[[], Config]) -> Config:
 
 def to_toml(config: Config) -> str:
     """Write a configuration as the TOML that gives it again."""
-    return tomli_w.dumps(_without_none(config.model_dump(mode="json")))
+    return tomli_w.dumps(without_none(config.model_dump(mode="json")))
 
 
 def _read_preset(name: object, where: str) -> Tree:
@@ -169,7 +169,7 @@ def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
         ("masking", "strategy", ("options", "corruption")),
         ("training", "backend", ("options",)),
     ):
-        before, after = _table(low, section), _table(high, section).get(choice)
+        before, after = table(low, section), table(high, section).get(choice)
         if after is not None and choice in before and before[choice] != after:
             kept[section] = {key: value for key, value in before.items() if key not in own}
     return kept
@@ -186,8 +186,8 @@ def _check_source(name: str, tree: Tree) -> None:
         if isinstance(Config.model_fields[key].default, Section) and not isinstance(value, dict):
             shown = json.dumps(value, default=str)
             raise ConfigError(f"{key} = {shown} is no section", where=name, hint=f"set {key}.KEY")
-    for key, text in _texts(tree, ""):
-        if "\0" in text or not _is_utf8(text):
+    for key, text in texts_of(tree, ""):
+        if "\0" in text or not is_utf8(text):
             what = "holds a NUL character" if "\0" in text else "is not UTF-8"
             # It is written to the record, the settings and the model card.
             raise ConfigError(f"{key} {what}", where=name, hint="choose a name or text without")
@@ -200,8 +200,8 @@ def _validate(layers: Sequence[Sources]) -> Config:
     merged: Tree = {}
     # What is given on one command line is one choice, in whatever order it stands there.
     for layer in layers:
-        whole = reduce(_merge, (tree for _, tree in layer), Tree())
-        merged = _merge(_without_options_of_another_plugin(merged, whole), whole)
+        whole = reduce(merge, (tree for _, tree in layer), Tree())
+        merged = merge(_without_options_of_another_plugin(merged, whole), whole)
     try:
         # Through JSON, where strict typing still takes a list for a tuple.
         return Config.model_validate_json(json.dumps(merged, default=str), strict=True)

@@ -1,36 +1,32 @@
-"""settings.tree."""
+"""Trees of settings: read from TOML, merged, compared and flattened to dotted keys."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlmref.base.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
-
-import tomllib
-
 from mlmref.base.explain import Sources, Tree
 
 
-def _table(tree: Tree, section: str) -> Tree:
+def table(tree: Tree, section: str) -> Tree:
+    """Return a section of a tree of settings; empty if it has none."""
     found = tree.get(section)
     return found if isinstance(found, dict) else {}
 
 
-def _last(given: Sources, section: str, key: str) -> object:
+def strongest(given: Sources, section: str, key: str) -> object:
     """Return what the strongest of the sources that have a setting says, if one has it."""
-    found = [tree[section][key] for _, tree in given if key in _table(tree, section)]
+    found = [tree[section][key] for _, tree in given if key in table(tree, section)]
     return found[-1] if found else None
 
 
-def _without_none(tree: Tree) -> Tree:
+def without_none(tree: Tree) -> Tree:
     """Leave out what TOML has no word for; in a plugin's options too."""
     return {
-        key: _without_none(value) if isinstance(value, dict) else value
+        key: without_none(value) if isinstance(value, dict) else value
         for key, value in tree.items()
         if value is not None
     }
@@ -81,31 +77,33 @@ def nest(key: str, value: object) -> Tree:
     return {head: nest(rest, value) if dot else value}
 
 
-def _merge(low: Tree, high: Tree) -> Tree:
+def merge(low: Tree, high: Tree) -> Tree:
+    """Return both trees as one; ``high`` wins, key by key."""
     merged = dict(low)
     for key, value in high.items():
         below = merged.get(key)
         if isinstance(below, dict) and isinstance(value, dict):
-            merged[key] = _merge(below, value)
+            merged[key] = merge(below, value)
         else:
             merged[key] = value
     return merged
 
 
-def _texts(value: object, key: str) -> Iterator[tuple[str, str]]:
+def texts_of(value: object, key: str) -> Iterator[tuple[str, str]]:
     """Yield each text of a tree of settings with its key."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, dict):
         for name, one in value.items():
-            yield from _texts(name, key or name)
-            yield from _texts(one, f"{key}.{name}" if key else name)
+            yield from texts_of(name, key or name)
+            yield from texts_of(one, f"{key}.{name}" if key else name)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _texts(one, key)
+            yield from texts_of(one, key)
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: it has no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -131,13 +129,5 @@ def dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from dotted(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -1,1 +1,1 @@
-"""training."""
+"""The training job: its steps, optimizer, state and backends."""

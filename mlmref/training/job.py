@@ -19,8 +19,8 @@ from mlmref.masking.masker import Masker
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.plugin.contracts import Precision, Stateful, Steps
 from mlmref.settings.config import Config
-from mlmref.training.memory import EVERY, give_back
 from mlmref.training.optimizer import choose_precision, make_optimizer, schedule
+from mlmref.training.process import EVERY, give_back
 from mlmref.training.signals import Stopping
 from mlmref.training.steps import StepPlan, TrainingSteps, loader
 

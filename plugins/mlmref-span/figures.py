@@ -10,7 +10,7 @@ from mlmref_span import length_cdf, tile
 
 from mlmref.base.progress import SILENT
 from mlmref.base.progress.clock import Clock
-from mlmref.plugin.draws import EVALUATION_PASS
+from mlmref.plugin import EVALUATION_PASS
 from mlmref.runner.prepare import Ready, choose_plugins, load, prepare
 from mlmref.settings.resolve import resolve
 

@@ -165,7 +165,8 @@ def test_the_core_does_without_pytest_and_hypothesis():
     program = """
 import sys
 sys.modules["pytest"] = sys.modules["hypothesis"] = None  # importing them is an error
-import mlmref, mlmref.cli, mlmref.runner.run, mlmref.training.job, mlmref.evaluation.perplexity, mlmref.conformance.by_name
+import mlmref, mlmref.cli, mlmref.runner.run, mlmref.training.job
+import mlmref.evaluation.perplexity, mlmref.conformance.by_name
 import mlmref.training.backends.trainer, mlmref.training.backends.accelerate, mlmref.conformance
 from mlmref.plugin.discovery import discover
 assert not discover().broken

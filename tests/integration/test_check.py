@@ -11,7 +11,7 @@ from mlmref.cli import app
 from mlmref.conformance import by_name as checking
 from mlmref.conformance import checks as core
 from mlmref.conformance import segmenters, strategies
-from mlmref.masking.token import TokenOptions
+from mlmref.masking.builtin import TokenOptions
 from mlmref.plugin.contracts import BackendEntry, Plan, SegmenterEntry, StrategyEntry
 from mlmref.plugin.discovery import Found, Source
 from mlmref.plugin.hookspecs import hookimpl

@@ -21,7 +21,7 @@ from mlmref.plugin.contracts import BackendEntry, Options, Plan, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.results.record import dumps
 from mlmref.settings.resolve import resolve
-from mlmref.training import repeatable
+from mlmref.training import process
 
 KEYS = {
     "perplexity",
@@ -243,9 +243,7 @@ def test_a_run_trains_with_deterministic_algorithms(place, done, backend, monkey
             super().train(job)
             seen.append(torch.are_deterministic_algorithms_enabled())
 
-    monkeypatch.setattr(
-        repeatable, "repeatable", lambda _, trial, note: repeatable.strict(trial, note)
-    )
+    monkeypatch.setattr(process, "repeatable", lambda _, trial, note: process.strict(trial, note))
     again = run(settings(place, f"training.backend={backend}", output=f"strict-{backend}"))
     assert again.record["perplexity"] == done.record["perplexity"]
     watched = settings(place, "training.backend=watched", output=f"watched-{backend}")

@@ -30,7 +30,7 @@ def made_up(
     infinite=False,
     infinite_before=False,
 ):
-    """Return the answer of four variants, as :func:`mlmref.studies.comparison.compare.compare` would."""
+    """Return the answer of four variants, as ``compare`` would."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

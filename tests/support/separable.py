@@ -177,7 +177,7 @@ def separable(name):
 
 
 def parts_of(chosen):
-    """Return what :func:`mlmref.data.tokens.tokenize.tokenize` makes of a tokenizer: backend, words, special."""
+    """Return what ``tokenize`` makes of a tokenizer: backend, words, special."""
     vocabulary = vocabulary_of(chosen)
     backend = backend_of(chosen)
     special = np.zeros(vocabulary.size, dtype=np.bool_)

@@ -1,1 +1,1 @@
-"""ranks."""
+"""The ranks of a distributed run: which one this process is, and how they agree."""

@@ -168,7 +168,7 @@ def _optimizer(model: ToyModel, toy: Toy) -> torch.optim.Optimizer:
 
 
 class PlainLoop:
-    """What :class:`mlmref.plugin.contracts.TrainingBackend` asks for and no more, in fp32 or bf16."""
+    """The least that :class:`mlmref.plugin.TrainingBackend` requires, in fp32 or bf16."""
 
     def __init__(self, options: Options) -> None:
         del options  # there are none

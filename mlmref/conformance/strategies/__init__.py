@@ -79,7 +79,7 @@ def _slowness(subject: Subject, case: Case) -> float:
 
 def builtin_token() -> Subject:
     """Return the yardstick of speed."""
-    from mlmref.masking.token import TokenMasking, TokenOptions
+    from mlmref.masking.builtin import TokenMasking, TokenOptions
 
     entry = StrategyEntry(name="token", summary="-", build=TokenMasking, options=TokenOptions)
     return Subject(entry=entry, options=TokenOptions(), corruption=Corruption())

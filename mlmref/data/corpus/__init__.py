@@ -1,1 +1,1 @@
-"""corpus."""
+"""Read a corpus from local files, the hub, IMDb or memory."""

@@ -1,1 +1,1 @@
-"""tokens."""
+"""Tokenize documents: token ids and word starts as Arrow columns."""

@@ -1,7 +1,7 @@
-"""The report: what a run was and came to, as one page (spec/report.md).
+"""The report: a run as one page, with its settings, curves and answers (spec/report.md).
 
-While a run works, :mod:`~mlmref.runner.log.kept_targets` writes down what nobody could tell later, with the
-tokens spelled by :mod:`~mlmref.runner.log.kept_targets_text`. Afterwards :mod:`~mlmref.results.report.read` reads a run
-folder, :mod:`~mlmref.results.report.learned` sums up what the model learnt, :mod:`~mlmref.results.report.charts`
-draws, and :mod:`~mlmref.results.report.page` puts the page together; none of these needs torch.
+A run keeps the held-out targets that a page needs (:mod:`mlmref.runner.log.kept_targets`).
+:mod:`~mlmref.results.report.read` reads a run folder, :mod:`~mlmref.results.report.learned` sums up
+what the model learned, :mod:`~mlmref.results.report.charts` draws, and
+:mod:`~mlmref.results.report.page` puts the page together. None of them needs torch.
 """

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlmref.results.layout import SETTINGS, finished
 from mlmref.results.report.read import Run
-from mlmref.settings.tree import _dotted
+from mlmref.settings.tree import dotted
 
 MASKS, ANSWERS, ROWS, LETTERS = 20, 10, 200, 200
 """Masks and answers to each, settings, and characters of a text that a page shows, at most."""
@@ -69,14 +69,14 @@ def _by_mask(
 
 def settings(config: Mapping[str, Any]) -> tuple[list[tuple[str, str]], str]:
     """Return the settings with dotted keys, as text, and what was left out."""
-    found = list(_dotted(config))
+    found = list(dotted(config))
     note = f"{ROWS:,} of {len(found):,} settings are shown." if len(found) > ROWS else ""
     return [(cut(key), cut(_written(value))) for key, value in found[:ROWS]], note
 
 
 def differing(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """Return the settings in which runs differ, where each is written aside."""
-    each = [dict(_dotted(run.config)) for run in runs]
+    each = [dict(dotted(run.config)) for run in runs]
     for one in each:
         one.pop("output.folder", None)
     keys = dict.fromkeys(key for one in each for key in one)

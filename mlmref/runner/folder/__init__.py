@@ -1,1 +1,1 @@
-"""folder."""
+"""The run folder and its checkpoints: built beside its place, renamed when complete, resumed."""

@@ -6,7 +6,7 @@ folder in common.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from mlmref.base.progress import Reporter
     from mlmref.base.progress.clock import Clock
-    from mlmref.runner.log.metrics import Story
     from mlmref.training.job import Job
 
 
@@ -100,12 +99,18 @@ class Saves:
             begun = Begun(run=self._begun.run, settings=saved.ingredients)
             begun.refuse_other(ingredients, self._folder.parent)
 
-    def save(self, job: Job, story: Story, clock: Clock) -> None:
-        """Write a checkpoint; every rank waits until it is written."""
-        with together():
-            self._write(job, story, clock)
+    def save(self, job: Job, metrics: Callable[[], str], clock: Clock) -> None:
+        """Write a checkpoint; every rank waits until it is written.
 
-    def _write(self, job: Job, story: Story, clock: Clock) -> None:
+        Args:
+            job: at the end of a step.
+            metrics: called by the main process for the contents of ``metrics.jsonl``.
+            clock: times the stages.
+        """
+        with together():
+            self._write(job, metrics, clock)
+
+    def _write(self, job: Job, metrics: Callable[[], str], clock: Clock) -> None:
         if is_main():
             checkpoint.save(
                 self._folder,
@@ -118,12 +123,12 @@ class Saves:
                     "timings": clock.timings(),
                     "resumed": self._resumed,
                 },
-                metrics=story.lines(),
+                metrics=metrics(),
                 last=self._config.last,
             )
         self._at = job.done
 
-    def save_if_whole(self, job: Job, story: Story, clock: Clock) -> None:
+    def save_if_whole(self, job: Job, metrics: Callable[[], str], clock: Clock) -> None:
         """Write a checkpoint of the last step, if what failed since has left it as it was."""
         model = job.model.model
         buffers = (
@@ -133,7 +138,7 @@ class Saves:
         moved = any(model.get_buffer(name).is_floating_point() for name in buffers)
         if job.between and job.done > max(self._at, 0) and not moved:
             with suppress(Exception):  # the failure that led here is the one to hear of
-                self._write(job, story, clock)  # other ranks may be gone
+                self._write(job, metrics, clock)  # other ranks may be gone
 
     def clear(self, place: Path) -> None:
         """Remove the checkpoints of the finished run, unless they are to be kept."""

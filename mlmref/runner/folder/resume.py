@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from mlmref.base.disk import unsealed
 from mlmref.base.errors import ConfigError, OutputError
@@ -20,9 +20,6 @@ from mlmref.results.layout import RUN, RUNS, finished, unfinished
 from mlmref.runner.identity import Begun, what_matters
 from mlmref.settings.config import Config
 from mlmref.settings.tree import differences
-
-if TYPE_CHECKING:
-    pass
 
 AUTO = "auto"
 """For ``--resume``: go on if there is something to go on with, else begin."""

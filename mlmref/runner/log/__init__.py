@@ -1,1 +1,1 @@
-"""log."""
+"""What a run records while it works: metrics, trackers, provenance, held-out targets."""

@@ -1,4 +1,4 @@
-"""runner.log.provenance."""
+"""The corpus, model and plugins that a run used, as its record states them."""
 
 from __future__ import annotations
 

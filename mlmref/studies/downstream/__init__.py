@@ -1,1 +1,1 @@
-"""downstream."""
+"""Train classifiers from a model before and after adaptation (``mlmref downstream``, T20)."""

@@ -1,15 +1,12 @@
-"""studies.downstream.config."""
+"""Settings of ``mlmref downstream``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
 from mlmref.settings.config import CorpusConfig, Count, Section
-
-if TYPE_CHECKING:
-    pass
 
 
 class DownstreamConfig(Section):

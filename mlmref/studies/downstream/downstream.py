@@ -74,7 +74,7 @@ def downstream(config: DownstreamConfig, *, reporter: Reporter = SILENT) -> dict
     """
     from mlmref.base.quiet_libraries import quiet
     from mlmref.data.corpus.load import load_corpus
-    from mlmref.training.repeatable import repeatable
+    from mlmref.training.process import repeatable
 
     note = cache(reporter.note)  # once, whatever the number of trainings
     names = {"base": config.base or _base_of(config.adapted), "adapted": config.adapted}

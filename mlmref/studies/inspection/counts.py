@@ -1,4 +1,4 @@
-"""studies.inspection.counts."""
+"""Count the tokens of all documents."""
 
 from __future__ import annotations
 

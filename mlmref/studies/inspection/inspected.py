@@ -1,4 +1,4 @@
-"""studies.inspection.inspected."""
+"""The data that an inspection looks at."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""``mlmref preview``: chunks of one's own corpus as a model would read them (spec/preview.md).
+"""``mlmref preview``: chunks of a corpus as masking strategies leave them (spec/preview.md).
 
-:mod:`~mlmref.studies.preview.preview` asks the masker, :mod:`~mlmref.masking.rates` counts what came out,
-:mod:`~mlmref.data.tokens.spelling` turns tokens into text, :mod:`~mlmref.studies.preview.parts` holds it, and
-:mod:`~mlmref.studies.preview.terminal` and :mod:`~mlmref.studies.preview.page` show it.
+``preview`` asks the masker, :mod:`mlmref.masking.rates` counts targets,
+:mod:`mlmref.data.tokens.spelling` turns tokens into text, ``parts`` holds the result, and
+``terminal`` and ``page`` show it.
 """

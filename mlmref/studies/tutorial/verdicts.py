@@ -1,13 +1,9 @@
-"""studies.tutorial.verdicts."""
+"""Verdicts on the tutorial's figures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Literal
 
 Verdict = Literal[
     "failed", "needs the hub", "needs a GPU", "differs, explained", "within tolerance", "exact"

@@ -7,8 +7,7 @@ import sys
 import pytest
 from mlmref_fabric.backend import FabricBackend
 
-from mlmref.base.errors import PluginError
-from mlmref.plugin.contracts import Options
+from mlmref.plugin import Options, PluginError
 
 TEXT = "the film was a slow and quiet story of two friends who never spoke again"
 
@@ -63,7 +62,7 @@ def test_listing_plugins_imports_neither_torch_nor_fabric():
     """``mlmref plugins`` names the backend at once."""
     code = (
         "import sys, contextlib, io\n"
-        "from mlmref.plugin.discovery import discover\n"
+        "from mlmref.plugin import discover\n"
         "names = [one.entry.name for one in discover().backends]\n"
         "print(names, 'torch' in sys.modules, 'lightning_fabric' in sys.modules)\n"
     )

@@ -148,7 +148,7 @@ def test_others_who_use_jieba_in_the_process_do_not_matter():
 QUIET = """
 import sys, warnings
 from mlmref_jieba import mlmref_word_segmenters
-from mlmref.plugin.discovery import discover
+from mlmref.plugin import discover
 assert "jieba" not in sys.modules
 (entry,) = mlmref_word_segmenters()
 segmenter = entry.build(entry.options())

@@ -13,8 +13,7 @@ from mlmref.data.chunks import chunk
 from mlmref.data.corpus.load import corpus_from_texts
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.masking.masker import Masker
-from mlmref.plugin.arrays import IGNORE_INDEX
-from mlmref.plugin.discovery import discover
+from mlmref.plugin import IGNORE_INDEX, discover
 from mlmref.plugin.registry import Registered, Source, choose
 from mlmref.settings.config import ChunkConfig
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mlmref_salient import SalientMasking, SalientOptions, mlmref_masking_strategies, weigh
 
 from mlmref.masking.masker import Masker
-from mlmref.plugin.contracts import ChunkRows, Vocabulary
+from mlmref.plugin import ChunkRows, Vocabulary
 
 (ENTRY,) = mlmref_masking_strategies()
 PAD, CLS, SEP, MASK = range(4)

@@ -12,9 +12,9 @@ from mlmref_salient.__main__ import app
 from mlmref_salient.background import count_words, read_background, write_background
 from typer.testing import CliRunner
 
-from mlmref.base.errors import ConfigError
 from mlmref.data.tokens.tokenize import vocabulary_of
 from mlmref.model.load import embedded_checkpoint
+from mlmref.plugin import ConfigError
 
 COMMON = "The cat sat on the mat, and the dog sat on the cat.\n"
 DOMAIN = "The film sat on the shelf; the film and the cat were on the mat.\n"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from mlmref_span import SpanMasking, SpanOptions, mlmref_masking_strategies
 
 from mlmref.masking.masker import Masker
-from mlmref.plugin.contracts import ChunkRows, Corruption, Vocabulary
+from mlmref.plugin import ChunkRows, Corruption, Vocabulary
 
 (ENTRY,) = mlmref_masking_strategies()
 PAD, CLS, SEP, MASK = range(4)

@@ -8,7 +8,7 @@ from mlmref_span import SpanMasking, SpanOptions, Spans, choose, length_cdf, til
 from reference import chosen_spans, neighbours, propose, segments, spans_of
 from scipy.stats import chisquare
 
-from mlmref.plugin.contracts import Corruption
+from mlmref.plugin import Corruption
 
 UNLIKELY = 1e-6
 """A test at a fixed seed rejects code that is right with this probability, once and for all."""

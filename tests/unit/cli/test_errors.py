@@ -1,4 +1,4 @@
-"""What a process says when it ends, and when something else ends it meanwhile (mlmref.cli.errors)."""
+"""What a process says when it ends, and when something else ends it meanwhile."""
 
 import os
 import signal

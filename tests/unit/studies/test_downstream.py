@@ -15,7 +15,7 @@ from mlmref.studies.downstream import downstream as station
 from mlmref.studies.downstream.classifier import load_classifier
 from mlmref.studies.downstream.config import DownstreamConfig
 from mlmref.studies.downstream.downstream import configured, downstream
-from mlmref.training import repeatable
+from mlmref.training import process
 
 GOOD, BAD = "the film is great and good", "the story is not a great one"
 
@@ -150,9 +150,7 @@ def test_classifiers_train_with_deterministic_algorithms(place, compared, monkey
             yield step
 
     monkeypatch.setattr(station, "train_classifier", watched)
-    monkeypatch.setattr(
-        repeatable, "repeatable", lambda _, trial, note: repeatable.strict(trial, note)
-    )
+    monkeypatch.setattr(process, "repeatable", lambda _, trial, note: process.strict(trial, note))
     assert downstream(settings(place)) == compared
     assert seen
     assert all(seen)

@@ -219,7 +219,7 @@ def test_what_moves_in_training_is_not_saved_between_steps(kind, tmp_path):
     saves = Saves(tmp_path, Begun(run="a", settings={}), CheckpointConfig(), SILENT)
     booked.job.between = True
     story = Story(tmp_path, Clock())
-    saves.save_if_whole(booked.job, story, Clock())
+    saves.save_if_whole(booked.job, story.lines, Clock())
     assert (last_step(tmp_path / "checkpoints") is None) == (kind == "floats")
 
 

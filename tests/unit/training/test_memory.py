@@ -8,7 +8,7 @@ import pytest
 from support.jobs import train
 
 from mlmref.training import job, memory
-from mlmref.training.memory import EVERY, give_back
+from mlmref.training.process import EVERY, give_back
 
 
 def resident():

@@ -5,7 +5,7 @@ import torch
 from support.models import tiny_model
 
 from mlmref.model.loss import MaskedLMObjective
-from mlmref.training.repeatable import repeatable, strict
+from mlmref.training.process import repeatable, strict
 
 
 def settings():

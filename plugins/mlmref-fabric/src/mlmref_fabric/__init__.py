@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mlmref.plugin.contracts import BackendEntry, Options, TrainingBackend
-from mlmref.plugin.hookspecs import hookimpl
+from mlmref.plugin import BackendEntry, Options, TrainingBackend, hookimpl
 
 __all__ = ["mlmref_training_backends"]
 

@@ -10,8 +10,7 @@ from typing import Any
 from lightning_fabric import Fabric
 from torch import nn
 
-from mlmref.base.errors import PluginError
-from mlmref.plugin.contracts import Options, TrainingJob
+from mlmref.plugin import Options, PluginError, TrainingJob
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 """Fabric's names of the job's precisions; both keep the weights in float32."""

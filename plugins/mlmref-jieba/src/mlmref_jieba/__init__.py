@@ -22,8 +22,7 @@ from typing import Any
 
 from pydantic import FilePath
 
-from mlmref import hookimpl
-from mlmref.plugin.contracts import Options, SegmenterEntry
+from mlmref.plugin import Options, SegmenterEntry, hookimpl
 
 
 class JiebaOptions(Options):

@@ -13,10 +13,20 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from mlmref import hookimpl
-from mlmref.masking import Draws
-from mlmref.plugin.arrays import BoolArray, FloatArray, Int32Array, Int64Array, Probability
-from mlmref.plugin.contracts import Batch, Options, Plan, StrategyEntry, Vocabulary
+from mlmref.plugin import (
+    Batch,
+    BoolArray,
+    Draws,
+    FloatArray,
+    Int32Array,
+    Int64Array,
+    Options,
+    Plan,
+    Probability,
+    StrategyEntry,
+    Vocabulary,
+    hookimpl,
+)
 from mlmref_salient.background import Background, read_background
 
 UNIT = 1024

@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mlmref.base.errors import ConfigError, MlmrefError
+from mlmref.plugin import ConfigError, MlmrefError
 
 if TYPE_CHECKING:
     from mlmref.model.load import LoadedModel
-    from mlmref.plugin.arrays import Int64Array
+    from mlmref.plugin import Int64Array
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mlmref.base.errors import ConfigError
-from mlmref.plugin.arrays import Int32Array, Int64Array
-from mlmref.plugin.contracts import Vocabulary
+from mlmref.plugin import ConfigError, Int32Array, Int64Array, Vocabulary
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -14,10 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mlmref import hookimpl
-from mlmref.masking import Draws
-from mlmref.plugin.arrays import BoolArray, FloatArray, Int32Array, Int64Array, Probability
-from mlmref.plugin.contracts import Batch, Corruption, Options, Plan, StrategyEntry
+from mlmref.plugin import (
+    Batch,
+    BoolArray,
+    Corruption,
+    Draws,
+    FloatArray,
+    Int32Array,
+    Int64Array,
+    Options,
+    Plan,
+    Probability,
+    StrategyEntry,
+    hookimpl,
+)
 
 
 class SpanOptions(Options):
