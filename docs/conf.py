@@ -31,7 +31,7 @@ include_patterns = [
     "docs/*.ipynb",
     "spec/*.md",
     "plugins/*/README.md",
-    "mlmref/embedded/*/README.md",
+    "mlmref/model/embedded/*/README.md",
 ]
 # Nothing of a clone beside what is named above is walked through.
 exclude_patterns = [".*", "tests", "runs", "build", "dist", "**/__pycache__", "**/.*"]

@@ -25,7 +25,7 @@ PAGES = (
     "docs/*.ipynb",
     "spec/*.md",
     "plugins/*/README.md",
-    "mlmref/embedded/*/README.md",
+    "mlmref/model/embedded/*/README.md",
 )
 _IN_HTML = re.compile(r"""<(?:a|img|source)\b[^>]*?\b(?:href|src|srcset)=["']([^"' ]+)""")
 _PARSER = MarkdownIt("commonmark", {"html": True}).enable("table")

@@ -1,4 +1,4 @@
-"""Writing so that a file is there whole or not at all, and can be told from a damaged one."""
+"""Write files atomically, and detect damaged ones."""
 
 from __future__ import annotations
 

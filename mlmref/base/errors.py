@@ -1,4 +1,4 @@
-"""What can go wrong, in words for the person who can mend it (clauses RUN-001 and RUN-002)."""
+"""Errors that a user can fix, and exit statuses (clauses RUN-001 and RUN-002)."""
 
 from __future__ import annotations
 

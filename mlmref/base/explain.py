@@ -1,4 +1,4 @@
-"""Turn pydantic's complaints into one line: key, value, what is wrong, where it came from."""
+"""Turn pydantic's validation errors into one line: key, value, problem, source."""
 
 from __future__ import annotations
 

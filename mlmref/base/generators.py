@@ -1,4 +1,4 @@
-"""The generators that a process has in common: Python's, NumPy's and torch's."""
+"""Seed the random generators of Python, NumPy and torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Silence for the libraries underneath, whose bars and warnings are not the user's news."""
+"""Silence the progress bars and warnings of other libraries."""
 
 from __future__ import annotations
 

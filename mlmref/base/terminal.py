@@ -1,4 +1,4 @@
-"""What may go to a terminal: text, and no control character of somebody else's (SEC-009)."""
+"""Print to a terminal; control characters in foreign text are escaped (SEC-009)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: flags to configuration, and nothing else (clauses CLI-001 to CLI-005).
+"""The command line: one module per command, without logic (clauses CLI-001 to CLI-005).
 
 Heavy libraries are imported inside the commands, so that ``mlmref --help`` answers at once.
 """

@@ -1,4 +1,4 @@
-"""What the commands share: the application, where it prints, and how answers are shown."""
+"""The application, and how commands print their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shell may put after a flag: names, settings, files (SHELL-001 and SHELL-002).
+"""Shell completion: names, settings, files (SHELL-001 and SHELL-002).
 
 Each function takes what is typed so far and returns what it may become, with a line of help each
 where there is one. An empty answer leaves the word to the shell, which completes files. Nothing

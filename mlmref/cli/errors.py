@@ -1,4 +1,4 @@
-"""What goes wrong becomes one line and an exit status (clauses RUN-001 and CLI-003)."""
+"""Turn errors into one line and an exit status (clauses RUN-001 and CLI-003)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The flags of the command line: each one's setting, its help, and how its value is read."""
+"""The flags of the command line: setting, help, and type of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs."""
+"""Print results: tables for people, JSON for programs."""
 
 from __future__ import annotations
 

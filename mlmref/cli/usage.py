@@ -1,4 +1,4 @@
-"""Commands and flags that there are not, or that are given wrongly, in one line too (RUN-001)."""
+"""Unknown or invalid commands and flags, as one line (RUN-001)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The conformance kit: tells whether a plugin keeps the clauses of spec/ that are a plugin's.
+"""The conformance kit: tests whether a plugin keeps the clauses that apply to plugins.
 
 For a package's own tests::
 

@@ -1,4 +1,4 @@
-"""``mlmref check``: a plugin or a data collator by its name, held to the specification."""
+"""``mlmref check``: test a plugin by name, or a data collator by its import path."""
 
 from __future__ import annotations
 

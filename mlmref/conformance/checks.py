@@ -1,4 +1,4 @@
-"""What a check is, how checks are run, and what came of it; the same for every kind of plugin.
+"""Checks, how they run, and their outcomes; the same for every kind of plugin.
 
 A check is a plain function of a subject (a strategy or a backend with its options) that returns,
 or raises :class:`Violation`. Nothing here or in the modules that it imports needs pytest or

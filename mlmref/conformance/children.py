@@ -1,4 +1,4 @@
-"""Other processes that a plugin is asked in: a fork of this one, and a new interpreter."""
+"""Run a plugin in other processes: a fork of this one, and a new interpreter."""
 
 from __future__ import annotations
 

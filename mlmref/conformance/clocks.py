@@ -1,4 +1,4 @@
-"""Another day, as far as Python code can tell."""
+"""Let Python code see another date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data collators in the style of Transformers, as masking strategies that the kit can try.
+"""Wrap data collators in the style of Transformers as masking strategies.
 
 A collator is called with a list of features and returns ``input_ids`` and ``labels``. It gets
 each row as a tokenizer would have made it: ``input_ids`` and ``attention_mask``, and if asked for

@@ -1,4 +1,4 @@
-"""The generators of random numbers that a process shares, which no plugin may draw from."""
+"""Detect plugins that use or change the process's shared random generators."""
 
 from __future__ import annotations
 

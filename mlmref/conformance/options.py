@@ -1,4 +1,4 @@
-"""A plugin's options, written and read as a run's are."""
+"""Write and read a plugin's options as a run does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small cases from Hypothesis, and the smallest one that breaks a property."""
+"""Draw small cases with Hypothesis, and find the smallest that breaks a property."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer that collators are made with, and the world that its vocabulary is."""
+"""The tokenizer and vocabulary with which the kit constructs collators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept between runs: Arrow files, each with a sidecar that vouches for it.
+"""The cache between runs: Arrow files, each with a sidecar that verifies it.
 
 Clauses CACHE-001 to CACHE-012 and CACHE-015 (spec/cache.md).
 """

@@ -1,4 +1,4 @@
-"""Files of the cache on their way to the disk (CACHE-003, CACHE-004, CACHE-008 and CACHE-011)."""
+"""Write files of the cache (CACHE-003, CACHE-004, CACHE-008 and CACHE-011)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens are joined and cut into chunks of one size (clauses CHUNK-001 to CHUNK-014).
+"""Join tokens and cut them into chunks of one size (clauses CHUNK-001 to CHUNK-014).
 
 A chunk is an interval of the stream: three numbers, no tokens. What it holds is looked up when
 it is gathered.

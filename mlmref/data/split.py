@@ -1,4 +1,4 @@
-"""Chunks are held out, by chunk or by document (clauses SPLIT-001 to SPLIT-010)."""
+"""Hold out chunks, by chunk or by document (clauses SPLIT-001 to SPLIT-010)."""
 
 from __future__ import annotations
 

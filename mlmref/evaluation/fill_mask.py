@@ -1,4 +1,4 @@
-"""Fill-mask: what a model would put in place of a mask (clauses FILL-001 to FILL-014)."""
+"""Fill-mask: the tokens that a model predicts for each mask (clauses FILL-001 to FILL-014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals by bootstrap over documents (clauses EVAL-006 and EVAL-012).
+"""Bootstrap intervals over documents (clauses EVAL-006 and EVAL-012).
 
 The chunks of one document are not independent (Miller 2024, arXiv 2411.00640), so documents are
 resampled; each target belongs to the document that its token comes from.

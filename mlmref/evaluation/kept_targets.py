@@ -1,4 +1,4 @@
-"""Which held-out targets are kept one by one, so that a report can tell what a model learnt.
+"""Select the held-out targets whose losses a run keeps for its report.
 
 The masks of an evaluation are frozen (EVAL-003), so the targets are known before any model is
 asked; there are at most :data:`MOST` of them, of chunks chosen evenly (REP-009).

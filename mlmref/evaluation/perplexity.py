@@ -1,4 +1,4 @@
-"""Perplexity on frozen masks, with an interval (clauses EVAL-001 to EVAL-014 and EVAL-018).
+"""Perplexity on fixed masks, with an interval (clauses EVAL-001 to EVAL-014 and EVAL-018).
 
 Summed negative log-likelihood over counted targets, in float64 from the batch on, so the figure
 does not move with the batch size (E09). Masks are keyed and their pass is a constant, so they

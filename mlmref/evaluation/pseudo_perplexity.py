@@ -1,4 +1,4 @@
-"""Pseudo-perplexity: every token masked in its turn (clauses EVAL-015 to EVAL-017).
+"""Pseudo-perplexity: mask each token in turn (clauses EVAL-015 to EVAL-017).
 
 Salazar et al. 2020, "Masked Language Model Scoring" (ACL): the pseudo-log-likelihood of a text is
 the sum over its tokens of the log-probability of each, given all the others. Kauf and Ivanova

@@ -1,4 +1,4 @@
-"""Masking: keyed draws, the strategies that propose targets, and the core that applies them."""
+"""Masking: the built-in strategies, and the masker that applies a strategy's plan."""
 
 from mlmref.masking.masker import Masker
 from mlmref.plugin.draws import EVALUATION_PASS, Draws

@@ -1,4 +1,4 @@
-"""Asks a masking strategy for its plan and checks what comes back (MASK-016, MASK-017)."""
+"""Ask a masking strategy for its plan and check it (MASK-016, MASK-017)."""
 
 from __future__ import annotations
 

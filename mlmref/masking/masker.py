@@ -1,4 +1,4 @@
-"""The masker: asks a strategy for a plan, checks it and applies it.
+"""The masker: asks a strategy for its targets, and writes inputs and labels.
 
 A strategy proposes and nothing more; inputs and labels are written here alone, so a strategy
 cannot mislabel, touch a position that it did not choose, or leak state.

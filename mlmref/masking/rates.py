@@ -1,4 +1,4 @@
-"""What became of each position, and the rates that came out (clauses PREV-004 and PREV-007)."""
+"""Count how each position was masked, and the resulting rates (clauses PREV-004 and PREV-007)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a model's files and weights are what they should be, in one line where they are not.
+"""Check a model's files and weights, and report a problem in one line.
 
 Clauses MODEL-004, MODEL-009, MODEL-010, SEC-001 and SEC-002 (spec/model.md, spec/security.md).
 """

@@ -1,4 +1,4 @@
-"""Load a masked language model and its tokenizer, or say in one line why not (MODEL-001 to 012)."""
+"""Load a masked language model and its tokenizer (clauses MODEL-001 to MODEL-012)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss, at masked positions only (clauses LOSS-001 to LOSS-004, LOSS-007).
+"""The loss at masked positions only (clauses LOSS-001 to LOSS-004, LOSS-007).
 
 About 85 % of positions have no label, and projecting them onto the vocabulary is the largest
 single cost of a step. A hook on the base model keeps only the labelled positions of its last

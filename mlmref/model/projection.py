@@ -1,4 +1,4 @@
-"""Project hidden states onto the vocabulary and take the cross-entropy, a block at a time.
+"""Project hidden states onto the vocabulary and compute the cross-entropy, block by block.
 
 The logits of a step's targets, and the softmax and gradient of the same size, are the largest
 arrays of a training step: 1,200 targets by 30,522 tokens are 150 MB each. Here a block of rows

@@ -1,4 +1,4 @@
-"""The types that the core and its plugins share: Protocols and frozen data, no behaviour.
+"""The types that the core and its plugins share: Protocols and frozen dataclasses.
 
 Shapes: ``B`` rows (chunks) in a batch, ``T`` positions (tokens) in a row. Arrays are NumPy
 arrays and are read-only for a strategy: what they hold belongs to the core.

@@ -1,4 +1,4 @@
-"""Plugins: find, import, validate; the result is a registry (spec/plugins.md).
+"""Find, import and validate plugins; the result is a registry (spec/plugins.md).
 
 No module-level state: each :func:`discover` makes its own plugin manager, so two registries in
 one process cannot disturb each other. Discovery never fails; what is broken is recorded with

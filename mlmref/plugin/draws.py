@@ -1,4 +1,4 @@
-"""Random numbers that depend on nothing but what they are for: a counter-based generator.
+"""Counter-based random numbers, keyed by seed, pass, stream, chunk and position.
 
 Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a
 128-bit counter and a 64-bit key into 128 random bits, with no state between calls. Here the

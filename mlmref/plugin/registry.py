@@ -1,4 +1,4 @@
-"""What plugins brought: entries by kind and name, whose they are, how one is made (PLUG-013)."""
+"""The registry of plugins: entries by kind and name, their source, and their options (PLUG-013)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card of a run folder (clauses PUB-007 to PUB-011, PUB-013 and PUB-014)."""
+"""Write the model card of a run folder (clauses PUB-007 to PUB-011, PUB-013 and PUB-014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of HTML that ask nothing of anybody: one file each, and all foreign text is text.
+"""Self-contained HTML pages: one file each, and all foreign text is escaped.
 
 What they have in common, stands in ``templates/base.html`` (clauses PAGE-001 to PAGE-003).
 """

@@ -1,4 +1,4 @@
-"""What a run leaves: the folder in its place, and on the hub."""
+"""Finish a run: move its folder into place, and publish it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes a run the run that it is: its settings, and what it is made of (RES-002, RANK-005)."""
+"""What identifies a run: its settings, and what it was made from (RES-002, RANK-005)."""
 
 from __future__ import annotations
 

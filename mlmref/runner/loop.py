@@ -1,4 +1,4 @@
-"""Training, and measuring the model after each epoch of it."""
+"""Train, and evaluate the model after each epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From names to things: plugins chosen, model loaded, text cut and split, masks at hand."""
+"""Prepare a run: choose plugins, load the model, tokenize, chunk and split."""
 
 from __future__ import annotations
 

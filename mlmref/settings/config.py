@@ -1,4 +1,4 @@
-"""What a run can be told: one typed, immutable section a station (clauses CONF-001, CONF-008).
+"""The settings of a run: one typed, immutable section per station (clauses CONF-001, CONF-008).
 
 Where a value can come from, and in which order, is
 :mod:`mlmref.settings.resolve`'s.

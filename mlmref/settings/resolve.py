@@ -1,4 +1,4 @@
-"""From preset, file, ``--set`` and flags to one Config (clauses CONF-002 to CONF-009).
+"""Resolve preset, file, ``--set`` and flags into one Config (clauses CONF-002 to CONF-009).
 
 Later sources win over earlier ones, key by key: defaults, preset, TOML file, ``--set``, flags.
 Whatever is wrong is told with its key and the source that gave it.

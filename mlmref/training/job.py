@@ -1,4 +1,4 @@
-"""The training job: what the core owns of training and hands to a backend (spec/backends.md)."""
+"""The training job that the core hands to a backend (spec/backends.md)."""
 
 from __future__ import annotations
 

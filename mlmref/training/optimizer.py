@@ -1,4 +1,4 @@
-"""Optimiser, schedule and precision: the core's, so that backends cannot differ (BACK-001)."""
+"""Optimizer, schedule and precision, the same for all backends (BACK-001)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during training: finish the step, save, and end as usual (RUN-014)."""
+"""Handle Ctrl-C and SIGTERM during training: finish the step, save, and exit (RUN-014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State of training as plain JSON and tensors, so that nothing is ever unpickled (CKPT-009)."""
+"""Training state as JSON and tensors; nothing is unpickled (CKPT-009)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which chunks a step trains on, and with which masks (clauses ORDER-001 to ORDER-005).
+"""The chunks and masks of each training step (clauses ORDER-001 to ORDER-005).
 
 A step is a pure function of (seed, step, rank): nothing is drawn from a generator that moves
 along, so workers, ranks, backends and resumption cannot change what is trained on.

@@ -1,4 +1,4 @@
-"""What came of the benchmarks: JSON, its history, and the tables that the docs show."""
+"""What came of the benchmarks: JSON, its history, and the tables that spec/speed.md shows."""
 
 import json
 import re
@@ -10,17 +10,7 @@ from benchmarks.bench import all_benchmarks
 
 HERE = Path(__file__).parent
 RESULTS, HISTORY = HERE / "results.json", HERE / "history.jsonl"
-PAGES = ("README.md", "spec/speed.md")
-CHOSEN = (
-    "main-job",
-    "step",
-    "step-distilbert",
-    "step-memory",
-    "evaluation",
-    "text-to-chunks",
-    "whole-word-collator",
-)
-"""The rows that README.md shows; spec/speed.md has them all."""
+PAGES = ("spec/speed.md",)
 MARKS = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
@@ -119,7 +109,6 @@ def shown(text, kept):
     results = kept["results"]
     parts = {
         "table": table(results),
-        "chosen": table({name: results[name] for name in CHOSEN if name in results}),
         "machine": told(kept),
         "share": shares(results),
         "growth": growth(results),

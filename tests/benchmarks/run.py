@@ -1,7 +1,7 @@
 """Benchmarks: ``python tests/benchmarks/run.py [NAME ...]``, as ``tox -e bench``.
 
 Each is measured in a process of its own, ours and the peer's in turn. A run of all of them writes
-``results.json``, a line of ``history.jsonl``, and the tables of README.md and spec/speed.md; a run
+``results.json``, a line of ``history.jsonl``, and the tables of spec/speed.md; a run
 of some writes those rows anew. ``--check`` writes nothing and fails where a bound is missed.
 """
 

@@ -68,7 +68,7 @@ def test_figures_are_kept_with_their_history(kept_apart, monkeypatch, capsys):
 
 @pytest.mark.clause("SPEED-002")
 def test_the_docs_show_what_was_measured_last():
-    """README and spec/speed.md have the tables that results.json gives, of each benchmark."""
+    """spec/speed.md has the tables that results.json gives, of each benchmark."""
     kept = report.load()
     assert list(kept["results"]) == list(bench.all_benchmarks())
     for page in report.PAGES:

@@ -1,4 +1,4 @@
-"""What a person sees while a run works: bars, lines for logs, or a bar in a notebook."""
+"""Progress of a run: live bars, lines for logs, or one bar in a notebook."""
 
 from mlmref.base.progress.reporter import SILENT as SILENT
 from mlmref.base.progress.reporter import Quiet as Quiet

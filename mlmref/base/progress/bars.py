@@ -1,4 +1,4 @@
-"""Live bars on a terminal: a row a stage, and under it what is known; never wider than it."""
+"""Live progress bars on a terminal: one row per stage, never wider than the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long each stage of a run takes."""
+"""Measure how long each stage of a run takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain lines, for logs: when a stage ends, and every ten seconds of a long one."""
+"""Progress as plain lines for logs: at the end of a stage, and every ten seconds within it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a stage is, how quickly it goes, and how that is said; the same for every reporter."""
+"""Measure a stage's progress and rate, and format them for every reporter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One live bar under a notebook's cell, by IPython's own display and nothing else."""
+"""One live progress bar in a notebook's output, drawn with IPython's display."""
 
 from __future__ import annotations
 

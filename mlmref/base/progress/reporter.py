@@ -1,4 +1,4 @@
-"""Whom the stations of a run tell of their progress, and who that is by default.
+"""The reporter to which the stages of a run report their progress, and the default one.
 
 Stations take a :class:`Reporter`; :data:`SILENT` is the default everywhere but on the command
 line and in a notebook, so a library user hears nothing unasked (RUN-008).

@@ -1,4 +1,4 @@
-"""Ranks begin, go on and end together (spec/ranks.md).
+"""Keep the ranks of a run together: start, agree on errors, and end as one (spec/ranks.md).
 
 A rank that fails alone would leave the others waiting for it, and its reason unheard, since the
 main process alone prints. Phases without a word between ranks end with :func:`together`, which

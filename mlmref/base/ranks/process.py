@@ -1,4 +1,4 @@
-"""Ranks: who this process is, and what it must say to the others. One process is rank 0 of 1.
+"""This process's rank, and collective operations between ranks. One process is rank 0 of 1.
 
 A launcher (torchrun, accelerate launch) tells each process its rank by its environment, which
 can be read without torch; whatever needs the others joins them first (spec/ranks.md).

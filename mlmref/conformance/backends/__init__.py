@@ -1,4 +1,4 @@
-"""The kit for training backends: all checks together, and the functions that run them."""
+"""The kit for training backends: its checks, and the functions that run them."""
 
 from __future__ import annotations
 

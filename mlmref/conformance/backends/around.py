@@ -1,4 +1,4 @@
-"""What a backend does beside training: errors, what it leaves behind, jobs after one another."""
+"""Checks of a backend beside training: errors, side effects, consecutive jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping and going on: a Hypothesis state machine over the states that a job was saved in."""
+"""Check stop and resume with a Hypothesis state machine over saved states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend does in a step: checks of its trace against the plain loop's."""
+"""Check a backend's steps against the plain loop's trace."""
 
 from __future__ import annotations
 

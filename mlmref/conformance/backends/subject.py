@@ -1,4 +1,4 @@
-"""A training backend on the bench: given toy jobs, and held against the plain loop."""
+"""A backend under test: it trains toy jobs, which are compared with the plain loop."""
 
 from __future__ import annotations
 

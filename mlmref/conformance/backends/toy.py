@@ -1,4 +1,4 @@
-"""A job small enough to follow by hand: its steps, its model, and the trace of what was done."""
+"""A small training job, its model, and the trace of what a backend did."""
 
 from __future__ import annotations
 

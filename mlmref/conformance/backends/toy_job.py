@@ -1,4 +1,4 @@
-"""The toy job, and the plain loop that backends are held to."""
+"""The toy job, and the plain loop that is the reference for backends."""
 
 from __future__ import annotations
 

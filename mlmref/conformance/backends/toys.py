@@ -1,4 +1,4 @@
-"""The toy jobs that backends are tried on, and how a failing one is made smaller."""
+"""Draw toy jobs, and make a failing one smaller."""
 
 from __future__ import annotations
 

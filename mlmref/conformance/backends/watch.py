@@ -1,4 +1,4 @@
-"""What there is beside a job: its objects, the process, and files; as found and as left."""
+"""Compare objects, process state and files before and after a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kit for word segmenters: all checks together, and the functions that run them."""
+"""The kit for word segmenters: its checks, and the functions that run them."""
 
 from __future__ import annotations
 

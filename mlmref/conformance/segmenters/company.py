@@ -1,4 +1,4 @@
-"""What an answer depends on: checks that it is the text, and nothing else."""
+"""Check that a segmenter's answer depends on the text alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A word segmenter on the bench: made, asked, and held against a property."""
+"""A word segmenter under test."""
 
 from __future__ import annotations
 

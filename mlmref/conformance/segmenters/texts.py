@@ -1,4 +1,4 @@
-"""The texts that word segmenters are asked about: prose, every character, and what shifts counts.
+"""The texts that segmenters are tested on: prose, every character, and length-changing ones.
 
 Everything is made from fixed seeds, so that a check finds the same in each run.
 """

@@ -1,4 +1,4 @@
-"""The kit for masking strategies: all checks together, and the functions that run them."""
+"""The kit for masking strategies: its checks, and the functions that run them."""
 
 from __future__ import annotations
 

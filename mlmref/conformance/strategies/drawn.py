@@ -1,4 +1,4 @@
-"""What Hypothesis draws: vocabularies and rows that it can make smaller when a check fails."""
+"""Draw vocabularies and rows with Hypothesis, so that a failing case can shrink."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether units are drawn by themselves: checks of neighbours, keys, and words of two documents.
+"""Check that units are drawn independently: neighbours, keys, words of two documents.
 
 At probability one half whether two independent units agree is a fair coin, and the coins of all
 pairs at one distance are independent too; so every count below is binomial, exactly.

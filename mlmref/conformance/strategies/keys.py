@@ -1,4 +1,4 @@
-"""What a mask depends on: checks that a strategy's only source of chance are its draws."""
+"""Check that a mask depends only on its draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a mask is made: checks that neither the process nor its shared state shape it."""
+"""Check that a mask does not depend on the process or its shared state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often: checks of rates, of independence, and of what stands at the targets.
+"""Check masking rates, overall and in every stratum.
 
 All bounds are exact (binomial, chi-square, empirical Bernstein) at fixed seeds: a strategy that is
 right fails one of these checks with probability :data:`FALSE_ALARM` at most, once and for all.

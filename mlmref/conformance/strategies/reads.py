@@ -1,4 +1,4 @@
-"""What the model reads at the targets: checks of replacements and of shares of corruption."""
+"""Check replacements and the shares of corruption at the targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a mask looks like: checks of a masking strategy's answer to a single batch."""
+"""Check a strategy's plan for a single batch."""
 
 from __future__ import annotations
 

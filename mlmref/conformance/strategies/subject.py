@@ -1,4 +1,4 @@
-"""A masking strategy on the bench: made, asked for masks, and held against a property."""
+"""A masking strategy under test: constructed, asked for masks, checked against a property."""
 
 from __future__ import annotations
 

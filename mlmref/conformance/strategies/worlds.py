@@ -1,4 +1,4 @@
-"""What strategies are tried on: vocabularies and rows, and how a failing case is made smaller.
+"""The vocabularies and rows that strategies are tested on.
 
 Small cases come from Hypothesis (:mod:`mlmref.conformance.strategies.drawn`). Large ones
 come from NumPy at fixed seeds: text-like rows by the hundred, in which a fault that concerns one

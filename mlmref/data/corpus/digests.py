@@ -1,4 +1,4 @@
-"""The SHA-256 of a user's file, remembered between runs (CACHE-013, CACHE-014)."""
+"""The SHA-256 of a user's file, cached between runs (CACHE-013, CACHE-014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every source of text gives: rows of text and label, and where each row stands.
+"""The rows that every source of text yields: text, label, and the row's place.
 
 Clauses CORP-007, CORP-009, CORP-012 to CORP-015 and CORP-020 to CORP-022 (spec/corpus.md).
 """

@@ -1,4 +1,4 @@
-"""Which files a name stands for, and what is in them (clauses CORP-005, CORP-006, CORP-008)."""
+"""Resolve a corpus name to files, and detect their format (CORP-005, CORP-006, CORP-008)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the text comes from: IMDb, the hub, local files, or memory.
+"""Load a corpus: IMDb, a dataset on the hub, local files, or texts in memory.
 
 Clauses CORP-001 to CORP-027 (spec/corpus.md); the files' own formats are
 :mod:`mlmref.data.corpus.readers`'.

@@ -1,4 +1,4 @@
-"""Local files as streams of rows: text, label, and where each row stands.
+"""Read local files as streams of rows: text, label, and the row's place.
 
 Clauses CORP-005, CORP-009 to CORP-011, CORP-016 and CORP-019 to CORP-022 (spec/corpus.md).
 """

@@ -1,4 +1,4 @@
-"""The bytes of a text file, plain or gzip, as text in pieces of whole lines.
+"""Read a text file, plain or gzip, in blocks of complete lines.
 
 Clauses CORP-010, CORP-016, CORP-019 and CORP-020 (spec/corpus.md).
 """

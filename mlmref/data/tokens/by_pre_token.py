@@ -1,4 +1,4 @@
-"""Documents tokenised by their pieces, each different piece once (clause TOK-019, spec/tokens.md).
+"""Tokenize each different pre-token once (clause TOK-019, spec/tokens.md).
 
 A *piece* is what stands between two places at which the tokenizer divides any text and looks at
 nothing beyond: a word of a text, with the punctuation on it. A corpus has few different ones.

@@ -1,4 +1,4 @@
-"""A column of lists as one array, though it lies in several pieces of memory (TOK-012).
+"""A column of lists as one array, although Arrow stores it in several buffers (TOK-012).
 
 Arrow keeps a column in segments, one a record batch, and of a large file there are hundreds. To
 visit each segment by itself would make a batch of random chunks the slower, the larger the corpus

@@ -1,4 +1,4 @@
-"""Where a tokenizer divides any text and looks at nothing beyond (clause TOK-019, spec/tokens.md).
+"""Find where a tokenizer cuts any text independently of its context (clause TOK-019).
 
 It is read off the tokenizer's own description, and only two makes are known here: BERT's WordPiece
 and the byte-level BPE of GPT-2. Of all others nothing is claimed.

@@ -1,4 +1,4 @@
-"""Tokens as text: as the vocabulary spells them, or as they stand in a word (PREV-005)."""
+"""Spell tokens as text: as in the vocabulary, or as part of a word (PREV-005)."""
 
 from __future__ import annotations
 

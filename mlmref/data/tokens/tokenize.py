@@ -1,4 +1,4 @@
-"""Documents become token ids and word starts (clauses TOK-001 to TOK-019, spec/tokens.md)."""
+"""Tokenize documents: token ids and word starts (clauses TOK-001 to TOK-019, spec/tokens.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where words begin among the tokens: by the tokenizer itself, or by a word segmenter."""
+"""Word starts among tokens, from the tokenizer itself or from a word segmenter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The word segmenter that comes with mlmref, registered as any plugin registers its own."""
+"""The built-in word segmenter, registered like any plugin's."""
 
 from __future__ import annotations
 

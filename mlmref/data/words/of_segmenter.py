@@ -1,4 +1,4 @@
-"""The words of a segmenter, and which tokens begin them (TOK-015 to TOK-017, SEG-010)."""
+"""Word starts from a word segmenter (TOK-015 to TOK-017, SEG-010)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that the tokenizer itself tells (clauses TOK-004, TOK-006 and TOK-007)."""
+"""Word starts from the tokenizer itself (clauses TOK-004, TOK-006 and TOK-007)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new plugin as an independent package, which installs and passes its own tests at once."""
+"""Write a new plugin as a package that installs and passes its tests (``mlmref new-plugin``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: drawn with the page's own colours, and readable alone (REP-005, REP-006).
+"""Charts as inline SVG in the page's colours (REP-005, REP-006).
 
 They are made of numbers and escaped text only, so that they can stand in a page as they are.
 """

@@ -1,4 +1,4 @@
-"""Held-out chunks with what a model answered at each masked position (REP-012)."""
+"""Held-out chunks with the model's answer at each masked position (REP-012)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The curves of runs: each a chart, a table of what is drawn, and a word on what is not."""
+"""The curves of a run: a chart, a table of its points, and a note on missing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model learnt: whose loss fell and rose, of the targets that were kept (REP-011)."""
+"""What a model learned: the kept targets whose loss fell or rose (REP-011)."""
 
 from __future__ import annotations
 

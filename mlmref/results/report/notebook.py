@@ -1,4 +1,4 @@
-"""A result in a notebook: its curves, and what it gained (REP-018)."""
+"""Show a result in a notebook: its curves and its gain (REP-018)."""
 
 from __future__ import annotations
 

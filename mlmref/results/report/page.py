@@ -1,4 +1,4 @@
-"""A run as one page, and several side by side (spec/report.md)."""
+"""A run as one page, or several runs side by side (spec/report.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run folder, read again: finished, stopped, or of an mlmref that kept less (REP-014).
+"""Read a run folder: finished, stopped, or written by an older mlmref (REP-014).
 
 What stands in a folder may come from anybody, so every value that a page computes with is made
 a number or a text here.

@@ -1,4 +1,4 @@
-"""What a page shows of a run beside its curves: fills, settings, the command to do it again."""
+"""Sections of a page besides its curves: fills, settings, the command to repeat the run."""
 
 from __future__ import annotations
 

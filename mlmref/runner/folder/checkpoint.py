@@ -1,4 +1,4 @@
-"""Checkpoints: all that a run needs to go on, each whole or not there (clauses CKPT-001 to 009).
+"""One checkpoint: complete or absent, and verified (clauses CKPT-001 to CKPT-009).
 
 ``checkpoints/step-00000120/`` holds the weights (``model.safetensors``), whatever else training
 has to remember (``training.safetensors`` and ``state.json``), the run's ``metrics.jsonl`` so far,

@@ -1,4 +1,4 @@
-"""Saving a run as it goes, and taking it up again (spec/checkpoints.md).
+"""The checkpoints of a run: save during training, and load to resume (spec/checkpoints.md).
 
 The main process alone reads and writes; the other ranks are told what it read, so they need no
 folder in common.

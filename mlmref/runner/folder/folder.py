@@ -1,4 +1,4 @@
-"""The run folder: built beside its place and renamed into it, whole or not at all (RUN-003).
+"""The run folder: built beside its place and renamed when complete (RUN-003).
 
 Until then it is ``NAME.unfinished``. A run that ends before its time leaves it behind only if it
 has a checkpoint, to go on from (RUN-002).

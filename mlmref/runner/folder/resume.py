@@ -1,4 +1,4 @@
-"""Going on with an unfinished run: which one, whether it is the same run, and from where.
+"""Resume an unfinished run: find it, check that it is the same run, and locate its step.
 
 Clauses RES-001 to RES-006 (spec/checkpoints.md).
 """

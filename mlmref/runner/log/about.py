@@ -1,4 +1,4 @@
-"""What is known of a run before it is measured: its corpus, model, plugins and versions."""
+"""What a report states about a run before evaluation: corpus, model, plugins, versions."""
 
 from __future__ import annotations
 

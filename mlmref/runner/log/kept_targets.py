@@ -1,4 +1,4 @@
-"""What a run writes down for its report as it goes (clauses REP-007 to REP-010).
+"""Write the held-out targets that a report needs (clauses REP-007 to REP-010).
 
 ``held_out.parquet`` has a row for each held-out target that is kept, and ``report.json``
 everything else that could not be told later. Both are in the run folder from the first evaluation

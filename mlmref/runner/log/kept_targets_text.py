@@ -1,4 +1,4 @@
-"""Held-out targets as text: their words, the chunks that are shown, and what a model answers."""
+"""Held-out targets as text: their words, the chunks shown, and the model's answers."""
 
 from __future__ import annotations
 

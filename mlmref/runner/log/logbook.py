@@ -1,4 +1,4 @@
-"""What a run tells of itself as it goes: to its folder, to trackers, and to its report."""
+"""What a run reports while it works: to its folder, to trackers, and to its report."""
 
 from __future__ import annotations
 

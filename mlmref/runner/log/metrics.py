@@ -1,4 +1,4 @@
-"""The record of a run: ``record.json`` and ``metrics.jsonl`` (clauses RUN-005 to RUN-007)."""
+"""The metrics of a run, ``metrics.jsonl``, and its ``record.json`` (clauses RUN-005 to RUN-007)."""
 
 from __future__ import annotations
 

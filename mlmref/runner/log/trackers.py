@@ -1,4 +1,4 @@
-"""Trackers that a run reports to as it goes: TensorBoard, trackio, W&B, MLflow (spec/tracking.md).
+"""Report a run to TensorBoard, trackio, W&B or MLflow (spec/tracking.md).
 
 The core logs, through Accelerate's trackers, so that nothing depends on the backend. What is
 logged is what ``metrics.jsonl`` holds, and how quickly it went.

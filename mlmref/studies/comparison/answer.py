@@ -1,4 +1,4 @@
-"""What a comparison came to, as ``comparison.json`` holds it (COMP-011 to COMP-017)."""
+"""The result of a comparison, as in ``comparison.json`` (COMP-011 to COMP-017)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison: run after run, each measured on the common task, and what came of it.
+"""Run a comparison: train each run, evaluate it on the common task, and compare.
 
 Clauses COMP-005 to COMP-010 (spec/compare.md).
 """

@@ -1,4 +1,4 @@
-"""A comparison's file: its keys, and the variants that it describes (COMP-001, COMP-002)."""
+"""Read a comparison's file: its keys and its variants (COMP-001, COMP-002)."""
 
 from __future__ import annotations
 

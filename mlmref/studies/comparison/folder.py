@@ -1,4 +1,4 @@
-"""The comparison folder: whose it is, and what was measured (COMP-006 to COMP-008).
+"""The comparison folder: its owner, and the evaluations it holds (COMP-006 to COMP-008).
 
 ``begun.json`` marks it and holds the base's settings; ``runs/`` has the run folders, ``common/``
 what each model came to on the common task. What the comparison itself writes it may replace.

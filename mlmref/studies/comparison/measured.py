@@ -1,4 +1,4 @@
-"""A model on the common task: sums by document, under masks that no run changes (COMP-009)."""
+"""Evaluate a model on the common task, with masks that no run changes (COMP-009)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison as a page, with its differences as a forest plot (COMP-019)."""
+"""A comparison as a page, with a forest plot of its differences (COMP-019)."""
 
 from __future__ import annotations
 

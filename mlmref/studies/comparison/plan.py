@@ -1,4 +1,4 @@
-"""What a comparison comes to: variants, seeds and the common task (COMP-003 to COMP-005)."""
+"""Plan a comparison: variants, seeds and the common task (COMP-003 to COMP-005)."""
 
 from __future__ import annotations
 

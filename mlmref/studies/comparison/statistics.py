@@ -1,4 +1,4 @@
-"""Intervals over documents and seeds, and a test beside them (COMP-011 to COMP-014).
+"""Intervals over documents and seeds, and a test (COMP-011 to COMP-014).
 
 The multi-bootstrap is Sellam et al.'s ("The MultiBERTs", ICLR 2022): seeds and documents are
 resampled independently of each other, and since the variants share both, in pairs. The test is

@@ -1,4 +1,4 @@
-"""What a comparison leaves beside its runs: JSON, a row a run and a pair, and a page (COMP-017)."""
+"""Write a comparison as JSON, CSV and a page (COMP-017)."""
 
 from __future__ import annotations
 

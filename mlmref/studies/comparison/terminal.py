@@ -1,4 +1,4 @@
-"""What ``mlmref compare`` prints for people (COMP-018)."""
+"""Print a comparison (COMP-018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A classifier on a checkpoint: reading documents, training under one seed, and predicting.
+"""A classifier on a checkpoint: read documents, train under one seed, predict.
 
 Clauses DOWN-001 and DOWN-003 (spec/downstream.md).
 """

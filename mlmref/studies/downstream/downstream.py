@@ -1,4 +1,4 @@
-"""What an adaptation gains elsewhere: a classifier trained from both checkpoints (T20).
+"""Measure an adaptation on another task: train classifiers from both checkpoints (T20).
 
 Clauses DOWN-001 to DOWN-004 (spec/downstream.md). For each seed both checkpoints get a new head
 with the same first weights, and the same documents in the same order, so that they are a pair.

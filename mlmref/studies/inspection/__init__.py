@@ -1,4 +1,4 @@
-"""Looking at a corpus before a model is trained on it (clauses INSP, spec/inspect.md)."""
+"""``mlmref inspect``: findings about a corpus before training (clauses INSP, spec/inspect.md)."""
 
 from mlmref.studies.inspection.findings import Finding as Finding
 from mlmref.studies.inspection.findings import Report as Report

@@ -1,4 +1,4 @@
-"""What cutting costs: the remainder, words in two, chunks of many documents."""
+"""Findings about chunks: remainder, words cut in two, chunks of several documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What documents there are, and how long they are (INSP-004)."""
+"""Findings about documents and their lengths (INSP-004)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents that are there more than once, or nearly, and on both sides (INSP-006 to INSP-011)."""
+"""Find repeated documents, also across the split (INSP-006 to INSP-011)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an inspection answers: findings, each with its mark, and the report of them (INSP-001)."""
+"""Findings with their marks, and the report of them (INSP-001)."""
 
 from __future__ import annotations
 

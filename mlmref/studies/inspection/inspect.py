@@ -1,4 +1,4 @@
-"""The inspection: corpus, tokens, chunks and split as a run makes them, and what is found in them.
+"""Inspect a corpus: prepare it as a run does, and collect findings.
 
 Nothing is trained, no weights are read, and what a run would be refused for is a finding here
 (INSP-002, INSP-003).

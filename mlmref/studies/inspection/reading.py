@@ -1,4 +1,4 @@
-"""One pass through the texts, of which it keeps a few numbers a document (INSP-004, INSP-006)."""
+"""Read the texts once and keep a few numbers per document (INSP-004, INSP-006)."""
 
 from __future__ import annotations
 

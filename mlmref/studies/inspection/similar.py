@@ -1,4 +1,4 @@
-"""Documents that are nearly the same, without comparing each with each (INSP-007 to INSP-010).
+"""Find near-duplicates without comparing every pair (INSP-007 to INSP-010).
 
 MinHash (Broder 1997) makes a short signature of each document's shingles, in which two documents
 agree at a place with a probability that is their similarity. Documents that agree on a whole *band*

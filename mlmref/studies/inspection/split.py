@@ -1,4 +1,4 @@
-"""What is held out, and whether it is apart from what is trained on (INSP-017 to INSP-019)."""
+"""Findings about the split, and its overlap with training (INSP-017 to INSP-019)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An inspection in the terminal."""
+"""Print an inspection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the tokenizer fits the text (INSP-012 to INSP-014)."""
+"""Findings about how well the tokenizer fits the text (INSP-012 to INSP-014)."""
 
 from __future__ import annotations
 

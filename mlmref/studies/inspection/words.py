@@ -1,4 +1,4 @@
-"""Texts as words that compare: what two documents have to share to be alike (INSP-006, INSP-007).
+"""Texts as normalised words, for comparison (INSP-006, INSP-007).
 
 The similarity is the *resemblance* of Broder ("On the resemblance and containment of documents",
 1997): the Jaccard similarity of two documents' sets of *shingles*, runs of words.

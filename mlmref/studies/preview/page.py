@@ -1,4 +1,4 @@
-"""A preview as one page of HTML (clauses PREV-008 to PREV-010)."""
+"""A preview as an HTML page (clauses PREV-008 to PREV-010)."""
 
 from __future__ import annotations
 

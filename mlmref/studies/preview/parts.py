@@ -1,4 +1,4 @@
-"""What a preview consists of (spec/preview.md)."""
+"""The parts of a preview (spec/preview.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A few training chunks under one or several strategies, and nothing trained (spec/preview.md)."""
+"""Preview training chunks under masking strategies, without training (spec/preview.md)."""
 
 from __future__ import annotations
 

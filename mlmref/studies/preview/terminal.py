@@ -1,4 +1,4 @@
-"""A preview in the terminal: colours where there are any, and marks in any case (PREV-006)."""
+"""Print a preview, with colours if possible and marks in any case (PREV-006)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``mlmref verify``: the tutorial's steps against mlmref, figure by figure (spec/tutorial.md)."""
+"""``mlmref verify``: the tutorial's figures against mlmref's (spec/tutorial.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""T01 to T10: model, reviews, tokens, chunks."""
+"""Steps T01 to T10: model, reviews, tokens, chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tutorial's figures are found on: the reviews, their tokens, the models, the trainings.
+"""The data and models that the tutorial's figures need, loaded once.
 
 Each is made when a figure first asks for it, and once; what is missing is missing once, too.
 """

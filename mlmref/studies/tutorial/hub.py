@@ -1,4 +1,4 @@
-"""Whether the hub can be reached, found out once (clause VER-007)."""
+"""Check once whether the hub can be reached (clause VER-007)."""
 
 from __future__ import annotations
 

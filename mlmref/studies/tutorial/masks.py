@@ -1,4 +1,4 @@
-"""T11 to T14 and T17: masks and the split."""
+"""Steps T11 to T14 and T17: masks and the split."""
 
 from __future__ import annotations
 

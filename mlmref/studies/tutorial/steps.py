@@ -1,4 +1,4 @@
-"""Steps, figures and verdicts: what the tutorial prints, and what comes out here (VER-001 to 006).
+"""Steps and figures of the tutorial, and their verification (VER-001 to VER-006).
 
 A *figure* is something that the tutorial prints or says in one of its steps; each is a function
 that finds the same here. Their functions are in :mod:`mlmref.studies.tutorial.data`, ``masks`` and

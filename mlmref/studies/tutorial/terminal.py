@@ -1,4 +1,4 @@
-"""What came of the tutorial's steps, in the terminal."""
+"""Print the verdicts on the tutorial's steps."""
 
 from __future__ import annotations
 

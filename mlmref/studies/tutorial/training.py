@@ -1,4 +1,4 @@
-"""T15, T16 and T18 to T20: training, its perplexities, and the exercises."""
+"""Steps T15, T16 and T18 to T20: training, perplexities, and the exercises."""
 
 from __future__ import annotations
 

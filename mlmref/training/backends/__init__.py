@@ -1,1 +1,1 @@
-"""Training backends: what is built in, and what they share."""
+"""The built-in training backends."""

@@ -1,4 +1,4 @@
-"""Training on a plain loop over Accelerate (T18)."""
+"""Train with a plain loop over Accelerate (T18)."""
 
 from __future__ import annotations
 

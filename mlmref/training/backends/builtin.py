@@ -1,4 +1,4 @@
-"""The backends that come with mlmref, registered as an outside plugin's would be."""
+"""The built-in backends, registered like any plugin's."""
 
 from __future__ import annotations
 

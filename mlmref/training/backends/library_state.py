@@ -1,4 +1,4 @@
-"""What backends on libraries of their own have to tell them, and to put right after them."""
+"""Configure the libraries below a backend, and restore their state afterwards."""
 
 from __future__ import annotations
 

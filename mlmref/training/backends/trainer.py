@@ -1,4 +1,4 @@
-"""Training on the Hugging Face Trainer (T15).
+"""Train with the Hugging Face Trainer (T15).
 
 Trainer brings devices, precision, distribution and clipping; order, masks, loss, optimiser and
 schedule are the job's. An item of the data loader is a whole optimiser step, a list of
