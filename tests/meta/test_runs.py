@@ -112,7 +112,7 @@ def test_tests_start_processes_with_a_limit():
     own |= {"unit/data/test_cache.py", "soak/test_kills.py"}
     found = {
         file.relative_to(TESTS).as_posix()
-        for file in (*TESTS.glob("*/test_*.py"), *TESTS.glob("support/*.py"))
+        for file in (*TESTS.rglob("test_*.py"), *TESTS.glob("support/*.py"))
         if re.search(r"subprocess\.(run|Popen|check_|call)", file.read_text("utf-8"))
     }
     assert found == own

@@ -17,8 +17,8 @@ from mlmref.base.progress import SILENT
 from mlmref.data.chunks import cut
 from mlmref.data.split import Split, split
 from mlmref.settings.config import ChunkConfig, SplitConfig
+from mlmref.studies.inspection import counts as counting
 from mlmref.studies.inspection import reading, similar
-from mlmref.studies.inspection import tokens as counting
 from mlmref.studies.inspection.chunks import cut_words
 from mlmref.studies.inspection.duplicates import leaks
 from mlmref.studies.inspection.reading import Seen, read

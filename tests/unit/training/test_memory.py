@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.jobs import train
 
-from mlmref.training import job, memory
+from mlmref.training import job, process
 from mlmref.training.process import EVERY, give_back
 
 
@@ -18,7 +18,7 @@ def resident():
 
 
 @pytest.mark.clause("SPEED-003")
-@pytest.mark.skipif(sys.platform != "linux" or not memory._trim(), reason="glibc is what keeps it")
+@pytest.mark.skipif(sys.platform != "linux" or not process._trim(), reason="glibc is what keeps it")
 def test_what_was_freed_in_pieces_goes_back():
     """Of 100 MB in pieces, each other one of them freed, nine tenths of half are given back."""
     pieces = [np.ones(100_000, dtype=np.uint8) for _ in range(1_000)]
@@ -51,5 +51,5 @@ def test_a_job_gives_it_back_every_few_steps(monkeypatch, backend):
 @pytest.mark.clause("SPEED-003")
 def test_another_c_library_is_left_alone(monkeypatch):
     """Where there is no such function nothing happens."""
-    monkeypatch.setattr(memory, "_trim", lambda: None)
+    monkeypatch.setattr(process, "_trim", lambda: None)
     give_back()
