@@ -218,26 +218,31 @@ _MARKS = {
     "pass": ("pass", "green"),
     "fail": ("FAIL", "bold red"),
     "not applicable": ("-", "dim"),
+    "not reached": ("not reached", "yellow"),
     "expected failure": ("expected", "yellow"),
     "unexpected pass": ("NOT EXPECTED", "bold red"),
 }
 
 
 def show_reports(reports: Sequence[Report], console: Console) -> None:
-    """Print clause by clause what came of the kit's checks, then the failures' examples."""
+    """Print the result of each clause, then what to change for each failure, with an example."""
+    from mlmref.conformance.checks import told
+
     for report in reports:
         table = _table("clause", "", "fact")
         for one in report.outcomes:
             word, style = _MARKS[one.status]
-            fact = Text(one.fact)
+            fact = Text()
+            if one.fix:
+                fact.append(f"{one.fix}\n", style=style)
+            fact.append(one.fact)
             if one.detail:
-                fact.append(f"\n{one.detail}", style=style)
+                text = f"({one.detail})" if one.status == "not reached" else one.detail
+                fact.append(f"\n{text}", style=style)
             table.add_row(one.clause, Text(word, style=style), fact)
         console.print(Text(report.subject, style="bold"))
         console.print(table)
         for one in report.failures:
-            console.print(Text(f"{one.clause} {one.check}: {one.detail}"), soft_wrap=True)
-            for name, value in one.example.items():
-                console.print(Text(f"  {name} = {value}"), soft_wrap=True)
+            console.print(Text("\n".join(told(one))), soft_wrap=True)
         console.print(report.summary)
         console.print()

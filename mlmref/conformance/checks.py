@@ -21,7 +21,9 @@ READABLE = 500
 SubjectT = TypeVar("SubjectT")
 Function = Callable[[SubjectT], None]
 Reason = Callable[[SubjectT], str | None]
-Status = Literal["pass", "fail", "not applicable", "expected failure", "unexpected pass"]
+Status = Literal[
+    "pass", "fail", "not applicable", "not reached", "expected failure", "unexpected pass"
+]
 
 
 class Violation(Exception):  # noqa: N818 - it is what a check finds, not an error of the kit
@@ -43,6 +45,14 @@ class Violation(Exception):  # noqa: N818 - it is what a check finds, not an err
         return "\n".join(lines)
 
 
+class NotReached(Exception):  # noqa: N818 - it is the state of a check, not an error of the kit
+    """A check could not be decided, so that it neither passes nor fails (KIT-010).
+
+    Args:
+        why: ``after BACK-012`` if a failure of that clause hides the answer, or another reason.
+    """
+
+
 def _printable(value: Any) -> str:
     """Write arrays as lists, which can be pasted back; those that nobody would read, as shapes.
 
@@ -61,13 +71,15 @@ class Check(Generic[SubjectT]):
         clause: the clause of spec/ that it checks.
         name: the function's name.
         fact: the first line of its docstring.
-        function: the check itself; raises :class:`Violation`.
+        fix: what the author of a plugin changes if the check fails, as an instruction.
+        function: the check itself; raises :class:`Violation` or :class:`NotReached`.
         unless: tells why it does not apply to a subject, or ``None`` if it does.
     """
 
     clause: str
     name: str
     fact: str
+    fix: str
     function: Function[SubjectT]
     unless: Reason[SubjectT]
 
@@ -75,7 +87,8 @@ class Check(Generic[SubjectT]):
 class Checks(Generic[SubjectT]):
     """The checks of one kind of plugin, in the order in which they run.
 
-    A decorator: ``@checks("MASK-003")``, ``@checks("MASK-011", unless=promises_no_words)``.
+    A decorator: ``@checks("MASK-003", fix="never choose a position that batch.special marks")``,
+    with ``unless=promises_no_words`` if it does not apply to every plugin.
     """
 
     def __init__(self, *parts: Checks[SubjectT]) -> None:
@@ -85,7 +98,7 @@ class Checks(Generic[SubjectT]):
         return iter(self._checks)
 
     def __call__(
-        self, clause: str, *, unless: Reason[SubjectT] = lambda _: None
+        self, clause: str, *, fix: str, unless: Reason[SubjectT] = lambda _: None
     ) -> Callable[[Function[SubjectT]], Function[SubjectT]]:
         """Register a check of a clause; the first line of its docstring is the fact."""
 
@@ -93,7 +106,9 @@ class Checks(Generic[SubjectT]):
             name = getattr(function, "__name__", "")
             fact = (function.__doc__ or "").strip().partition("\n")[0]
             self._checks.append(
-                Check(clause=clause, name=name, fact=fact, function=function, unless=unless)
+                Check(
+                    clause=clause, name=name, fact=fact, fix=fix, function=function, unless=unless
+                )
             )
             return function
 
@@ -109,7 +124,9 @@ class Outcome:
         check: the check's name.
         fact: what it checks, in a line.
         status: ``fail`` and ``unexpected pass`` are the bad ones.
-        detail: the violation, why the check does not apply, or why it is expected to fail.
+        fix: what to change if it failed; otherwise empty.
+        detail: the violation, or why the check does not apply, was not reached, or is expected to
+            fail.
         example: the smallest failing example that was found; empty unless there is one.
     """
 
@@ -117,6 +134,7 @@ class Outcome:
     check: str
     fact: str
     status: Status
+    fix: str = ""
     detail: str = ""
     example: Mapping[str, str]
 
@@ -155,6 +173,7 @@ def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
             check=check.name,
             fact=check.fact,
             status=status,
+            fix=check.fix if status == "fail" else "",
             detail=detail,
             example=example,
         )
@@ -166,6 +185,8 @@ def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
         check.function(subject)
     except Violation as violation:
         return outcome("fail", violation.what, violation.example)
+    except NotReached as undecided:
+        return outcome("not reached", str(undecided))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         return outcome("fail", " ".join(f"{type(error).__name__}: {error}".split()))
     return outcome("pass")
@@ -202,10 +223,11 @@ def run_checks(
 
 def _as_expected(outcome: Outcome, expected: Mapping[str, str], failed: set[str]) -> Outcome:
     reason = expected.get(outcome.clause)
-    if reason is None or outcome.status == "not applicable":
+    if reason is None or outcome.status in ("not applicable", "not reached"):
         return outcome
     if outcome.status == "fail":
-        return replace(outcome, status="expected failure", detail=f"{reason} ({outcome.detail})")
+        detail = f"{reason} ({outcome.detail})"
+        return replace(outcome, status="expected failure", fix="", detail=detail)
     if outcome.clause in failed:  # another check of the same clause fails, as it should
         return outcome
     return replace(outcome, status="unexpected pass", detail=f"expected to fail: {reason}")
@@ -258,14 +280,16 @@ class _Case:
         outcomes = self._run()
         failed = [outcome for outcome in outcomes if outcome.status == "fail"]
         if failed:
-            texts = [
-                "\n".join([f"{one.clause} {one.check}: {one.detail}", *_lines(one.example)])
-                for one in failed
-            ]
-            raise AssertionError("\n".join(texts))
+            raise AssertionError("\n".join(line for one in failed for line in told(one)))
+        hidden = [outcome for outcome in outcomes if outcome.status == "not reached"]
+        if hidden:
+            pytest.skip(f"not reached ({hidden[0].detail})")
         if all(outcome.status == "not applicable" for outcome in outcomes):
             pytest.skip(outcomes[0].detail)
 
 
-def _lines(example: Mapping[str, str]) -> list[str]:
-    return [f"  {name} = {value}" for name, value in example.items()]
+def told(outcome: Outcome) -> list[str]:
+    """Return the lines about a failure: what to change first, what happened, and an example."""
+    head = f"{outcome.clause} {outcome.check}: "
+    lines = [head + outcome.fix, f"  {outcome.detail}"] if outcome.fix else [head + outcome.detail]
+    return [*lines, *(f"  {name} = {value}" for name, value in outcome.example.items())]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mlmref.conformance.checks import Violation
+from mlmref.conformance.checks import NotReached, Violation
 
 
 def cannot_fork(_: object) -> str | None:
@@ -62,17 +62,14 @@ pickle.dump(ask(*arguments), sys.stdout.buffer)
 def in_another_interpreter(ask: Callable[..., Any], *arguments: Any) -> Any:
     """Return what a function returns where texts have other hashes.
 
-    Returns:
-        ``None`` where the function and its arguments do not travel: they cannot be pickled, or
-        their module cannot be imported by its name.
-
     Raises:
         Violation: it raised.
+        NotReached: the function or its arguments cannot be sent.
     """
     try:
         sent = pickle.dumps(sys.path) + pickle.dumps((ask, arguments))
-    except Exception:  # noqa: BLE001 - whatever pickle says of what cannot travel
-        return None
+    except Exception as error:
+        raise NotReached(f"it cannot be pickled: {type(error).__name__}: {error}") from error
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
     child = subprocess.run(  # noqa: S603 - this interpreter, and a program of our own
         [sys.executable, "-c", _CHILD],
@@ -82,7 +79,7 @@ def in_another_interpreter(ask: Callable[..., Any], *arguments: Any) -> Any:
         check=False,
     )
     if child.returncode == 3:
-        return None
+        raise NotReached("its module cannot be imported by its name in another interpreter")
     if child.returncode:
         told = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise Violation(f"in another interpreter it failed: {' '.join(told)}")

@@ -9,6 +9,8 @@ from conformance.mutants.backends import MUTANTS, Counts
 from mlmref.conformance import check_backend, parametrize_backend_checks
 from mlmref.conformance.backends import CHECKS
 from mlmref.conformance.backends.toy_job import PlainLoop
+from mlmref.conformance.checks import run_checks
+from mlmref.conformance.search import as_found
 from mlmref.plugin.contracts import BackendEntry
 from mlmref.plugin.discovery import discover
 
@@ -68,6 +70,50 @@ def test_each_check_is_the_first_to_reject_a_mutant(name):
 def test_the_check_named_is_the_first(mutant):
     """For each of the other mutants too."""
     none_rejects_before(CHECKS, mutant, fresh(mutant))
+
+
+def statuses(name):
+    """Return what came of each clause for a faulty backend."""
+    (mutant,) = (one for one in MUTANTS if one.name == name)
+    with as_found():
+        report = run_checks(CHECKS, fresh(mutant), name)
+    assert not report.ok
+    return {one.clause: f"{one.status} {one.detail}".partition(":")[0] for one in report.outcomes}
+
+
+NUMBERS = ("BACK-014", "BACK-015", "BACK-019", "BACK-020", "BACK-021", "BACK-026", "BACK-027")
+
+
+@pytest.mark.clause("KIT-010")
+def test_what_evaluation_mode_hides_is_not_reached():
+    """Without job.model.train() dropout, losses and gradients differ for that reason alone."""
+    got = statuses("NeverTrains")
+    assert got.pop("BACK-012").startswith("fail training has False in place of True")
+    hidden = {clause for clause, status in got.items() if status == "not reached after BACK-012"}
+    assert hidden == {*NUMBERS, "BACK-017", "BACK-029", "BACK-033"}
+    assert {status for clause, status in got.items() if clause not in hidden} == {"pass "}
+
+
+@pytest.mark.clause("KIT-010")
+def test_what_a_wrong_gradient_hides_is_not_reached_but_clipping_is():
+    """Three times the gradient makes other weights; that it is never clipped can still be seen."""
+    got = statuses("TriplesTheLoss")
+    assert got.pop("BACK-015").startswith("fail gradients of")
+    assert got.pop("BACK-017").startswith("fail step 1 is taken with a gradient of norm")
+    hidden = {clause for clause, status in got.items() if status == "not reached after BACK-015"}
+    assert hidden == {*NUMBERS, "BACK-029"} - {"BACK-015"}
+    assert {status for clause, status in got.items() if clause not in hidden} == {"pass "}
+
+
+@pytest.mark.clause("KIT-010")
+def test_a_backend_that_raises_passes_nothing():
+    """It calls no model, so that no other clause can be decided."""
+    entry = BackendEntry(name="raises", summary="raises", build=lambda options: None)
+    report = check_backend(entry)
+    (fail, *others) = report.outcomes
+    assert (fail.clause, fail.status) == ("BACK-010", "fail")
+    assert "it raised AttributeError" in fail.detail
+    assert {f"{one.status} {one.detail}" for one in others} == {"not reached after BACK-010"}
 
 
 @pytest.mark.clause("KIT-006")

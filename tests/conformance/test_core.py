@@ -7,26 +7,30 @@ import pytest
 from support.processes import run
 from support.specification import KINDS, load_kit, read_clauses
 
-from mlmref.conformance.checks import Checks, Violation, parametrize, run_checks
+from mlmref.conformance.checks import Checks, NotReached, Violation, parametrize, run_checks, told
 
 CHECKS = Checks()
 
 
-@CHECKS("AAA-001")
+@CHECKS("AAA-001", fix="add one")
 def check_it_is_even(subject):
     """The number is even."""
     if subject % 2:
         raise Violation("it is odd", number=subject)
 
 
-@CHECKS("AAA-001")
+@CHECKS("AAA-001", fix="take 14")
 def check_it_is_not_thirteen(subject):
     """The number is not 13."""
     if subject == 13:
         raise ZeroDivisionError("unlucky")
 
 
-@CHECKS("AAA-002", unless=lambda subject: "it is negative" if subject < 0 else None)
+@CHECKS(
+    "AAA-002",
+    fix="subtract",
+    unless=lambda subject: "it is negative" if subject < 0 else None,
+)
 def check_it_has_a_digit(subject):
     """The number has one digit."""
     if subject > 9:
@@ -51,6 +55,8 @@ def test_every_check_of_the_kit_is_of_a_clause_and_states_its_fact():
         for check in checks:
             assert check.clause in known
             assert check.fact.endswith("."), check.name
+            assert 10 < len(check.fix) < 100, check.name
+            assert not check.fix.endswith("."), check.name
 
 
 @pytest.mark.clause("KIT-002")
@@ -80,6 +86,45 @@ def test_whatever_a_plugin_raises_is_a_failure():
     assert report.outcomes[1].detail == "ZeroDivisionError: unlucky"
     assert not report.ok
     assert report.summary == "3 fail"
+
+
+UNDECIDED = Checks()
+
+
+@UNDECIDED("AAA-001", fix="add one")
+def check_nothing_hides_it(subject):
+    """The number can be looked at."""
+    raise NotReached("after AAA-009")
+
+
+@pytest.mark.clause("KIT-010")
+def test_a_check_that_is_not_decided_does_not_pass():
+    """It is not reached, says why, and is neither a failure nor an expected one."""
+    report = run_checks(UNDECIDED, 7, "seven", {"AAA-001": "odd"})
+    (outcome,) = report.outcomes
+    assert (outcome.status, outcome.detail, outcome.fix) == ("not reached", "after AAA-009", "")
+    assert report.summary == "1 not reached"
+
+
+@pytest.mark.clause("KIT-010")
+def test_under_pytest_a_check_that_is_not_decided_is_skipped():
+    """The reason of the skip is what hides it."""
+    (case,) = parametrize(UNDECIDED, [("seven", 7)]).args[1]
+    with pytest.raises(pytest.skip.Exception, match=r"not reached \(after AAA-009\)"):
+        case.values[0]()
+
+
+@pytest.mark.clause("KIT-011")
+def test_a_failure_says_first_what_to_change():
+    """Before what happened; a check that passes, or fails as expected, has nothing to change."""
+    outcomes = run_checks(CHECKS, 7, "seven").outcomes
+    assert [one.fix for one in outcomes] == ["add one", "", ""]
+    assert told(outcomes[0]) == [
+        "AAA-001 check_it_is_even: add one",
+        "  it is odd",
+        "  number = 7",
+    ]
+    assert run_checks(CHECKS, 7, "seven", {"AAA-001": "odd"}).outcomes[0].fix == ""
 
 
 @pytest.mark.clause("KIT-003")
@@ -124,13 +169,13 @@ def test_the_decorator_makes_a_test_of_each_clause(pytester):
         from mlmref.conformance.checks import Checks, Violation, parametrize
         CHECKS = Checks()
 
-        @CHECKS("AAA-001")
+        @CHECKS("AAA-001", fix="add one")
         def check_even(n):
             "Even."
             if n % 2:
                 raise Violation("odd", n=n)
 
-        @CHECKS("AAA-002", unless=lambda n: "small" if n < 5 else None)
+        @CHECKS("AAA-002", fix="-", unless=lambda n: "small" if n < 5 else None)
         def check_any(n):
             "Any."
 
@@ -146,7 +191,8 @@ def test_the_decorator_makes_a_test_of_each_clause(pytester):
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rsx")
     result.assert_outcomes(passed=3, failed=2, skipped=2, xfailed=1)
     out = result.stdout.str()
-    assert "AAA-001 check_even: odd" in out
+    assert "AAA-001 check_even: add one" in out
+    assert "  odd" in out
     assert "n = 7" in out
     assert "small" in out
     assert "XPASS(strict)" in out

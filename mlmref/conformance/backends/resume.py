@@ -84,9 +84,10 @@ def check_states(toy: Toy, states: Mapping[int, Saved], last: int) -> None:
         raise Violation(f"step {last} was not reached, only {sorted(states)}")
 
 
-@CHECKS("BACK-030")
+@CHECKS("BACK-030", fix="pass all state to job.keep before you take the first step")
 def check_state_is_handed_in(subject: BackendSubject) -> None:
     """What a backend keeps is handed in before the first step, can be saved, and goes on."""
+    subject.must_complete(*JOBS)
     for toy in JOBS:
         total = len(toy.steps)
         _check_handed_in(subject.run(toy).events, toy)
@@ -108,9 +109,13 @@ def check_state_is_handed_in(subject: BackendSubject) -> None:
                     )
 
 
-@CHECKS("BACK-027")
+@CHECKS(
+    "BACK-027",
+    fix="start from job.optimizer and job.scheduler as they are, and keep no other state",
+)
 def check_stop_and_resume(subject: BackendSubject) -> None:
     """Stopped and resumed at any step, in any order, a job ends as if it had not been."""
+    subject.must_agree(*JOBS)
     for toy in JOBS:
         _walk(subject, toy)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -15,16 +15,33 @@ from mlmref.conformance.backends.toy import Event, Toy
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.backends.toys import shrink, toys
 from mlmref.conformance.backends.watch import undisturbed
-from mlmref.conformance.checks import Violation
+from mlmref.conformance.checks import NotReached, Violation
 from mlmref.plugin.contracts import BackendEntry, Options, TrainingBackend
+
+CLAUSES = {
+    "calls": "BACK-010",
+    "mode": "BACK-012",
+    "precision": "BACK-013",
+    "dropout": "BACK-033",
+    "loss": "BACK-014",
+    "gradient": "BACK-015",
+    "clipping": "BACK-017",
+    "update": "BACK-016",
+    "schedule": "BACK-018",
+    "told": "BACK-019",
+    "norm": "BACK-019",
+    "weights": "BACK-020",
+    "evaluation": "BACK-021",
+}
+"""The clause of each aspect of what a backend does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """The first thing that a backend did otherwise than the plain loop.
+    """Something that a backend did otherwise than the plain loop.
 
     Attributes:
-        aspect: what it concerns.
+        aspect: a key of :data:`CLAUSES`.
         what: what happened.
         step: in which step, counted from 1.
     """
@@ -32,6 +49,33 @@ class Difference:
     aspect: str
     what: str
     step: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Comparison:
+    """What a backend did with one job, compared with the plain loop.
+
+    Attributes:
+        found: for each aspect the first difference, in the order in which they happened.
+        hidden: for each aspect that an earlier difference leaves undecided, the clause of that
+            difference.
+    """
+
+    found: dict[str, Difference] = field(default_factory=dict)
+    hidden: dict[str, str] = field(default_factory=dict)
+
+    def first(self, *aspects: str) -> Difference | None:
+        """Return the first difference in these aspects, or in any if none is named."""
+        chosen = (one for name, one in self.found.items() if not aspects or name in aspects)
+        return next(chosen, None)
+
+    def hide(self, aspect: str, reason: str) -> None:
+        """Declare a difference a consequence of one in another aspect."""
+        del self.found[aspect]
+        self.hidden[aspect] = CLAUSES[reason]
+        for name, clause in self.hidden.items():
+            if clause == CLAUSES[aspect]:
+                self.hidden[name] = CLAUSES[reason]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +105,7 @@ class BackendSubject:
     options: Options
     toys: tuple[Toy, ...] = field(default_factory=toys)
     _runs: dict[Toy, Run] = field(default_factory=dict)
-    _found: dict[Toy, Difference | None] = field(default_factory=dict)
+    _found: dict[Toy, Comparison] = field(default_factory=dict)
 
     def make(self) -> TrainingBackend:
         """Make the backend anew."""
@@ -74,11 +118,29 @@ class BackendSubject:
             self._runs[toy] = train(self.make(), toy)
         return self._runs[toy]
 
-    def difference(self, toy: Toy) -> Difference | None:
-        """Return the first thing done otherwise than the plain loop does it."""
+    def compare(self, toy: Toy) -> Comparison:
+        """Compare what it did with a job with what the plain loop does."""
         if toy not in self._found:
-            self._found[toy] = first_difference(self.run(toy), expected(toy))
+            seen = self._found[toy] = compare(self.run(toy), expected(toy), toy)
+            unclipped = replace(toy, max_grad_norm=math.inf)
+            if "clipping" in seen.found and "gradient" in self.compare(unclipped).found:
+                seen.hide("clipping", "gradient")
         return self._found[toy]
+
+    def must_complete(self, *tried: Toy) -> None:
+        """Raise :class:`NotReached` unless it trains these jobs without an error."""
+        if any(self.run(toy).error is not None for toy in tried):
+            raise NotReached(f"after {CLAUSES['calls']}")
+
+    def must_agree(self, *tried: Toy) -> None:
+        """Raise :class:`NotReached` unless it trains these jobs as the plain loop does.
+
+        For checks of something else in these jobs, which a difference here would hide.
+        """
+        for toy in tried:
+            seen = self.compare(toy)
+            for clause in (*(CLAUSES[one] for one in seen.found), *seen.hidden.values()):
+                raise NotReached(f"after {clause}")
 
 
 def train(backend: TrainingBackend, toy: Toy, **fields: Any) -> Run:
@@ -115,7 +177,13 @@ def scratch() -> Iterator[Path]:
 
 
 _ASPECTS = {
-    "call": {"inputs": "calls", "training": "mode", "precision": "precision", "loss": "loss"},
+    "call": {
+        "inputs": "calls",
+        "training": "mode",
+        "precision": "precision",
+        "dropout": "dropout",
+        "loss": "loss",
+    },
     "evaluation": dict.fromkeys(("training", "precision", "loss"), "evaluation"),
     "update": {"gradients": "gradient", "groups": "update"},
     "schedule": {"rates": "schedule"},
@@ -124,39 +192,80 @@ _ASPECTS = {
 }
 """What each fact of an event concerns."""
 
+_NUMBERS = frozenset({"loss", "gradient", "clipping", "norm", "weights", "evaluation"})
+"""Aspects whose values depend on all that was computed before."""
+
+_HIDES = {"dropout": {"calls", "mode"}, "update": {"schedule"}}
+"""For other aspects the earlier differences that change their values, too."""
+
 _ORDER = ("schedule", "call", "evaluation", "update", "told")
 """Which event is to blame when another was expected: the first of these."""
 
 _MISPLACED = {"call": "calls", "evaluation": "calls", "told": "told"}
 
 
-def first_difference(got: Run, expected: Run) -> Difference | None:
-    """Return the first event that is not as expected, whenever steps were taken."""
+def compare(got: Run, expected: Run, toy: Toy) -> Comparison:
+    """Compare all events of two runs of one job, whenever steps were taken.
+
+    A value that differs after an earlier difference says nothing of its own aspect, which is then
+    undecided. Nothing is decided once the runs have events of other kinds.
+    """
     apart = ("keep", "take")  # other checks look at these (BACK-011, BACK-030)
     ours, theirs = ([one for one in run.events if one.kind not in apart] for run in (expected, got))
+    seen = Comparison()
+
+    def note(aspect: str, what: str, step: int) -> None:
+        if aspect == "gradient" and math.isfinite(toy.max_grad_norm):
+            aspect = "clipping"
+        if aspect in seen.found or aspect in seen.hidden:
+            return
+        hides = _hiding(aspect, seen.found)
+        if hides:
+            seen.hidden[aspect] = CLAUSES[hides]
+        else:
+            seen.found[aspect] = Difference(aspect=aspect, what=what, step=step)
+
     for want, have in zip(ours, theirs, strict=False):  # both end with "end"
+        step = want.step
         if want.kind != have.kind:
-            blamed = next(kind for kind in _ORDER if kind in (want.kind, have.kind))
-            if {want.kind, have.kind} == {"update", "schedule"}:
-                counts = [len(_of_step(run, "update", want.step)) for run in (expected, got)]
-                blamed = "schedule" if counts[0] == counts[1] else "update"
-            what = f"{_SHOWN[have.kind]} came where {_SHOWN[want.kind]} was due"
-            if have.kind == "end" and got.error is not None:
-                text = " ".join(f"{type(got.error).__name__}: {got.error}".split())
-                what, blamed = f"it raised {text}", "call"
-            return Difference(
-                aspect=_MISPLACED.get(blamed, blamed),
-                what=f"{what} in step {want.step}",
-                step=want.step,
-            )
+            aspect, what = _misplaced(want, have, got, expected)
+            note(aspect, f"{what} in step {step}", step)
+            break
         for name, aspect in _ASPECTS[want.kind].items():
             if not alike(want.facts[name], have.facts[name]):
                 what = _explain(name, want.facts[name], have.facts[name])
-                return Difference(aspect=aspect, what=f"{what} in step {want.step}", step=want.step)
-    if got.error is not None:
-        text = " ".join(f"{type(got.error).__name__}: {got.error}".split())
-        return Difference(aspect="calls", what=f"after the last step it raised {text}", step=0)
-    return None
+                note(aspect, f"{what} in step {step}", step)
+    else:
+        if got.error is not None:
+            note("calls", f"after the last step it raised {_text(got.error)}", 0)
+        return seen
+    seen.hidden = {
+        name: CLAUSES[aspect] for name in CLAUSES if name not in seen.found
+    } | seen.hidden
+    return seen
+
+
+def _hiding(aspect: str, found: Iterable[str]) -> str | None:
+    """Return the first aspect whose difference may be the reason for one in ``aspect``."""
+    if aspect in _NUMBERS:
+        return next((one for one in found if one != "norm"), None)
+    return next((one for one in found if one in _HIDES.get(aspect, ())), None)
+
+
+def _misplaced(want: Event, have: Event, got: Run, expected: Run) -> tuple[str, str]:
+    """Return the aspect, and what happened, where another event came than the one due."""
+    if have.kind == "end" and got.error is not None:
+        return "calls", f"it raised {_text(got.error)}"
+    blamed = next(kind for kind in _ORDER if kind in (want.kind, have.kind))
+    if {want.kind, have.kind} == {"update", "schedule"}:
+        counts = [len(_of_step(run, "update", want.step)) for run in (expected, got)]
+        blamed = "schedule" if counts[0] == counts[1] else "update"
+    what = f"{_SHOWN[have.kind]} came where {_SHOWN[want.kind]} was due"
+    return _MISPLACED.get(blamed, blamed), what
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _of_step(run: Run, kind: str, step: int) -> list[Event]:
@@ -202,25 +311,30 @@ def alike(want: Any, have: Any) -> bool:
 def hold(
     subject: BackendSubject, *aspects: str, where: Callable[[Toy], bool] = lambda toy: True
 ) -> None:
-    """Hold an aspect of what a backend does against the plain loop, job after job.
+    """Compare aspects of what a backend does with the plain loop, job after job.
 
     Args:
         subject: the backend.
-        aspects: of :class:`Difference`; a job that differs first in another is left to that one.
+        aspects: keys of :data:`CLAUSES`.
         where: which jobs.
 
     Raises:
         Violation: with the smallest job found.
+        NotReached: no job differs in these aspects, and in some an earlier difference hides them.
     """
 
     def differs(toy: Toy) -> Difference | None:
-        found = subject.difference(toy) if where(toy) else None
-        return found if found and found.aspect in aspects else None
+        return subject.compare(toy).first(*aspects) if where(toy) else None
 
-    for toy in subject.toys:
+    after: str | None = None
+    for toy in filter(where, subject.toys):
         found = differs(toy)
         if found:
             cut = replace(toy, steps=toy.steps[: found.step or None])
             least = shrink(cut if differs(cut) else toy, lambda one: differs(one) is not None)
             found = differs(least)
             raise Violation(found.what if found else "", **least.example())
+        hidden = subject.compare(toy).hidden
+        after = after or next((hidden[one] for one in aspects if one in hidden), None)
+    if after:
+        raise NotReached(f"after {after}")

@@ -125,7 +125,11 @@ class Trace:
 
 
 class ToyModel(nn.Module):
-    """Tokens to logits by way of two numbers; with a frozen and an unused parameter."""
+    """Tokens to logits by way of two numbers; with a frozen and an unused parameter.
+
+    It has two dropout layers on tensors of one shape. Their masks are the same if a backend seeds
+    torch before each of them (BACK-033).
+    """
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -137,6 +141,7 @@ class ToyModel(nn.Module):
         for one in (self.embedding.weight, self.output.weight, self.output.bias):
             one.data = torch.linspace(-1, 1, one.numel()).reshape(one.shape)
         self.dropout = dropout
+        self.dropouts = nn.ModuleList(nn.Dropout(dropout) for _ in range(2))
         self.trace = Trace()
         self.idle = True
 
@@ -146,28 +151,36 @@ class ToyModel(nn.Module):
         """Return ``{"loss": scalar}``: the summed cross-entropy times ``weight``."""
         if self.training:  # as the core's own model does (BACK-005)
             seed_generators(seed)
-        loss = weight * self._nll(input_ids, labels)
+        nll, masks = self._nll(input_ids, labels)
+        loss = weight * nll
         self.idle = self.idle and weight == 0.0
         inputs = {"input_ids": input_ids, "labels": labels, "weight": weight, "seed": seed}
-        self._note("call", loss, inputs=plain(inputs))
+        self._note("call", loss, inputs=plain(inputs), dropout=plain(masks))
         return {"loss": loss}
 
     @torch.no_grad()
     def evaluate(self, input_ids: Tensor, labels: Tensor) -> None:
         """Work out the loss as the core's evaluation does: past ``forward``."""
-        self._note("evaluation", self._nll(input_ids, labels))
+        self._note("evaluation", self._nll(input_ids, labels)[0])
 
-    def _nll(self, input_ids: Tensor, labels: Tensor) -> Tensor:
-        hidden = F.dropout(torch.tanh(self.embedding(input_ids)), self.dropout, self.training)
+    def _nll(self, input_ids: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the summed cross-entropy, and the mask of each dropout layer."""
+        hidden = torch.tanh(self.embedding(input_ids))
+        ones = torch.ones_like(hidden)
+        masks = [layer(ones) for layer in self.dropouts] if self.dropout else []
+        for mask in masks:
+            hidden = hidden * mask
         logits = self.output(hidden) + self.known[input_ids]
-        return F.cross_entropy(
+        nll = F.cross_entropy(
             logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum"
         )
+        return nll, masks
 
     def _note(self, kind: str, loss: Tensor, **facts: Any) -> None:
         device = loss.device.type
         computed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else "fp32"
-        facts |= {"training": self.training, "precision": str(computed), "loss": loss.item()}
+        training = all(module.training for module in self.modules())
+        facts |= {"training": training, "precision": str(computed), "loss": loss.item()}
         self.trace.note(kind, **facts)
 
     def weights(self) -> dict[str, Any]:

@@ -41,7 +41,11 @@ AGREE = 0.9
 """Of the words of a sentence, the share that has to be found in a longer text too (SEG-011)."""
 
 
-@_SHAPES("SEG-001", unless=leaves_words)
+@_SHAPES(
+    "SEG-001",
+    fix="return for each text the ascending offsets, in characters, at which words begin",
+    unless=leaves_words,
+)
 def check_answers_are_offsets(subject: SegmenterSubject) -> None:
     """Answers are ascending numbers of characters of the text, one answer for each text."""
 
@@ -53,7 +57,7 @@ def check_answers_are_offsets(subject: SegmenterSubject) -> None:
     held(subject, holds, large_batches())
 
 
-@_SHAPES("SEG-002", unless=leaves_words)
+@_SHAPES("SEG-002", fix="return an empty answer for an empty or blank text", unless=leaves_words)
 def check_text_without_words_is_fine(subject: SegmenterSubject) -> None:
     """Empty texts and blank ones, alone, among others and no text at all have an answer."""
 
@@ -65,7 +69,7 @@ def check_text_without_words_is_fine(subject: SegmenterSubject) -> None:
     held(subject, holds, [among, among[::-1]])
 
 
-@_LATER("SEG-006", unless=leaves_words)
+@_LATER("SEG-006", fix="do not change the list of texts", unless=leaves_words)
 def check_what_is_given_is_left_alone(subject: SegmenterSubject) -> None:
     """A list of texts has the same texts in it afterwards, and after the next question."""
     segmenter = subject.segmenter()
@@ -87,13 +91,21 @@ def no_options(subject: SegmenterSubject) -> str | None:
     return None if subject.entry.options.model_fields else "it has no options"
 
 
-@_LATER("SEG-008", unless=no_options)
+@_LATER(
+    "SEG-008",
+    fix="use option types that JSON and TOML can hold, and exclude no option",
+    unless=no_options,
+)
 def check_options_survive_being_written(subject: SegmenterSubject) -> None:
     """Options written as JSON or TOML and read again are the same options."""
     check_written_and_read(subject.options)
 
 
-@_LATER("SEG-011", unless=leaves_words)
+@_LATER(
+    "SEG-011",
+    fix="find words from the text near them, not from the whole text",
+    unless=leaves_words,
+)
 def check_a_sentence_has_its_words_anywhere(subject: SegmenterSubject) -> None:
     """Nine in ten words of a sentence are found where it stands in a longer text, too."""
     segmenter = subject.segmenter()

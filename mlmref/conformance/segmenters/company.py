@@ -25,7 +25,7 @@ from mlmref.plugin.contracts import Options
 CHECKS: Checks[SegmenterSubject] = Checks()
 
 
-@CHECKS("SEG-004", unless=leaves_words)
+@CHECKS("SEG-004", fix="derive answers and fingerprint from the options only", unless=leaves_words)
 def check_two_of_a_kind_agree(subject: SegmenterSubject) -> None:
     """Two segmenters of the same options have one fingerprint, and answer alike."""
     kind, written = type(subject.options), subject.options.model_dump_json()
@@ -42,7 +42,7 @@ def check_two_of_a_kind_agree(subject: SegmenterSubject) -> None:
     everywhere(subject, holds)
 
 
-@CHECKS("SEG-003", unless=leaves_words)
+@CHECKS("SEG-003", fix="answer each text from that text only", unless=leaves_words)
 def check_company_does_not_matter(subject: SegmenterSubject) -> None:
     """A text is answered alike alone, beside itself, and in any order, company and number."""
 
@@ -78,7 +78,11 @@ def _alike() -> list[str]:
     return [*texts, *(f"{number} {text}" for text in prose(1_000, number))]
 
 
-@CHECKS("SEG-003", unless=leaves_words)
+@CHECKS(
+    "SEG-003",
+    fix="keep nothing from one call to the next, except a cache of the same answers",
+    unless=leaves_words,
+)
 def check_nothing_is_kept(subject: SegmenterSubject) -> None:
     """What was asked before, how much and how often does not matter."""
     texts = _alike()
@@ -104,7 +108,11 @@ def _one_by_one(texts: list[str], first: Answers, second: Answers, what: str) ->
             raise Violation(f"{what} it has other words", text=text, **found.shown) from None
 
 
-@CHECKS("SEG-003", unless=lambda subject: leaves_words(subject) or cannot_fork(subject))
+@CHECKS(
+    "SEG-003",
+    fix="keep no state in the class, the module or the library",
+    unless=lambda subject: leaves_words(subject) or cannot_fork(subject),
+)
 def check_nothing_is_kept_for_all(subject: SegmenterSubject) -> None:
     """What any other segmenter of the process was asked before does not matter."""
     texts = _alike()
@@ -119,22 +127,18 @@ def check_nothing_is_kept_for_all(subject: SegmenterSubject) -> None:
     _one_by_one(texts, first, second, "in another process, asked in the opposite order,")
 
 
-@CHECKS("SEG-004", unless=leaves_words)
+@CHECKS("SEG-004", fix="do not use hash() or the order of a set", unless=leaves_words)
 def check_the_hash_of_a_text_does_not_matter(subject: SegmenterSubject) -> None:
-    """In an interpreter with another seed for the hashes of texts answers are the same.
-
-    Left out where the entry cannot be pickled, or its module not be imported by its name.
-    """
+    """In an interpreter with another seed for the hashes of texts answers are the same."""
     texts = [*SENTENCES, *prose(300, seed=1)]
     build: Any = subject.entry.build
     arguments = build, subject.options, texts
     told = in_another_interpreter(ask_anew, *arguments)
-    if told is not None:
-        fingerprint, answers = ask_anew(*arguments)
-        if told[0] != fingerprint:
-            what = "in another interpreter the fingerprint differs"
-            raise Violation(what, first=fingerprint, second=told[0])
-        _one_by_one(texts, answers, told[1], "in another interpreter")
+    fingerprint, answers = ask_anew(*arguments)
+    if told[0] != fingerprint:
+        what = "in another interpreter the fingerprint differs"
+        raise Violation(what, first=fingerprint, second=told[0])
+    _one_by_one(texts, answers, told[1], "in another interpreter")
 
 
 def ask_anew(
@@ -145,7 +149,9 @@ def ask_anew(
     return segmenter.fingerprint, ask(segmenter, tuple(texts))
 
 
-@CHECKS("SEG-005", unless=leaves_words)
+@CHECKS(
+    "SEG-005", fix="compute the fingerprint once, from options and versions", unless=leaves_words
+)
 def check_the_fingerprint_stays(subject: SegmenterSubject) -> None:
     """The fingerprint is a text that neither use nor time changes."""
     segmenter = subject.make()
@@ -159,7 +165,7 @@ def check_the_fingerprint_stays(subject: SegmenterSubject) -> None:
             raise Violation(what, first=first, second=segmenter.fingerprint)
 
 
-@CHECKS("SEG-005", unless=leaves_words)
+@CHECKS("SEG-005", fix="do not use the clock", unless=leaves_words)
 def check_the_day_does_not_matter(subject: SegmenterSubject) -> None:
     """At another time of another year the fingerprint is the same, and so are the answers."""
     texts = (*SENTENCES, *prose(300, seed=2))
@@ -173,7 +179,7 @@ def check_the_day_does_not_matter(subject: SegmenterSubject) -> None:
     _one_by_one(list(texts), answers, others, "on another day, under the same fingerprint,")
 
 
-@CHECKS("SEG-007", unless=leaves_words)
+@CHECKS("SEG-007", fix="use no random numbers from random, NumPy or torch", unless=leaves_words)
 def check_no_other_generator_is_used(subject: SegmenterSubject) -> None:
     """The generators that a process shares are neither drawn from nor moved on."""
     with as_they_were():

@@ -52,7 +52,9 @@ def _texts(subject: Subject, case: Case) -> Iterator[tuple[ChunkRows, Any]]:
         yield rows, np.flatnonzero(alone)
 
 
-@CHECKS("MASK-006", unless=no_independence)
+@CHECKS(
+    "MASK-006", fix="draw one number per unit with draws.uniform(stream)", unless=no_independence
+)
 def check_units_are_independent(subject: Subject) -> None:
     """Any two positions, units at any distance, and neighbouring chunks are drawn independently."""
     one = subject.changed(mlm_probability=0.5)
@@ -111,7 +113,11 @@ def _check_spread(counts: Any, of: int) -> None:
         raise Violation(what, variance=float(counts.var()), expected=of / 4)
 
 
-@CHECKS("MASK-019", unless=no_independence)
+@CHECKS(
+    "MASK-019",
+    fix="take all randomness from draws, and combine no two keys",
+    unless=no_independence,
+)
 def check_keys_are_independent(subject: Subject) -> None:
     """Masks of any two seeds, passes or evaluation share nothing, at any place of a row."""
     one = subject.changed(mlm_probability=0.5)
@@ -153,7 +159,9 @@ def no_seam(subject: Subject) -> str | None:
     return "it declares neither whole words nor that units are drawn independently"
 
 
-@CHECKS("MASK-012", unless=no_seam)
+@CHECKS(
+    "MASK-012", fix="use batch.words to group tokens: a special token ends a word", unless=no_seam
+)
 def check_a_special_token_ends_a_word(subject: Subject) -> None:
     """Words of two documents, with special tokens between, are not drawn as one."""
     one = at_one_half(subject)

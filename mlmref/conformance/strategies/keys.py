@@ -49,7 +49,7 @@ def same(first: Seen, second: Seen, what: str, rows: Any = slice(None)) -> None:
             raise Violation(f"{what}: {name} differ at {place}")
 
 
-@CHECKS("MASK-001")
+@CHECKS("MASK-001", fix="take all randomness from draws, so that one key gives one mask")
 def check_same_key_same_mask(subject: Subject) -> None:
     """The same rows under the same key are masked alike, by a new instance too."""
 
@@ -62,7 +62,7 @@ def check_same_key_same_mask(subject: Subject) -> None:
         everywhere(one, holds)
 
 
-@CHECKS("MASK-002")
+@CHECKS("MASK-002", fix="choose the targets of a row from that row only")
 def check_company_does_not_matter(subject: Subject) -> None:
     """A row is masked alike alone, in any order and company, with any padding after it."""
 
@@ -111,7 +111,7 @@ def _part(seen: Seen, rows: Any, width: int) -> Seen:
     return Seen(**arrays)
 
 
-@CHECKS("MASK-010")
+@CHECKS("MASK-010", fix="keep nothing from one call to the next")
 def check_nothing_is_kept_between_calls(subject: Subject) -> None:
     """What was asked before, how often and under which key does not matter."""
     cases = [*large_cases(6, subject.world), *_alike(subject)]
@@ -193,7 +193,7 @@ def _noted() -> Iterator[set[str]]:
         yield streams
 
 
-@CHECKS("MASK-034", unless=writes_itself)
+@CHECKS("MASK-034", fix="name your streams without the prefix mlmref", unless=writes_itself)
 def check_streams_of_the_core_are_left_alone(subject: Subject) -> None:
     """A strategy draws from streams of its own, none of which begins with mlmref."""
 
@@ -213,7 +213,9 @@ def draws_nothing(subject: Subject) -> str | None:
     return None if subject.probability is not None else "it has no option mlm_probability"
 
 
-@CHECKS("MASK-019", unless=draws_nothing)
+@CHECKS(
+    "MASK-019", fix="take all randomness from draws, with no seed of your own", unless=draws_nothing
+)
 def check_every_key_has_its_own_mask(subject: Subject) -> None:
     """Chunks, passes and seeds that differ in any bit are masked differently.
 

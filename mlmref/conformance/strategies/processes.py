@@ -37,7 +37,7 @@ ELSEWHERE = (
 """What launchers tell the second of two processes, and what machines differ in."""
 
 
-@CHECKS("MASK-010")
+@CHECKS("MASK-010", fix="take all randomness from draws, not from random, NumPy or torch")
 def check_no_other_generator_is_used(subject: Subject) -> None:
     """The generators that a process shares are neither drawn from nor moved on."""
     with as_they_were():
@@ -94,7 +94,11 @@ def _one(items: list[Any]) -> Any:
     return items[0]
 
 
-@CHECKS("MASK-010", unless=cannot_fork)
+@CHECKS(
+    "MASK-010",
+    fix="do not use rank, process, thread, environment, folder or clock",
+    unless=cannot_fork,
+)
 def check_where_and_when_do_not_matter(subject: Subject) -> None:
     """A worker of another rank, in another thread, folder and year, masks as the first process."""
     from torch.utils.data import DataLoader
@@ -110,7 +114,7 @@ def check_where_and_when_do_not_matter(subject: Subject) -> None:
             same(one, other, "in a worker of another rank")
 
 
-@CHECKS("MASK-035")
+@CHECKS("MASK-035", fix="make the strategy picklable: no lambdas, open files or locks in it")
 def check_it_travels_to_another_process(subject: Subject) -> None:
     """A strategy can be pickled, before and after use, and masks alike afterwards."""
     subject = at_one_half(subject)  # other options than the defaults travel too
@@ -134,17 +138,14 @@ def _plans(questions: list[tuple[Any, Any, Any]]) -> list[tuple[Any, Any]]:
     return [(one.targets, getattr(one, "replacements", None)) for one in answers]
 
 
-@CHECKS("MASK-010")
+@CHECKS("MASK-010", fix="do not use hash() or the order of a set")
 def check_the_hash_of_a_text_does_not_matter(subject: Subject) -> None:
-    """In an interpreter with another seed for the hashes of texts the mask is the same.
-
-    Left out where the strategy cannot be pickled, or its module not be imported by its name.
-    """
+    """In an interpreter with another seed for the hashes of texts the mask is the same."""
     strategy: Any = subject.make()
     ask = subject.ask(strategy)
     questions = [(ask, *subject.shown(case)) for case in few_cases(subject)]
     first = _plans(questions)
-    for one, other in zip(first, in_another_interpreter(_plans, questions) or [], strict=False):
+    for one, other in zip(first, in_another_interpreter(_plans, questions), strict=True):
         if (one[0] != other[0]).any():
             raise Violation(
                 f"in another interpreter: targets differ at {cells(one[0] != other[0])}"

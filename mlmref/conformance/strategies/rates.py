@@ -37,7 +37,9 @@ def no_independence(subject: Subject) -> str | None:
     return "it does not declare that tokens or words are drawn independently"
 
 
-@CHECKS("MASK-006", unless=no_rate)
+@CHECKS(
+    "MASK-006", fix="choose nothing at probability 0 and every ordinary token at 1", unless=no_rate
+)
 def check_never_and_always(subject: Subject) -> None:
     """At probability 0 nothing is a target, and at 1 every ordinary token is."""
 
@@ -153,7 +155,7 @@ def asked_rates(subject: Subject) -> list[float]:
     return [rate for rate in rates if subject.allows(rate)]
 
 
-@CHECKS("MASK-006", unless=no_rate)
+@CHECKS("MASK-006", fix="choose each unit with the probability mlm_probability", unless=no_rate)
 def check_rate(subject: Subject) -> None:
     """Over some million tokens the rate is what was asked for."""
     if subject.entry.rate == "share":
@@ -199,7 +201,11 @@ def _check_share(subject: Subject) -> None:
             raise Violation(what, asked=probability, bound=bound)
 
 
-@CHECKS("MASK-006", unless=no_independence)
+@CHECKS(
+    "MASK-006",
+    fix="choose each unit with the same probability, wherever it is",
+    unless=no_independence,
+)
 def check_rate_everywhere(subject: Subject) -> None:
     """Batches, chunks, positions, token ids, neighbours and lengths of word have the same rate."""
     asked = sorted({0.5, subject.probability or 0.5} - {0.0, 1.0})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks, NotReached, Violation
 from mlmref.conformance.p_values import chi_square, surprising
 from mlmref.conformance.strategies.rates import FALSE_ALARM, repeated
 from mlmref.conformance.strategies.shapes import cells, is_collator, no_replacements
@@ -17,6 +17,9 @@ from mlmref.conformance.strategies.worlds import Case, make_rows, worlds
 from mlmref.plugin.contracts import Corruption
 
 CHECKS: Checks[Subject] = Checks()
+
+FEW_DRAWN = 400
+"""Random tokens of which there have to be more to compare how often each is drawn."""
 
 
 def own_choice(subject: Subject) -> str | None:
@@ -49,7 +52,11 @@ def _at_random(subject: Subject) -> Subject:
     return one
 
 
-@CHECKS("MASK-007", unless=own_choice)
+@CHECKS(
+    "MASK-007",
+    fix="replace targets only by the mask token or by ids of vocabulary.ordinary_ids",
+    unless=own_choice,
+)
 def check_no_special_token_is_read(subject: Subject) -> None:
     """What the model reads at a target is an ordinary token or the mask token."""
 
@@ -66,13 +73,15 @@ def check_no_special_token_is_read(subject: Subject) -> None:
     everywhere(_at_random(subject), holds)
 
 
-@CHECKS("MASK-007", unless=own_choice)
+@CHECKS(
+    "MASK-007", fix="draw random tokens uniformly from vocabulary.ordinary_ids", unless=own_choice
+)
 def check_random_tokens_are_all_alike(subject: Subject) -> None:
     """Each ordinary token turns up as a random one as often as any other, and no special one.
 
-    Where hardly anything is replaced by another token there is nothing to compare.
+    If hardly any target is replaced by another token, this cannot be decided.
     """
-    one = _at_random(subject)
+    one, undecided = _at_random(subject), False
     for case, token in _texts_of_one_token(one):
         words = case.vocabulary
         drawn = np.zeros(words.size, dtype=np.int64)
@@ -89,11 +98,14 @@ def check_random_tokens_are_all_alike(subject: Subject) -> None:
             )
         others = np.setdiff1d(words.ordinary_ids, [token])  # the token itself may be kept
         _check_alike(drawn[others], others)
+        undecided = undecided or int(drawn.sum()) < FEW_DRAWN
+    if undecided:
+        raise NotReached(f"fewer than {FEW_DRAWN} targets were replaced by another token")
 
 
 def _check_alike(drawn: Any, ids: Any) -> None:
     """Compare counts with a uniform distribution, over ranges of ids where there are few."""
-    if drawn.sum() < 400:
+    if drawn.sum() < FEW_DRAWN:
         return
     # At least 40 expected in each range, for which chi-square's approximation is good.
     ranges = np.array_split(np.arange(len(ids)), int(np.clip(drawn.sum() // 40, 1, len(ids))))
@@ -113,7 +125,7 @@ def _check_alike(drawn: Any, ids: Any) -> None:
         )
 
 
-@CHECKS("MASK-007", unless=cores_choice)
+@CHECKS("MASK-007", fix="draw one random token for each position", unless=cores_choice)
 def check_random_tokens_are_independent(subject: Subject) -> None:
     """Random tokens of neighbours, chunks, passes and seeds have nothing to do with each other."""
     one = _at_random(subject)
@@ -165,7 +177,11 @@ def own_replacements(subject: Subject) -> str | None:
     return "it brings its own replacements"
 
 
-@CHECKS("MASK-008", unless=own_replacements)
+@CHECKS(
+    "MASK-008",
+    fix="mask, replace and keep targets in the shares of the corruption policy",
+    unless=own_replacements,
+)
 def check_shares_of_corruption(subject: Subject) -> None:
     """Targets become the mask token, a random one or keep theirs in the shares asked for."""
     policy = subject.corruption

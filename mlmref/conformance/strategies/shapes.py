@@ -36,7 +36,7 @@ def cells(mask: Any) -> str:
     return f"row {row}, position {position}"
 
 
-@CHECKS("MASK-016")
+@CHECKS("MASK-016", fix="return Plan(targets=...) with a Boolean NumPy array of the batch's shape")
 def check_plan_is_well_formed(subject: Subject) -> None:
     """A plan is a Plan of NumPy arrays of the right types and of the batch's shape."""
 
@@ -68,7 +68,7 @@ def check_plan_is_well_formed(subject: Subject) -> None:
         everywhere(one, holds, large=10)
 
 
-@CHECKS("MASK-014")
+@CHECKS("MASK-014", fix="handle batches without rows, positions, ordinary tokens or words")
 def check_degenerate_batches(subject: Subject) -> None:
     """Batches without rows, positions, text or words are masked without an error."""
 
@@ -103,7 +103,7 @@ def check_degenerate_batches(subject: Subject) -> None:
                 held(one, holds, replace(world, rows=rows))
 
 
-@CHECKS("MASK-003")
+@CHECKS("MASK-003", fix="never choose a position that batch.special marks")
 def check_special_tokens_are_never_targets(subject: Subject) -> None:
     """No special token and no padding is a target."""
 
@@ -116,7 +116,11 @@ def check_special_tokens_are_never_targets(subject: Subject) -> None:
         everywhere(one, holds)
 
 
-@CHECKS("MASK-011", unless=no_words)
+@CHECKS(
+    "MASK-011",
+    fix="choose all tokens with the same number in batch.words, or none of them",
+    unless=no_words,
+)
 def check_words_are_whole(subject: Subject) -> None:
     """Either all tokens of a word are targets or none is."""
 
@@ -163,7 +167,11 @@ def writes_itself(subject: Subject) -> str | None:
     return "a collator has no plan" if is_collator(subject) else None
 
 
-@CHECKS("MASK-036", unless=writes_itself)
+@CHECKS(
+    "MASK-036",
+    fix="declare in the entry's replaces whether plans have replacements",
+    unless=writes_itself,
+)
 def check_replacements_are_declared(subject: Subject) -> None:
     """Plans have replacements if the strategy declares so, and otherwise none."""
 
@@ -176,7 +184,7 @@ def check_replacements_are_declared(subject: Subject) -> None:
         everywhere(one, holds, large=10)
 
 
-@CHECKS("MASK-018", unless=no_replacements)
+@CHECKS("MASK-018", fix="use only ids of the vocabulary as replacements", unless=no_replacements)
 def check_replacements_are_ids(subject: Subject) -> None:
     """Each replacement is an id of the vocabulary."""
 
@@ -190,7 +198,7 @@ def check_replacements_are_ids(subject: Subject) -> None:
         everywhere(one, holds)
 
 
-@CHECKS("MASK-004")
+@CHECKS("MASK-004", fix="set the label to the original token at targets and to -100 elsewhere")
 def check_labels_are_the_true_tokens(subject: Subject) -> None:
     """The label is the true token at each target and -100 elsewhere."""
 
@@ -203,7 +211,7 @@ def check_labels_are_the_true_tokens(subject: Subject) -> None:
     everywhere(subject, holds)
 
 
-@CHECKS("MASK-005")
+@CHECKS("MASK-005", fix="change input_ids only at targets")
 def check_only_targets_change(subject: Subject) -> None:
     """What the model reads is the true token wherever there is no target."""
 
@@ -216,7 +224,7 @@ def check_only_targets_change(subject: Subject) -> None:
     everywhere(subject, holds)
 
 
-@CHECKS("MASK-009")
+@CHECKS("MASK-009", fix="write to copies of the batch's arrays, not to the arrays")
 def check_nothing_is_written_to(subject: Subject) -> None:
     """The batch that a strategy is given is the same afterwards, to the last bit."""
 

@@ -285,6 +285,59 @@ class EvaluatesLastMicroBatch(Loop):
         super().micro(index, micro_batch, step)
 
 
+@fault("check_micro_batches_run_in_training_mode")
+class EvaluatesDropout(Loop):
+    """Dropout layers alone run in evaluation mode."""
+
+    def call(self, micro_batch):
+        self.model.dropouts.eval()
+        return super().call(micro_batch)
+
+
+@fault("check_dropout_is_the_models")
+class NoDropout(Loop):
+    """Each dropout layer has a probability of zero while the model is trained."""
+
+    def call(self, micro_batch):
+        layers = [one for one in self.model.modules() if isinstance(one, nn.Dropout)]
+        for one in layers:
+            one.p = 0.0
+        try:
+            return super().call(micro_batch)
+        finally:
+            for one in layers:
+                one.p = self.model.dropout
+
+
+@fault("check_dropout_is_the_models")
+class NoDropoutFunction(Loop):
+    """torch's dropout function is replaced by the identity while the model is trained."""
+
+    def call(self, micro_batch):
+        held = nn.functional.dropout
+        nn.functional.dropout = lambda values, *_, **__: values
+        try:
+            return super().call(micro_batch)
+        finally:
+            nn.functional.dropout = held
+
+
+@fault("check_dropout_is_the_models")
+class SeedsBeforeEachDropout(Loop):
+    """torch is seeded before each dropout layer, so that all layers draw the same mask."""
+
+    def call(self, micro_batch):
+        def seed(*_):
+            torch.manual_seed(micro_batch["seed"])
+
+        hooks = [one.register_forward_pre_hook(seed) for one in self.model.dropouts]
+        try:
+            return super().call(micro_batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
 @fault("check_the_precision_is_the_jobs")
 class IgnoresPrecision(Loop):
     """Everything is computed in float32."""
@@ -321,8 +374,9 @@ class NoisyEmbeddings(Loop):
     """Noise is added to the embeddings (NEFTune), and taken off again at the end."""
 
     def call(self, micro_batch):
+        noise = torch.Generator().manual_seed(1)  # its own, so that dropout is as it was
         hook = self.model.embedding.register_forward_hook(
-            lambda module, inputs, output: output + 1e-3 * torch.rand_like(output)
+            lambda module, inputs, output: output + 1e-3 * torch.rand(output.shape, generator=noise)
         )
         try:
             return super().call(micro_batch)
@@ -387,6 +441,17 @@ class LastMicroBatchAlone(Loop):
         if index and index + 1 == len(step):
             self.model.zero_grad()
         loss.backward()
+
+
+@fault("check_gradients_are_added_up_and_cleared")
+class TriplesTheLoss(Loop):
+    """The loss is multiplied by three, and nothing is clipped."""
+
+    def backward(self, loss, index, step):
+        (3 * loss).backward()
+
+    def clip(self):
+        return float(nn.utils.get_total_norm(self.grads()))
 
 
 @fault("check_gradients_are_added_up_and_cleared")

@@ -1,0 +1,99 @@
+"""The cost of a mask, counted: Python instructions and memory, which do not depend on the machine.
+
+Seconds say little on a machine that is busy with something else.
+"""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.strategies.subject import Subject
+from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows
+from mlmref.plugin.contracts import Corruption, StrategyEntry
+
+CHECKS: Checks[Subject] = Checks()
+
+SLOWEST = 20.0
+"""Times the cost of ``token`` that a mask may have (MASK-032)."""
+
+
+@CHECKS("MASK-032", fix="replace loops over tokens by NumPy operations on whole arrays")
+def check_it_is_not_slow(subject: Subject) -> None:
+    """A mask takes at most twenty times the Python instructions and the memory of ``token``.
+
+    In batches of 64 rows of 128 tokens, and of 8 of 1,024.
+    """
+    every = list(large_cases(3, subject.world))
+    for case in (every[0], every[2]):  # a usual vocabulary, and a large one
+        rows = case.rows
+        ids, starts = (one.reshape(-1)[:8_192] for one in (rows.input_ids, rows.word_start))
+        for shape in ((64, 128), (8, 1_024)):
+            # The same tokens in rows of another length.
+            again = make_rows(case.vocabulary, np.resize(ids, shape), np.resize(starts, shape))
+            mine, tokens = (_cost(one, replace(case, rows=again)) for one in (subject, _token()))
+            for what, own, usual in zip(_COUNTED, mine, tokens, strict=True):
+                if own > SLOWEST * usual:
+                    raise Violation(
+                        f"a mask takes {own:,} {what}, {own / usual:.0f} times as many as token's",
+                        shape=shape,
+                        vocabulary_size=case.vocabulary.size,
+                    )
+
+
+_COUNTED = ("Python instructions", "bytes of memory")
+
+
+def _cost(subject: Subject, case: Case) -> tuple[int, int]:
+    """Return the instructions and the bytes that one mask takes, after a first one."""
+    ask = subject.ask(subject.strategy())
+    ask(*subject.shown(case))  # what is made once and kept is not of each batch
+    return instructions(ask, *subject.shown(case)), _memory(ask, *subject.shown(case))
+
+
+def instructions(function: Callable[..., Any], *arguments: Any) -> int:
+    """Return how many instructions of Python's virtual machine a call takes."""
+    count = 0
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def _memory(function: Callable[..., Any], *arguments: Any) -> int:
+    """Return the most bytes that a call holds at a time, of Python's objects and NumPy's arrays."""
+    traced = tracemalloc.is_tracing()
+    if not traced:
+        tracemalloc.start()
+    try:
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not traced:
+            tracemalloc.stop()
+
+
+def _token() -> Subject:
+    """Return ``token``, whose cost is the unit."""
+    from mlmref.masking.token import TokenMasking, TokenOptions
+
+    entry = StrategyEntry(name="token", summary="-", build=TokenMasking, options=TokenOptions)
+    return Subject(entry=entry, options=TokenOptions(), corruption=Corruption())
