@@ -17,7 +17,8 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="embedded, a run folder, or a name on the hub", autocompletion=completion.models
+            help="embedded, a run folder or a checkpoint in one, or a name on the hub",
+            autocompletion=completion.models,
         ),
     ],
     revision: flags.Revision = None,
@@ -56,10 +57,11 @@ def evaluate(
     given = locals()
     with told(debug):
         from mlmref.plugin.discovery import discover
+        from mlmref.runner.folder.checkpoint import run_of
         from mlmref.runner.run import evaluate as evaluate_
         from mlmref.settings.resolve import resolve, shared
 
-        own = Path(model) / "config.toml"
+        own = run_of(Path(model)) / "config.toml"
         settings = shared(
             lambda: resolve(
                 preset=preset,

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from mlmref.plugin.registry import KINDS, Registry
 from mlmref.results.record import dumps
+from mlmref.results.verdict import verdict
 from mlmref.studies.tutorial import Verified
 
 if TYPE_CHECKING:
@@ -61,12 +62,13 @@ def _table(*columns: str) -> Table:
 def show_run(result: Result, console: Console) -> None:
     """Print what a run gained: perplexities, fills side by side, and where everything is."""
     record = result.record
+    gained = record["perplexity"]["difference"]
+    ratios = [gained[name] for name in ("ratio", "ratio_low", "ratio_high")]
+    console.print(verdict(*ratios), style="bold", markup=False, soft_wrap=True)
     table = _table("", "before", "after")
     before, after = record["perplexity"]["before"], record["perplexity"]["after"]
     table.add_row("perplexity", f"{before['value']:.2f}", f"{after['value']:.2f}", style="bold")
     table.add_row("  interval", _interval(before), _interval(after))
-    gained = record["perplexity"]["difference"]
-    ratios = [gained[name] for name in ("ratio", "ratio_low", "ratio_high")]
     table.add_row("  of that before", "", "{:.1%} ({:.1%} to {:.1%})".format(*ratios))
     if "draws" in before:
         table.add_row("  over draws", _draws(before), _draws(after))

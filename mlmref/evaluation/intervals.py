@@ -7,6 +7,7 @@ resampled; each target belongs to the document that its token comes from.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,28 @@ def difference(
         gained = after.nll - before.nll
     low, high = bootstrap(gained, after.targets, config, seed)
     return Difference(nll=float(gained.sum() / after.targets.sum()), low=low, high=high)
+
+
+def better(
+    sums: Sequence[Documents], config: EvaluationConfig, seed: int
+) -> tuple[int, Difference] | None:
+    """Find an earlier evaluation that was better than the last one, by the paired interval.
+
+    Returns:
+        The number of the best such evaluation, and the difference of the last one from it;
+        ``None`` if no earlier one was better by more than chance.
+
+    Raises:
+        MlmrefError: they were measured on different targets.
+    """
+    totals = [float(one.nll.sum()) for one in sums]
+    for number in sorted(range(len(sums) - 1), key=totals.__getitem__):
+        if not totals[number] < totals[-1]:
+            break
+        lost = difference(sums[number], sums[-1], config, seed)
+        if lost.low > 0:
+            return number, lost
+    return None
 
 
 def bootstrap(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.base.errors import ModelError
 from mlmref.base.quiet_libraries import quiet
 from mlmref.model.checks import check_folder, check_settings, check_tokenizer, check_weights
+from mlmref.runner.folder import checkpoint
 from mlmref.settings.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ def load_model(config: ModelConfig) -> LoadedModel:
     """
     import torch
 
-    place = _place(config.name)
+    origin, saved = _origin(config)
+    place = _place(origin.name)
     model, tokenizer, info = pretrained(config, "AutoModelForMaskedLM")
     if info["missing_keys"] or info["mismatched_keys"]:
         example = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))[0]
@@ -83,8 +86,8 @@ def load_model(config: ModelConfig) -> LoadedModel:
         model=model.eval(),
         tokenizer=tokenizer,
         name=config.name,
-        revision=_commit(place, config.revision),
-        digest=_digest(place, model),
+        revision=None if saved else _commit(place, config.revision),
+        digest=_digest(str(saved or place), model),
         max_length=max_length(model, tokenizer),
     )
 
@@ -99,9 +102,10 @@ def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
     import torch
     import transformers
 
-    place = _place(config.name)
+    origin, _ = _origin(config)
+    place = _place(origin.name)
     common: dict[str, Any] = {
-        "revision": config.revision,
+        "revision": origin.revision,
         "trust_remote_code": config.trust_remote_code,
     }
     with quiet(), _explained(config.name):
@@ -135,9 +139,10 @@ def pretrained(
     import torch
     import transformers
 
-    place = _place(config.name)
+    origin, saved = _origin(config)
+    place = _place(origin.name)
     common: dict[str, Any] = {
-        "revision": config.revision,
+        "revision": origin.revision,
         "trust_remote_code": config.trust_remote_code,
     }
     with quiet(), _explained(config.name):
@@ -154,7 +159,51 @@ def pretrained(
             output_loading_info=True,
             **common,
         )
+    if saved:
+        _take_weights(config.name, saved, model, every=not info["missing_keys"])
     return model, tokenizer, info
+
+
+def _origin(config: ModelConfig) -> tuple[ModelConfig, Path | None]:
+    """Return where configuration and tokenizer of a model are, and its folder if a checkpoint.
+
+    A checkpoint of a finished run has those of the run folder, and one of an unfinished run those
+    of the model that the run began with (CKPT-011).
+    """
+    place = Path(os.path.expanduser(config.name))  # noqa: PTH111 - it raises nothing
+    run = checkpoint.run_of(place)
+    if run == place:
+        return config, None
+    if (run / "config.json").is_file():
+        own = {"name": str(run), "revision": None}
+    else:
+        try:
+            own = tomllib.loads((run / "config.toml").read_text("utf-8"))["model"]
+            own = {key: own.get(key) for key in ("name", "revision")}
+        except (OSError, ValueError, LookupError) as error:
+            raise ModelError(
+                f"the run of this checkpoint has no readable config.toml ({error})",
+                where=config.name,
+                hint="keep the checkpoint in the run folder",
+            ) from error
+    return config.model_copy(update=own), place
+
+
+def _take_weights(name: str, saved: Path, model: PreTrainedModel, *, every: bool) -> None:
+    """Copy the weights of a checkpoint into a model, all of them or those of the same name."""
+    import torch
+
+    try:
+        weights = checkpoint.weights(saved)
+    except ValueError as error:
+        raise ModelError(str(error), where=name, hint="give another checkpoint") from error
+    mine = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    common = {key for key in mine.keys() & weights.keys() if mine[key].shape == weights[key].shape}
+    if not common or (every and len(common) < len(mine)):
+        raise ModelError("the checkpoint is of another model", where=name)
+    with torch.no_grad():
+        for key in common:
+            mine[key].copy_(weights[key])
 
 
 def _place(name: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from mlmref.results.verdict import verdict, warning
+
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
@@ -53,9 +55,10 @@ print(fill_mask(f"This is a great {{fill_mask.tokenizer.mask_token}}."))
 
 ## Figures
 
+{_gained(perplexity, confidence)}
+
 {_table(("", "before", "after"), _figures(perplexity, confidence))}
 
-{_gained(perplexity["difference"], confidence)}
 Measured on {corpus["chunks_test"]:,} chunks held out of the corpus, under the same masks before
 and after. Perplexity is the exponential of the mean negative log-likelihood of a masked token;
 its interval is a bootstrap over documents.
@@ -184,13 +187,17 @@ def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]
     ]
 
 
-def _gained(difference: Mapping[str, Any], confidence: float) -> str:
-    """Say in a sentence what came of the adaptation, with its interval."""
+def _gained(perplexity: Mapping[str, Any], confidence: float) -> str:
+    """Return the verdict, the ratio with its interval, and a warning of a better model."""
+    difference = perplexity["difference"]
     ratio, low, high = (_number(difference[f"ratio{end}"]) for end in ("", "_low", "_high"))
-    return (
+    sentences = [
+        f"**{verdict(ratio, low, high)}**",
         f"After the adaptation the perplexity is {ratio:.1%} of what it was before "
-        f"({100 * confidence:g}% interval {low:.1%} to {high:.1%}, paired over documents)."
-    )
+        f"({100 * confidence:g}% interval {low:.1%} to {high:.1%}, paired over documents).",
+    ]
+    worse = warning(perplexity.get("better"))  # the first records have none
+    return "\n".join([*sentences, f"\n**Warning**: {worse}"] if worse else sentences)
 
 
 def _fills(before: Entries, after: Entries) -> list[list[str]]:

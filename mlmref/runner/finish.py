@@ -16,6 +16,7 @@ from mlmref.base.quiet_libraries import quiet
 from mlmref.base.ranks.consensus import by_main
 from mlmref.results.report.page import write_last
 from mlmref.results.result import Result
+from mlmref.results.verdict import warning
 from mlmref.runner.folder.checkpoints import Saves
 from mlmref.runner.folder.folder import RunFolder, held
 from mlmref.settings.config import CheckpointConfig, Config
@@ -58,6 +59,8 @@ def finish(
     """Put the whole run folder in its place; return the record."""
     export(ready, folder.building)
     record = log.write(ready, plugins, folder)
+    if worse := warning(record["perplexity"]["better"]):
+        reporter.warn(worse)
     with reporter.stage("report"):
         write_last(folder.building, folder.place, reporter.warn)
     saves.clear(folder.finish())

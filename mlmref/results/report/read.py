@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.base.errors import OutputError
 from mlmref.results.layout import FORMAT, HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
 from mlmref.results.record import documents, numbers
+from mlmref.results.verdict import verdict, warning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,6 +69,7 @@ class Run:
         finished: whether it came to its end.
         evaluations: in their order; the first is from before training.
         ratio: the perplexity as a share of what it was before, with its paired interval.
+        worse: a warning that an earlier model was better, if one was.
         steps: the optimiser steps.
         fills: the answers to the prompts before and after, as in the record.
         corpus, model, plugins, versions, timings: as in the record; empty where unknown.
@@ -85,6 +87,7 @@ class Run:
     finished: bool
     evaluations: list[Measured] = field(default_factory=list)
     ratio: tuple[float, float, float] | None = None
+    worse: str | None = None
     steps: list[Step] = field(default_factory=list)
     fills: list[list[dict[str, Any]]] = field(default_factory=list)
     corpus: dict[str, Any] = field(default_factory=dict)
@@ -109,6 +112,14 @@ class Run:
     def after(self) -> Measured | None:
         """What was measured last, after an epoch."""
         return self.evaluations[-1] if len(self.evaluations) > 1 else None
+
+    @property
+    def verdict(self) -> str:
+        """What training did to the perplexity, in a sentence."""
+        if self.ratio is not None and self.after is not None:
+            return verdict(*self.ratio)
+        when = "after training" if self.before else "yet"
+        return f"Perplexity was not measured {when}."
 
 
 def read(folder: Path) -> Run:
@@ -157,6 +168,7 @@ def from_record(run: Run, record: Mapping[str, Any]) -> None:
             _number(gained["ratio_low"]),
             _number(gained["ratio_high"]),
         )
+    run.worse = warning(perplexity.get("better"))
     run.steps = [_step(one) for one in record["loss"]]
     run.fills = [_answers(record["fill_mask"][when]) for when in ("before", "after")]
     for part in ("corpus", "model", "plugins", "versions"):
@@ -186,17 +198,23 @@ def _read_metrics(run: Run, file: Path) -> None:
         setattr(run, part, dict(run.kept.get(part, {})))
     run.config = tomllib.loads(run.toml)
     if len(sums) > 1:
-        run.ratio = _ratio(run, sums)
+        _compare(run, sums)
 
 
-def _ratio(run: Run, sums: list[Documents]) -> tuple[float, float, float]:
-    """Return what a record would have of the last evaluation against the first."""
-    from mlmref.evaluation.intervals import difference
+def _compare(run: Run, sums: list[Documents]) -> None:
+    """Fill in what a record would have of the last evaluation against the earlier ones."""
+    from mlmref.evaluation.intervals import better, difference
     from mlmref.settings.config import EvaluationConfig
 
-    config = EvaluationConfig(**run.config.get("evaluation", {}))
-    gained = difference(sums[0], sums[-1], config, int(run.config.get("seed", 0))).summary()
-    return gained["ratio"], gained["ratio_low"], gained["ratio_high"]
+    how = EvaluationConfig(**run.config.get("evaluation", {})), int(run.config.get("seed", 0))
+    gained = difference(sums[0], sums[-1], *how).summary()
+    run.ratio = gained["ratio"], gained["ratio_low"], gained["ratio_high"]
+    earlier = better(sums, *how)
+    if earlier:
+        then = run.evaluations[earlier[0]]
+        run.worse = warning(
+            {"epoch": then.epoch, "value": then.value, "difference": earlier[1].summary()}
+        )
 
 
 def _read_kept(run: Run) -> None:

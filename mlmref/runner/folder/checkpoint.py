@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.disk import as_os_errors, flush, sealed, sha256, unsealed
-from mlmref.results.layout import MANIFEST, METRICS, RUN
+from mlmref.results.layout import CHECKPOINTS, MANIFEST, METRICS, RUN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -142,8 +142,28 @@ def newest(folder: Path, run: str, tell: Callable[[str], None]) -> Checkpoint | 
     return None
 
 
-def fault(place: Path, run: str) -> str | None:
-    """Say what is wrong with a checkpoint; ``None`` for a whole one of this run."""
+def run_of(place: Path) -> Path:
+    """Return the run folder of a checkpoint, and any other place as it is."""
+    inside = _NAME.fullmatch(place.name) and place.parent.name == CHECKPOINTS
+    return place.parent.parent if inside and (place / MANIFEST).is_file() else place
+
+
+def weights(place: Path) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint by name, as parameters and buffers have them.
+
+    Raises:
+        ValueError: the checkpoint is damaged, and how.
+    """
+    from safetensors.torch import load_file
+
+    wrong = fault(place)
+    if wrong is not None:
+        raise ValueError(wrong)
+    return load_file(place / _MODEL)
+
+
+def fault(place: Path, run: str | None = None) -> str | None:
+    """Say what is wrong with a checkpoint; ``None`` for a whole one of this run, or of any."""
     try:
         manifest = unsealed((place / MANIFEST).read_bytes())
     except FileNotFoundError:
@@ -152,7 +172,7 @@ def fault(place: Path, run: str) -> str | None:
         return "its manifest.json is damaged"
     if manifest.get("format") != _FORMAT:
         return "another version of mlmref wrote it"
-    if manifest["run"] != run:
+    if run is not None and manifest["run"] != run:
         return "it is another run's"
     if manifest["step"] != _step(place):
         return f"it is of step {manifest['step']:,}"

@@ -116,13 +116,13 @@ class Story:
     def write(self, ready: Ready, plugins: Plugins, folder: Path) -> dict[str, Any]:
         """Write ``record.json`` and the model card; return the record."""
         from mlmref.base.ranks.process import state
-        from mlmref.evaluation.intervals import difference
+        from mlmref.evaluation.intervals import better, difference
         from mlmref.results.card import model_card
 
         before, *epochs = self._perplexities
-        gained = difference(
-            self._held_out[0], self._held_out[-1], ready.config.evaluation, ready.config.seed
-        )
+        how = ready.config.evaluation, ready.config.seed
+        gained = difference(self._held_out[0], self._held_out[-1], *how)
+        earlier = better(self._held_out, *how)
         keys = ("step", "loss", "learning_rate", "grad_norm")
         record = {
             "perplexity": {
@@ -130,6 +130,12 @@ class Story:
                 "after": epochs[-1],
                 "epochs": epochs,
                 "difference": gained.summary(),
+                "better": earlier
+                and {
+                    "epoch": self._perplexities[earlier[0]]["epoch"],
+                    "value": self._perplexities[earlier[0]]["value"],
+                    "difference": earlier[1].summary(),
+                },
             },
             "fill_mask": {"before": self._fills[0], "after": self._fills[-1]},
             "corpus": corpus_used(ready),

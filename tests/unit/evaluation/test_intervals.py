@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from mlmref.base.errors import MlmrefError
-from mlmref.evaluation.intervals import Documents, difference, mean_interval
+from mlmref.evaluation.intervals import Documents, better, difference, mean_interval
 from mlmref.settings.config import EvaluationConfig
 
 CONFIG = EvaluationConfig(resamples=500)
@@ -114,3 +114,26 @@ def test_what_was_infinite_before_is_no_number():
     )
     assert gained.nll == -math.inf
     assert gained.summary()["ratio"] == 0.0
+
+
+@pytest.mark.clause("RUN-016")
+def test_the_best_earlier_evaluation_is_found():
+    """Of those that are better by more than chance the one with the least loss, and by how much."""
+    first, last = drawn(np.random.default_rng(3))
+    best = documents(last.nll - 0.3 * last.targets, last.targets)
+    number, lost = better([first, best, last, first], CONFIG, 1)
+    assert number == 1
+    assert lost == difference(best, first, CONFIG, 1)
+    assert better([first, best, last], CONFIG, 1)[0] == 1
+    assert better([first, last, best], CONFIG, 1) is None
+
+
+@pytest.mark.clause("RUN-016")
+def test_what_may_be_chance_is_not_better():
+    """Neither a difference whose interval has zero in it, nor one of a single document."""
+    rng = np.random.default_rng(4)
+    first, _ = drawn(rng)
+    chance = documents(first.nll + rng.normal(0.2, 30, len(first)), first.targets)
+    pair = [chance, first] if chance.nll.sum() < first.nll.sum() else [first, chance]
+    assert better(pair, CONFIG, 1) is None
+    assert better([documents([1.0], [10]), documents([9.0], [10])], CONFIG, 1) is None

@@ -278,6 +278,23 @@ def test_figures():
         assert row in cells
 
 
+@pytest.mark.clause("REP-019")
+@pytest.mark.clause("RUN-016")
+def test_the_verdict_comes_first_and_a_better_model_is_named():
+    """The verdict stands before the figures, and a warning if an earlier model was better."""
+    card = model_card(_record())
+    verdict = "Perplexity fell by 43.4 % (42 to 45 %): the model learned from this text."
+    assert card.index(verdict) < card.index("| perplexity")
+    assert "Warning" not in card
+    lost = {"nll": 0.6, "ratio": 1.82, "ratio_low": 1.5, "ratio_high": 2.25}
+    card = model_card(_record(perplexity__better={"epoch": 3, "value": 30.15, "difference": lost}))
+    assert (
+        "**Warning**: The model after epoch 3 was better than the final one: its perplexity was "
+        "30.15, and at the end it is 182 % of that (150 to 225 %). Train with --epochs 3, with a "
+        "lower --learning-rate, or on more text."
+    ) in card
+
+
 @pytest.mark.clause("PUB-009")
 @pytest.mark.parametrize(
     ("confidence", "shown"), [(0.999, "99.9%"), (0.975, "97.5%"), (0.9, "90%")]
