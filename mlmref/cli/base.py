@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
+from mlmref import __version__
 from mlmref.base.errors import Status
 from mlmref.base.terminal import Terminal
 from mlmref.cli.errors import err
@@ -24,7 +25,6 @@ app = typer.Typer(
     name="mlmref",
     cls=Commands,
     epilog=_EPILOG,
-    help="Adapt a masked language model to a corpus, and measure what that gained.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -32,6 +32,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 out = Terminal()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"mlmref {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="show the version and exit"
+        ),
+    ] = False,
+) -> None:
+    """Adapt a masked language model to a corpus, and measure what that gained."""
 
 
 def command(name: str | None = None) -> Callable[[F], F]:

@@ -87,7 +87,7 @@ def show_run(result: Result, console: Console) -> None:
             title = one["prompt"] if not one["mask"] else f"  mask {one['mask'] + 1}"
             table.add_row(Text(title, style="bold"))
             last = new
-        table.add_row("", *(Text(f"{a['token']}  {a['score']:.1%}") for a in (one, other)))
+        table.add_row("", *(Text(f"{a['token']}  {_chance(a['score'])}") for a in (one, other)))
     console.print(table)
     console.print(_COMPARES, style="dim", soft_wrap=True)
     timings = record["timings"]
@@ -99,6 +99,12 @@ def show_run(result: Result, console: Console) -> None:
 
 def _interval(summary: Mapping[str, Any]) -> str:
     return f"{summary['low']:.2f} to {summary['high']:.2f}"
+
+
+def _chance(probability: float) -> str:
+    """Write the probability of an answer; one that would be 0.0 % with two digits."""
+    small = 0 < probability < 0.0005
+    return f"{100 * probability:.2g}%" if small else f"{probability:.1%}"
 
 
 def _draws(summary: Mapping[str, Any]) -> str:
@@ -143,7 +149,8 @@ def show_fills(answer: Mapping[str, Any], console: Console) -> None:
         title = one.prompt if not one.mask else f"  mask {one.mask + 1}"
         console.print(title, style="bold", markup=False, soft_wrap=True)
         for rank in one.answers:
-            console.print(f"  {rank.score:8.2g}  {rank.token}", markup=False, soft_wrap=True)
+            text = f"  {rank.token}  {_chance(rank.score)}"
+            console.print(text, markup=False, soft_wrap=True)
 
 
 def show_plugins(registry: Registry, console: Console) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from mlmref.base.errors import MlmrefError, Status
-from mlmref.cli import flags
+from mlmref.cli import closest, flags
 from mlmref.cli.errors import err
 
 
@@ -58,6 +58,23 @@ def _line(error: Any) -> str:
     """Say what is wrong with a command line, and where to read how it should be."""
     text = " ".join(str(error.format_message()).split()).rstrip(".")
     context = getattr(error, "ctx", None)
+    unknown = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and context and unknown:
+        text = f"no such option: {unknown}{_meant(unknown, context)}"
     command = context.command_path if context else "mlmref"
     advice = MlmrefError(text[:1].lower() + text[1:], hint=f"see {command} --help")
     return f"mlmref: {advice}"
+
+
+def _meant(unknown: str, context: Any) -> str:
+    """Say which options, or else which settings, may have been meant."""
+    known = [name for one in context.command.params for name in one.opts if name[:2] == "--"]
+    close = closest.options(unknown, [*known, "--help"])
+    if not close and "--set" in known:
+        from mlmref.base.explain import all_keys
+        from mlmref.settings.config import Config
+
+        last = unknown.lstrip("-").replace("-", "_")
+        keys = [key for key in all_keys(Config) if key.rpartition(".")[2] == last and "." in key]
+        close = [f"--set {key}=VALUE" for key in keys]
+    return f" (did you mean {' or '.join(close)}?)" if close else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_args
@@ -81,7 +83,8 @@ def _check(
     chosen = choose(one, given, "--option")
     module, function = CHECK_OF[kind.key]
     check = getattr(_kit(module), function)
-    report: Report = check(one.entry, chosen.options)
+    with _hypothesis_elsewhere():
+        report: Report = check(one.entry, chosen.options)
     return replace(report, subject=f"{kind.name} {chosen.owner}")
 
 
@@ -122,15 +125,30 @@ def check_collator(
         shares = MaskingConfig.model_validate({"corruption": corruption or "80/10/10"}).corruption
     except ValueError:
         raise ConfigError(f"{corruption!r} is not MASK/RANDOM/KEEP", where="--corruption") from None
-    report: Report = kit.check_collator(
-        place,
-        arguments=given,
-        columns=columns,
-        rate=rate,
-        whole_words=whole_words,
-        corruption=shares,
-    )
+    with _hypothesis_elsewhere():
+        report: Report = kit.check_collator(
+            place,
+            arguments=given,
+            columns=columns,
+            rate=rate,
+            whole_words=whole_words,
+            corruption=shares,
+        )
     return report
+
+
+@contextmanager
+def _hypothesis_elsewhere() -> Iterator[None]:
+    """Let Hypothesis keep its files in a folder of its own for a while, and not in this one."""
+    from hypothesis import configuration
+
+    before = getattr(configuration, "__hypothesis_home_directory", None)
+    with tempfile.TemporaryDirectory(prefix="mlmref-check-") as folder:
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(before)
 
 
 def _kit(module: str) -> Any:

@@ -203,3 +203,24 @@ def test_a_function_is_a_collator_too(few, monkeypatch):
     got = invoke("--collator", "mine:collate")
     assert got.exit_code == 1
     assert "a special token or padding is a target" in got.output
+
+
+@pytest.mark.clause("KIT-012")
+def test_nothing_is_written_to_the_current_folder(few, tmp_path, monkeypatch):
+    """Not even .hypothesis; where Hypothesis keeps its files afterwards is where it did before."""
+    from hypothesis import configuration
+
+    seen = []
+    run = strategies.run_checks
+
+    def look(*arguments):
+        seen.append(vars(configuration)["__hypothesis_home_directory"])
+        return run(*arguments)
+
+    monkeypatch.setattr(strategies, "run_checks", look)
+    monkeypatch.chdir(tmp_path)
+    before = vars(configuration)["__hypothesis_home_directory"]
+    assert invoke("token").exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+    assert vars(configuration)["__hypothesis_home_directory"] == before
+    assert seen != [before]

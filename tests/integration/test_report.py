@@ -419,8 +419,9 @@ def test_runs_stand_side_by_side(done, place, tmp_path):
         assert result.record["fill_mask"]["after"][0]["token"] in text
     table = html[html.index('id="differing"') : html.index('id="curves"')]
     assert re.findall(r'<th scope="row">(.*?)</th>', table) == ["training.max_steps"]
-    for svg in re.findall(r"<svg.*?</svg>", html, re.S):
-        assert len(re.findall("<polyline", svg)) == 2
+    for nth, svg in enumerate(re.findall(r"<svg.*?</svg>", html, re.S)):
+        # Perplexity first: the other run has two, which are dots.
+        assert len(re.findall("<polyline", svg)) == 1 + (nth > 0)
         assert "stroke-dasharray" in svg
 
 

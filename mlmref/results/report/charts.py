@@ -100,7 +100,8 @@ def lines(
                 parts.append(_whisker(at, _y(up, low), _y(up, high), colour))
         for run in _unbroken(points):
             path = " ".join(f"{a:.1f},{b:.1f}" for a, b in run)
-            parts.append(f'<polyline class="line {colour}"{dashed} points="{path}"/>')
+            if len(points) > 2:  # two points are no curve
+                parts.append(f'<polyline class="line {colour}"{dashed} points="{path}"/>')
             if len(points) <= 20:
                 parts += [
                     f'<circle class="dot {colour}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/>'

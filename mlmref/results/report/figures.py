@@ -11,6 +11,9 @@ from markupsafe import Markup
 from mlmref.results.report.charts import Axis, Series, bars, lines
 from mlmref.results.report.read import Measured, Run, Step
 
+LEAST = 3
+"""Points of a curve, at least: fewer are a table."""
+
 POINTS = 200
 """Points of a curve, at most: a page's width has no room for more."""
 
@@ -21,8 +24,8 @@ class Figure:
 
     Attributes:
         title: what it is of.
-        svg: the chart; empty where there is nothing to draw.
-        empty: why there is nothing.
+        svg: the chart; empty where there is nothing to draw, or less than a curve.
+        empty: why there is nothing, neither a chart nor a table.
         head, rows: the table of what is drawn.
         notes: what was left out or summed up.
     """
@@ -112,6 +115,9 @@ def _of_steps(
         shown = rate if not digits else lambda one: number(one, digits)
         named = [run.name] if len(runs) > 1 else []
         rows += [[*named, f"{at:,}", shown(one)] for at, one in zip(steps, values, strict=True)]
+    head = [*(["run"] if len(runs) > 1 else []), "step", axis.label]
+    if not _is_curve(series):
+        return Figure(title=title, head=head, rows=rows, notes=notes)
     described = "; ".join(
         f"{one.name if len(runs) > 1 else 'it'} goes from {one.y[0]:.3g} to {one.y[-1]:.3g} "
         f"in {one.x[-1]:,} steps"
@@ -121,7 +127,7 @@ def _of_steps(
     return Figure(
         title=title,
         svg=Markup(lines(title, described, series, steps_axis, axis, ident=ident)),  # noqa: S704
-        head=[*(["run"] if len(runs) > 1 else []), "step", axis.label],
+        head=head,
         rows=rows,
         notes=notes,
     )
@@ -165,6 +171,9 @@ def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
             ]
             for one in some
         ]
+    head = [*(["run"] if len(runs) > 1 else []), "epoch", "perplexity", "interval", "accuracy"]
+    if not _is_curve(series):
+        return Figure(title=title, head=head, rows=rows, notes=notes)
     described = "; ".join(
         f"{one.name if len(runs) > 1 else 'it'} goes from {number(one.y[0])} to {number(one.y[-1])}"
         for one in series
@@ -174,7 +183,7 @@ def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
     return Figure(
         title=title,
         svg=Markup(lines(title, described, series, epochs, axis, ident=ident)),  # noqa: S704
-        head=[*(["run"] if len(runs) > 1 else []), "epoch", "perplexity", "interval", "accuracy"],
+        head=head,
         rows=rows,
         notes=notes,
     )
@@ -206,6 +215,11 @@ def lengths(run: Run) -> Figure:
         head=["tokens", "documents"],
         rows=rows,
     )
+
+
+def _is_curve(series: Sequence[Series]) -> bool:
+    """Return whether one of them has enough points to be drawn."""
+    return any(sum(map(math.isfinite, one.y)) >= LEAST for one in series)
 
 
 def _evenly(count: int) -> list[int]:

@@ -6,6 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from mlmref import __version__
+from mlmref import cli as whole
+from mlmref.cli import closest
 from mlmref.cli.usage import Commands
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -76,3 +79,46 @@ def test_help_and_faults_stay_what_they_are():
     assert "to-name" in nothing.output
     fault = CliRunner().invoke(app, ["count", "--number", "8"], prog_name="mlmref")
     assert isinstance(fault.exception, ZeroDivisionError)
+
+
+@pytest.mark.clause("CLI-006")
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ("run --lr 1", "--learning-rate"),
+        ("run --bs 1", "--batch-size"),
+        ("run --epoch 1", "--epochs"),
+        ("run --batch 1", "--batch-size"),
+        ("run --steps 1", "--max-steps or --warmup-steps"),
+        ("run --num_train_epochs 1", "--epochs"),
+        ("run --max-seq-length 1", "--chunk-size"),
+        ("run --train-file x", "--corpus"),
+        ("run --max-grad-norm 1", "--set training.max_grad_norm=VALUE"),
+        ("run --resamples 1", "--set evaluation.resamples=VALUE"),
+        ("inspect --column x", "--text-column"),
+        ("--versoin", "--version"),
+    ],
+)
+def test_an_unknown_option_names_what_was_meant(arguments, meant):
+    """In one line, with status 2."""
+    done = CliRunner().invoke(whole.app, arguments.split(), prog_name="mlmref")
+    option = next(one for one in arguments.split() if one.startswith("-"))
+    command = "mlmref" if arguments.startswith("-") else f"mlmref {arguments.split()[0]}"
+    assert done.exit_code == 2
+    assert done.stderr == (
+        f"mlmref: no such option: {option} (did you mean {meant}?); see {command} --help\n"
+    )
+
+
+@pytest.mark.clause("CLI-006")
+def test_what_is_like_nothing_names_nothing():
+    """Neither an option of another command nor a far one."""
+    assert closest.options("--nonsense", ["--epochs", "--model"]) == []
+    assert closest.options("--lr", ["--model"]) == []
+
+
+@pytest.mark.clause("CLI-007")
+def test_the_version_is_printed():
+    """Name and version in a line."""
+    done = CliRunner().invoke(whole.app, ["--version"], prog_name="mlmref")
+    assert (done.exit_code, done.stdout) == (0, f"mlmref {__version__}\n")

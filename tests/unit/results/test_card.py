@@ -343,7 +343,7 @@ def test_how_it_was_made():
         "masking": "token (mlmref 0.1.0), mlm_probability 0.15, mask 0.5, random 0.25, keep 0.25",
         "backend": "trainer (mlmref 0.1.0)",
         "training": "1 epochs, 157 steps of 1 x 64 chunks on each device",
-        "optimiser": "AdamW, learning rate 5e-05, linear schedule, 0 steps of warm-up, "
+        "optimiser": "AdamW, learning rate 0.0005, linear schedule, 0 steps of warm-up, "
         "weight decay 0.01, clipping 1",
         "precision": "auto",
         "dropout": "0",

@@ -214,14 +214,15 @@ def made(name="one", steps=10, evaluations=((0, 90.0), (1, 60.0)), **changes):
 @pytest.mark.clause("REP-005")
 def test_a_chart_has_a_title_a_description_axes_and_a_table():
     """It is XML, names itself, has ticks with numbers, and the table has each point."""
-    figure = figures.perplexity([made()])
+    figure = figures.perplexity([made(evaluations=[(0, 90.0), (1, 70.0), (2, 60.0)])])
     root = ET.fromstring(str(figure.svg))  # noqa: S314 - our own
     names = root.attrib["aria-labelledby"].split()
     told = {one.attrib["id"]: one.text for one in root if one.tag in {"title", "desc"}}
     assert [told[name] for name in names] == ["Perplexity by epoch", "it goes from 90.00 to 60.00"]
     texts = [one.text for one in root.iter("text")]
     assert {"0", "1", "60", "90", "perplexity", "epoch (0 is before training)"} <= set(texts)
-    assert [row[:2] for row in figure.rows] == [["before", "90.00"], ["1", "60.00"]]
+    found = [row[:2] for row in figure.rows]
+    assert found == [["before", "90.00"], ["1", "70.00"], ["2", "60.00"]]
     assert "viewBox" in root.attrib
     assert not re.search(r"(?:stroke|fill)[:=]\"?#", str(figure.svg))  # the page's own colours
 
@@ -257,16 +258,33 @@ def test_long_curves_are_thinned_and_say_so(steps):
 @pytest.mark.clause("REP-003")
 def test_what_is_not_finite_parts_the_curve_and_is_told():
     """An infinite perplexity has no place in a chart; where none is finite there is no chart."""
-    endless = made(evaluations=[(0, math.inf), (1, 60.0), (2, math.inf), (3, 50.0)])
+    values = [math.inf, 60.0, 55.0, math.inf, 50.0]
+    endless = made(evaluations=list(enumerate(values)))
     figure = figures.perplexity([endless])
     assert str(figure.svg).count("<polyline") == 2
-    assert [row[1] for row in figure.rows] == ["infinite", "60.00", "infinite", "50.00"]
+    assert [row[1] for row in figure.rows] == ["infinite", "60.00", "55.00", "infinite", "50.00"]
     none = figures.perplexity([made(evaluations=[(0, math.inf)])])
     assert not none.svg
     assert none.empty == "Nothing to draw: no perplexity is finite."
     lost = made()
     lost.steps[3] = Step(step=4, loss=math.nan, learning_rate=1e-3)
     assert "1 steps without a finite value are left out." in figures.loss([lost]).notes
+
+
+@pytest.mark.clause("REP-020")
+def test_fewer_than_three_points_are_a_table():
+    """Two figures, before and after one epoch, are no curve; beside one they are dots."""
+    short, long = made(steps=2), made("long", evaluations=[(0, 90.0), (1, 70.0), (2, 60.0)])
+    for figure in (figures.perplexity([short]), figures.loss([short])):
+        assert not figure.svg
+        assert not figure.empty
+        assert len(figure.rows) == 2
+    both = str(figures.perplexity([short, long]).svg)
+    assert both.count("<polyline") == 1
+    assert both.count('<circle class="dot s0"') == 2
+    html = page([short])
+    assert "<svg" not in html
+    assert "<td>before</td><td>90.00</td>" in html
 
 
 @pytest.mark.clause("REP-006")
