@@ -41,3 +41,22 @@ def test_what_is_drawn_is_within_the_plot(browser, file):
             for part in found.all():
                 box = part.bounding_box()
                 assert plot["x"] <= box["x"] <= box["x"] + box["width"] <= plot["x"] + plot["width"]
+
+
+@pytest.mark.clause("COMP-020")
+def test_it_fits_1200_pixels_and_no_line_goes_through_a_name(browser, file):
+    """Each table is shown whole, and the name of each pair is clear of all lines."""
+    with opened(browser, file) as one:
+        assert one.page.viewport_size["width"] == 1200
+        for table in one.page.locator(".scrolled").all():
+            assert table.evaluate("it => it.scrollWidth <= it.clientWidth")
+        names, drawn = (
+            [part.bounding_box() for part in one.page.locator(f"svg.forest {kind}").all()]
+            for kind in (".name", "line")
+        )
+        assert len(names) == 3
+        for name in names:
+            for line in drawn:
+                assert line["y"] >= name["y"] + name["height"] or (
+                    line["y"] + line["height"] <= name["y"]
+                )

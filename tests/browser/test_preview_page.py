@@ -40,6 +40,27 @@ def test_it_opens_without_a_request_and_can_be_read(browser, file, dark, phone):
         one.is_right()
 
 
+@pytest.mark.clause("PREV-013")
+def test_strategies_stand_side_by_side_before_the_rates(browser, file):
+    """On a desk; below each other on a phone. Each target has the one highlight and an arrow."""
+    for phone in (False, True):
+        with opened(browser, file, phone=phone) as one:
+            for chunk in one.page.locator(".beside").all():
+                left, right = (part.bounding_box() for part in chunk.locator("> div").all())
+                assert (left["y"] == right["y"]) is not phone
+            below = one.page.locator("#rates").bounding_box()["y"]
+            last = one.page.locator(".beside").last.bounding_box()
+            assert below > last["y"] + last["height"]
+            targets = one.page.locator(".beside .target")
+            looks = targets.evaluate_all(
+                "all => all.map(it => [getComputedStyle(it).backgroundColor, "
+                "getComputedStyle(it).borderBottomStyle, it.textContent.includes('→')].join())"
+            )
+            assert len(looks) > 20
+            assert len(set(looks)) == 1
+            assert looks[0].endswith("none,true")
+
+
 @pytest.mark.clause("PAGE-001")
 @pytest.mark.clause("PREV-008")
 def test_text_with_html_in_it_is_text(browser, file):

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from mlmref.base.terminal import Terminal
 from mlmref.cli import app
 from mlmref.settings.resolve import resolve
-from mlmref.studies.preview.page import page, told
+from mlmref.studies.preview.page import code, page, told
+from mlmref.studies.preview.page import written as shown
 from mlmref.studies.preview.parts import Preview
 from mlmref.studies.preview.preview import preview
 from mlmref.studies.preview.terminal import STYLES, legend_of, marked, show_preview
@@ -279,8 +280,8 @@ def test_the_corpus_is_text_on_the_page(foreign):
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", written)
     units = [unit for chunk in foreign.chunks for one in chunk.maskings for unit in one.units]
     on_page = found.units[len(legend_of(foreign)) :]
-    assert [text for _, text in on_page] == [marked(unit) for unit in units]
-    assert [of["class"] for of, _ in on_page] == [f"unit {unit.kind}" for unit in units]
+    assert [text for _, text in on_page] == [shown(unit) for unit in units]
+    assert [of["class"] for of, _ in on_page] == [f"unit {code(unit)}" for unit in units]
     assert [of["title"] for of, _ in on_page] == [told(unit) for unit in units]
     text = "".join(unit.true for unit in units)
     for part in ("<", ">", "script", "&", '"', "\\u001b"):

@@ -11,6 +11,9 @@ from mlmref.results.pages import render
 from mlmref.studies.comparison import terminal
 
 WIDTH, LEFT, RIGHT, TOP, ROW, AXIS = 400, 16, 16, 8, 48, 42
+REACH = 9
+"""How far a grid line goes above and below the figures of a row; names are above that."""
+
 _LETTERS = 56  # the most that fit into a row
 _TICKS = 5  # as many as fit beside each other, or fewer
 
@@ -58,6 +61,7 @@ def page(answer: Mapping[str, Any]) -> str:
         answer=answer,
         forest=forest(answer["pairs"]),
         width=WIDTH,
+        reach=REACH,
         terminal=terminal,
         ratio=math.exp,
     )

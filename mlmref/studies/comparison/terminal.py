@@ -89,6 +89,14 @@ def level(answer: Mapping[str, Any]) -> str:
     return f"{100 * answer['confidence']:g}%"
 
 
+def times(pair: Mapping[str, Any]) -> str:
+    """Write the ratio of a pair's perplexities with its interval, in words."""
+    interval = span(pair["ratio_low"], pair["ratio_high"], ".3f")
+    return f"{pair['ratio']:.3f} times the perplexity" + (
+        f" ({interval})" if interval != "-" else ""
+    )
+
+
 def ratios(pair: Mapping[str, Any], which: str) -> str:
     """Write another interval of a pair, as ratios."""
     return span(exp(pair[f"{which}_low"]), exp(pair[f"{which}_high"]), ".4f")

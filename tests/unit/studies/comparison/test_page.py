@@ -34,6 +34,20 @@ def test_every_figure_is_on_the_page():
     assert "common task: token (mlm_probability 0.15, 80/10/10)" in text
 
 
+@pytest.mark.clause("COMP-020")
+def test_the_page_begins_with_the_verdict_of_each_pair():
+    """Before any figure, with the ratio and its interval."""
+    answer = made_up()
+    text = page(answer)
+    for pair in answer["pairs"]:
+        said = (
+            f"{pair['variant']} against {pair['against']}: {pair['verdict']}, "
+            f"{pair['ratio']:.3f} times the perplexity ({pair['ratio_low']:.3f} to "
+            f"{pair['ratio_high']:.3f})."
+        )
+        assert text.index(said) < text.index("<main>")
+
+
 @pytest.mark.clause("COMP-019")
 @pytest.mark.clause("COMP-015")
 @pytest.mark.parametrize(
