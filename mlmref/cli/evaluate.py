@@ -56,8 +56,8 @@ def evaluate(
     """
     given = locals()
     with told(debug):
+        from mlmref.model.checkpoint import run_of
         from mlmref.plugin.discovery import discover
-        from mlmref.runner.folder.checkpoint import run_of
         from mlmref.runner.run import evaluate as evaluate_
         from mlmref.settings.resolve import resolve, shared
 

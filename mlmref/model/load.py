@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import ModelError
 from mlmref.base.quiet_libraries import quiet
+from mlmref.model import checkpoint
 from mlmref.model.checks import check_folder, check_settings, check_tokenizer, check_weights
-from mlmref.runner.folder import checkpoint
 from mlmref.settings.config import ModelConfig
 
 if TYPE_CHECKING:

@@ -93,7 +93,7 @@ def _memory(function: Callable[..., Any], *arguments: Any) -> int:
 
 def _token() -> Subject:
     """Return ``token``, whose cost is the unit."""
-    from mlmref.masking.token import TokenMasking, TokenOptions
+    from mlmref.masking.builtin import TokenMasking, TokenOptions
 
     entry = StrategyEntry(name="token", summary="-", build=TokenMasking, options=TokenOptions)
     return Subject(entry=entry, options=TokenOptions(), corruption=Corruption())

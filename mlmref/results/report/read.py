@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import OutputError
-from mlmref.results.layout import FORMAT, HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
+from mlmref.base.layout import FORMAT, HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
 from mlmref.results.record import documents, numbers
 from mlmref.results.verdict import verdict, warning
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mlmref.results.layout import SETTINGS, finished
+from mlmref.base.layout import SETTINGS, finished
 from mlmref.results.report.read import Run
 from mlmref.settings.tree import dotted
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.disk import as_os_errors, flush, sealed, sha256, unsealed
-from mlmref.results.layout import CHECKPOINTS, MANIFEST, METRICS, RUN
+from mlmref.base.layout import MANIFEST, METRICS, RUN
+from mlmref.model.checkpoint import FORMAT, MODEL, fault, step_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from mlmref.training.state import State
 
 
-_MODEL, _TRAINING, _STATE = "model.safetensors", "training.safetensors", "state.json"
-_FORMAT = 1  # of what is written here; another is passed over
-_NAME = re.compile(r"step-(\d{8,})")
+_TRAINING, _STATE = "training.safetensors", "state.json"
 _BESIDE = ".part-"  # how the names begin of what is being written, or removed
 
 
@@ -58,7 +56,7 @@ class Checkpoint:
 
         plain = json.loads((self.folder / _STATE).read_bytes())
         state: dict[str, Any] = from_plain(plain, load_file(self.folder / _TRAINING))
-        return {**state, "model": load_file(self.folder / _MODEL)}
+        return {**state, "model": load_file(self.folder / MODEL)}
 
 
 def save(
@@ -101,7 +99,7 @@ def save(
         tensors: dict[str, Tensor] = {}
         plain = json.dumps(to_plain(state, tensors), indent=1)
         with as_os_errors(building):
-            for name, content in ((_MODEL, model), (_TRAINING, tensors)):
+            for name, content in ((MODEL, model), (_TRAINING, tensors)):
                 save_file(
                     {key: one.detach().cpu().contiguous() for key, one in content.items()},
                     building / name,
@@ -112,7 +110,7 @@ def save(
         for file in sorted(building.iterdir()):
             flush(file)
             files[file.name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
-        manifest = {"format": _FORMAT, "run": run, "step": step, "files": files}
+        manifest = {"format": FORMAT, "run": run, "step": step, "files": files}
         (building / MANIFEST).write_bytes(sealed(manifest))
         flush(building / MANIFEST)
         flush(building)
@@ -137,54 +135,8 @@ def newest(folder: Path, run: str, tell: Callable[[str], None]) -> Checkpoint | 
     for place in _by_step(folder):
         wrong = fault(place, run)
         if wrong is None:
-            return Checkpoint(folder=place, step=_step(place))
+            return Checkpoint(folder=place, step=step_of(place))
         tell(f"{place}: passed over, {wrong}")
-    return None
-
-
-def run_of(place: Path) -> Path:
-    """Return the run folder of a checkpoint, and any other place as it is."""
-    inside = _NAME.fullmatch(place.name) and place.parent.name == CHECKPOINTS
-    return place.parent.parent if inside and (place / MANIFEST).is_file() else place
-
-
-def weights(place: Path) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint by name, as parameters and buffers have them.
-
-    Raises:
-        ValueError: the checkpoint is damaged, and how.
-    """
-    from safetensors.torch import load_file
-
-    wrong = fault(place)
-    if wrong is not None:
-        raise ValueError(wrong)
-    return load_file(place / _MODEL)
-
-
-def fault(place: Path, run: str | None = None) -> str | None:
-    """Say what is wrong with a checkpoint; ``None`` for a whole one of this run, or of any."""
-    try:
-        manifest = unsealed((place / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        return "it has no manifest.json"
-    except (OSError, ValueError):
-        return "its manifest.json is damaged"
-    if manifest.get("format") != _FORMAT:
-        return "another version of mlmref wrote it"
-    if run is not None and manifest["run"] != run:
-        return "it is another run's"
-    if manifest["step"] != _step(place):
-        return f"it is of step {manifest['step']:,}"
-    for name, expected in manifest["files"].items():
-        file = place / name
-        try:
-            if file.stat().st_size != expected["bytes"]:
-                return f"its {name} is cut short"
-            if sha256(file) != expected["sha256"]:
-                return f"its {name} is damaged"
-        except OSError as error:
-            return f"its {name} cannot be read ({error.strerror})"
     return None
 
 
@@ -203,15 +155,10 @@ def last_step(folder: Path) -> int | None:
     """
     written = {}
     for place in _by_step(folder):
-        if _step(place) >= 0:
+        if step_of(place) >= 0:
             with suppress(OSError):
-                written[(place / MANIFEST).stat().st_mtime_ns, _step(place)] = _step(place)
+                written[(place / MANIFEST).stat().st_mtime_ns, step_of(place)] = step_of(place)
     return written[max(written)] if written else None
-
-
-def _step(place: Path) -> int:
-    name = _NAME.fullmatch(place.name)
-    return int(name[1]) if name else -1
 
 
 def _by_step(folder: Path) -> list[Path]:
@@ -219,7 +166,7 @@ def _by_step(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
-    return sorted(found, key=lambda one: (-_step(one), one.name))
+    return sorted(found, key=lambda one: (-step_of(one), one.name))
 
 
 def _set_aside(place: Path) -> None:
@@ -241,7 +188,7 @@ def _prune(folder: Path, run: str, last: int, step: float = math.inf) -> None:
         with suppress(OSError, ValueError, LookupError):
             if (
                 unsealed((place / MANIFEST).read_bytes())["run"] == run
-                and 0 <= _step(place) <= step
+                and 0 <= step_of(place) <= step
             ):
                 mine.append(place)
     for place in mine[last:]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlmref.base import layout
 from mlmref.base.ranks.consensus import together
 from mlmref.base.ranks.process import is_main
-from mlmref.results import layout
 from mlmref.runner.folder import checkpoint
 from mlmref.runner.folder.checkpoint import Checkpoint
 from mlmref.runner.identity import Begun

@@ -15,12 +15,12 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from mlmref.base import layout
 from mlmref.base.disk import FULL, flush
 from mlmref.base.errors import MlmrefError, OutputError
+from mlmref.base.layout import RUNS, unfinished
 from mlmref.base.ranks.consensus import LostError, RankError, by_main
 from mlmref.base.ranks.process import is_main, world_size
-from mlmref.results import layout
-from mlmref.results.layout import RUNS, unfinished
 from mlmref.runner.folder import checkpoint
 
 

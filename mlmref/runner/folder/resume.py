@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from mlmref.base import layout
 from mlmref.base.disk import unsealed
 from mlmref.base.errors import ConfigError, OutputError
+from mlmref.base.layout import RUN, RUNS, finished, unfinished
 from mlmref.base.ranks.consensus import by_main
-from mlmref.results import layout
-from mlmref.results.layout import RUN, RUNS, finished, unfinished
 from mlmref.runner.identity import Begun, what_matters
 from mlmref.settings.config import Config
 from mlmref.settings.tree import differences

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlmref.base.disk import replace
+from mlmref.base.layout import FORMAT, HELD_OUT, KEPT
 from mlmref.base.ranks.process import is_main
 from mlmref.evaluation.kept_targets import Targets, choose
 from mlmref.plugin.arrays import FloatArray
-from mlmref.results.layout import FORMAT, HELD_OUT, KEPT
 from mlmref.results.record import dumps
 
 if TYPE_CHECKING:

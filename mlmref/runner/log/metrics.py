@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.disk import replace
+from mlmref.base.layout import METRICS
 from mlmref.base.progress.clock import Clock
 from mlmref.base.ranks.process import is_main
-from mlmref.results.layout import METRICS
 from mlmref.results.record import documents, dumps, numbers, peak_memory_mb, versions
 from mlmref.runner.log.provenance import corpus_used, model_used, plugins_used
 

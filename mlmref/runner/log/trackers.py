@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mlmref.base.disk import replace
 from mlmref.base.errors import ConfigError, OutputError
+from mlmref.base.layout import METRICS
 from mlmref.base.ranks.process import is_main
-from mlmref.results.layout import METRICS
 from mlmref.settings.config import Config
 from mlmref.settings.tree import dotted
 

@@ -11,9 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlmref.base import layout
 from mlmref.base.disk import sealed, unsealed
-from mlmref.results import layout
-from mlmref.runner.folder.checkpoint import clear, fault, last_step, newest, save
+from mlmref.model.checkpoint import fault
+from mlmref.runner.folder.checkpoint import clear, last_step, newest, save
 from mlmref.training.state import from_plain, to_plain
 
 RUN = "a-run"
