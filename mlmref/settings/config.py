@@ -52,6 +52,10 @@ class CorpusConfig(Section):
         text_column: the column that holds the text.
         label_column: kept when the corpus has it.
         documents: what is one document in a .txt file: a ``line`` or the whole ``file``.
+        delimiter: the character between the cells of .csv and .tsv files; ``None`` is a comma in
+            .csv and a tab in .tsv.
+        quotes: whether quotation marks enclose cells: ``auto`` (in .csv, not in .tsv), ``yes``
+            or ``no``.
         split: which split of a data set on the hub.
         limit: use only the first so many documents.
     """
@@ -60,8 +64,17 @@ class CorpusConfig(Section):
     text_column: str = Field(default="text", min_length=1)
     label_column: str = "label"
     documents: Literal["line", "file"] = "line"
+    delimiter: str | None = None
+    quotes: Literal["auto", "yes", "no"] = "auto"
     split: str = "train"
     limit: Count | None = None
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or value in '"\r\n\0'):
+            raise ValueError("give one character, such as ;")
+        return value
 
 
 class WordsConfig(Section):

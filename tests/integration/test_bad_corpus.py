@@ -60,7 +60,8 @@ CORPUS = {
     "column twice": ("--corpus twice.csv", "twice.csv: several columns are called 'text'"),
     "another delimiter": (
         "--corpus semicolons.csv",
-        "semicolons.csv: no column 'text'; choose with --text-column from 'text;label'",
+        "semicolons.csv, line 1: the header 'text;label' is separated by semicolons, not commas; "
+        "add --set 'corpus.delimiter=;'",
     ),
     "ragged CSV": (
         "--corpus ragged.csv",
@@ -72,13 +73,13 @@ CORPUS = {
     ),
     "quotation mark left open": (
         "--corpus open.csv",
-        "open.csv, line 3: broken cells (unexpected end of data); double a quotation mark "
-        "within a quoted cell",
+        "open.csv, line 3: a quotation mark that is never closed; close or double it, or read "
+        "quotation marks as text with --set corpus.quotes=no",
     ),
     "quotation mark within": (
         "--corpus within.csv",
         "within.csv, line 2: broken cells (',' expected after '\"'); double a quotation mark "
-        "within a quoted cell",
+        "within a quoted cell, or read quotation marks as text with --set corpus.quotes=no",
     ),
     "line ends of old": (
         "--corpus mac.csv",
@@ -90,7 +91,7 @@ CORPUS = {
     ),
     "UTF-16": (
         "--corpus utf16.txt",
-        "utf16.txt, line 1: not UTF-8 at byte 0; convert the file to UTF-8",
+        "utf16.txt: UTF-16, not UTF-8; convert it, such as with iconv -f UTF-16 -t UTF-8",
     ),
     "binary": ("--corpus binary.txt", f"binary.txt, line 1: {NUL}"),
     "NUL byte": ("--corpus nul.txt", f"nul.txt, line 1: {NUL}"),
@@ -247,5 +248,6 @@ def test_labels_out_of_range_are_left_out_with_a_note(place, tmp_path, monkeypat
     arguments = RUN.replace("--quiet", "") + f"--max-steps 1 --output {tmp_path}/out"
     status, text = told(f"{arguments} --corpus {tmp_path}/labels.csv")
     assert status == 0, text
-    note = "labels are left out: the one of document 41 is no integer of up to 18 digits"
+    where = f"{tmp_path}/labels.csv, line 42"
+    note = f"labels are ignored: that of {where} is not an integer of up to 18 digits"
     assert note in text.splitlines()

@@ -15,11 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmref.base.errors import CorpusError
-from mlmref.data.corpus.text_blocks import too_large
+from mlmref.data.corpus.text_blocks import nul, too_large
 from mlmref.settings.config import CorpusConfig
 
-SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64()})
-"""Of documents; the label is left out again where there are none."""
+SCHEMA = pa.schema(
+    {"text": pa.string(), "label": pa.int64(), "file": pa.int32(), "number": pa.int64()}
+)
+"""Of documents; the label is left out again where there are none. ``file`` and ``number`` are
+each document's place: which of the sources, from 0, and which line or row of it, from 1."""
 
 
 DOCUMENT = 16_000_000
@@ -36,6 +39,8 @@ class Rows:
         source: the file or data set, in words.
         unit: what the numbers count: ``line``, ``row`` or ``text``.
         numbers: ``[n]``, each row's number, from 1.
+        odd: signs of a misread file, keys of :data:`mlmref.data.corpus.cells.ODD`, and the numbers of the
+            rows that show them.
     """
 
     text: pa.Array
@@ -43,6 +48,7 @@ class Rows:
     source: str
     unit: str
     numbers: Sequence[int]
+    odd: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(
@@ -125,12 +131,27 @@ def require_text(column: str, schema: pa.Schema, where: str) -> None:
 
 
 def documents(
-    parts: Iterable[Rows], limit: int | None, source: str
+    parts: Iterable[Rows], limit: int | None, source: str, names: Sequence[str]
 ) -> Generator[pa.RecordBatch, None, dict[str, Any]]:
-    """Leave out empty rows and make labels integers; returns what there is to say about it."""
+    """Leave out empty rows and make labels integers.
+
+    Args:
+        parts: the rows.
+        limit: the most documents.
+        source: where the rows are from, in words.
+        names: the sources of the rows.
+
+    Returns:
+        ``empty``, how many rows were left out; ``labels``, whether there are any; ``odd_label``,
+        the place of a label that is no integer; ``units``, what is counted in each source; and
+        ``odd``, for each sign of a misread file how many rows show it, and where the first is.
+    """
     count = empty = 0
     first: Rows | None = None
-    note: str | None = None
+    odd_label: tuple[int, int] | None = None
+    files = {name: number for number, name in enumerate(names)}
+    units = [""] * len(names)
+    odd: dict[str, list[int]] = {}
     for part in parts:
         first = first or part
         if (part.label is None) != (first.label is None):
@@ -140,6 +161,10 @@ def documents(
                 where=lacks.source,
                 hint="give files that belong together the same columns",
             )
+        file = files[part.source]
+        units[file] = part.unit
+        for sign, number in part.odd:
+            odd.setdefault(sign, [0, file, number])[0] += 1
         left = None if limit is None else limit - count
         full = pc.invert(pc.or_(pc.utf8_is_space(part.text), pc.equal(part.text, "")))
         rows = np.flatnonzero(pc.fill_null(full, False).to_numpy(zero_copy_only=False))[:left]
@@ -148,18 +173,17 @@ def documents(
         if (size > DOCUMENT).any():
             where = part.place(rows[int(np.argmax(size > DOCUMENT))])
             raise too_large("document", DOCUMENT, where)
-        nul = pc.index(pc.match_substring(text, "\0"), True).as_py()
-        if nul >= 0:
-            hint = "is it UTF-16 or binary? convert it to UTF-8 text"
-            raise CorpusError("NUL character", where=part.place(rows[nul]), hint=hint)
+        at = pc.index(pc.match_substring(text, "\0"), True).as_py()
+        if at >= 0:
+            raise nul(part.place(rows[at]))
+        numbers = np.asarray(part.numbers, np.int64)[rows]
         label = pa.nulls(len(rows), pa.int64())
-        if part.label is not None and note is None:
+        if part.label is not None and odd_label is None:
             label = _integers(part.label.take(pa.array(rows)))
             if label.null_count:
-                odd = count + pc.index(label.is_null(), True).as_py() + 1
-                found = "is no integer of up to 18 digits"
-                note = f"labels are left out: the one of document {odd:,} {found}"
-        yield pa.record_batch([text, label], schema=SCHEMA)
+                odd_label = file, int(numbers[pc.index(label.is_null(), True).as_py()])
+        where = pa.array(np.full(len(rows), file, np.int32))
+        yield pa.record_batch([text, label, where, pa.array(numbers)], schema=SCHEMA)
         count += len(rows)
         if count == limit:
             empty += int(rows[-1]) + 1 - len(rows)
@@ -167,8 +191,14 @@ def documents(
         empty += len(part.text) - len(rows)
     if not count:
         raise CorpusError(f"no document holds text; empty ones: {empty}", where=source)
-    labelled = first is not None and first.label is not None and note is None
-    return {"empty": empty, "labels": labelled, "note": note}
+    labelled = first is not None and first.label is not None and odd_label is None
+    return {
+        "empty": empty,
+        "labels": labelled,
+        "odd_label": odd_label,
+        "units": units,
+        "odd": odd,
+    }
 
 
 def _integers(label: pa.Array) -> pa.Array:

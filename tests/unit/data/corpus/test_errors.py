@@ -29,6 +29,7 @@ def load(name, **options):
 
 KINDS = ".txt, .csv, .tsv, .jsonl, .parquet, .txt.gz, .csv.gz, .tsv.gz, .jsonl.gz"
 NAMES = "name a file, a folder or a glob, imdb, or hub:NAME for a data set on the hub"
+AS_TEXT = ", or read quotation marks as text with --set corpus.quotes=no"
 QUOTES = "double a quotation mark within a quoted cell"
 CELLS = "cells where the header has"
 QUOTE = "quote a cell that holds the delimiter"
@@ -111,16 +112,21 @@ DAMAGED = {
     "empty file": ("a.csv", "", f": no column 'text'; {CHOOSE} none: the file is empty"),
     "column twice": ("a.csv", "text,text\nx,y\n", ": several columns are called 'text'"),
     "too few cells": ("a.csv", 'text,b\n"x\n\nx",y\nx\n', f", line 5: 1 {CELLS} 2; {QUOTE}"),
-    "too many cells": ("a.tsv", "text\tb\nx\ty\tz\n", f", line 2: 3 {CELLS} 2; {QUOTE}"),
+    "too many cells": (
+        "a.tsv",
+        "text\tb\nx\ty\tz\n",
+        f", line 2: 3 {CELLS} 2; remove delimiters within cells; if quotation marks enclose "
+        "cells, add --set corpus.quotes=yes",
+    ),
     "quotation mark inside": (
         "a.csv",
         'text\n"x" y\n',
-        f", line 2: broken cells (',' expected after '\"'); {QUOTES}",
+        f", line 2: broken cells (',' expected after '\"'); {QUOTES}{AS_TEXT}",
     ),
     "never closed": (
         "a.csv",
         'text\nx\n"y\nz\n',
-        f", line 3: broken cells (unexpected end of data); {QUOTES}",
+        f", line 3: a quotation mark that is never closed; close or double it{AS_TEXT}",
     ),
     "NUL in a cell": ("a.csv", "text\nx\n\0\n", f", line 3: {NUL}"),
     "not UTF-8 in a cell": ("a.csv", b"text\nx\n\xe9\n", f", line 3: not UTF-8 at byte 7; {UTF8}"),
@@ -129,7 +135,11 @@ DAMAGED = {
     # text
     "NUL": ("a.txt", "x\n\ny\0\n", f", line 3: {NUL}"),
     "NUL in a file": ("f.txt", "x\ny\0\n", f", document 1: {NUL}"),
-    "UTF-16": ("a.txt", "text".encode("utf-16"), f", line 1: not UTF-8 at byte 0; {UTF8}"),
+    "UTF-16": (
+        "a.txt",
+        "text".encode("utf-16"),
+        ": UTF-16, not UTF-8; convert it, such as with iconv -f UTF-16 -t UTF-8",
+    ),
     "cut within a character": (
         "a.txt",
         "x\nyé".encode()[:-1],

@@ -20,6 +20,7 @@ import pytest
 from support import processes
 from support.corpora import cells, json_lines, parquet, write
 
+import mlmref.data.corpus.cells
 import mlmref.data.corpus.load
 from mlmref.base.errors import CorpusError
 from mlmref.base.progress import Silent
@@ -291,7 +292,7 @@ def test_cells_are_text_as_they_stand(tmp_path):
         "a.jsonl": json_lines([*kept, None]),
         "a.parquet": parquet([*kept, None]),
     }.items():
-        corpus = load(write(tmp_path / name, content))
+        corpus = load(write(tmp_path / name, content), quotes="yes")
         assert texts(corpus) == kept
         assert corpus.empty == 1
 
@@ -436,9 +437,10 @@ def test_files_from_windows_hold_the_same_text(tmp_path, kind):
     make = {"csv": cells, "tsv": lambda *a, **k: cells(*a, delimiter="\t", **k)}.get(
         kind, json_lines
     )
-    plain = load(write(tmp_path / f"a.{kind}", make(TEXTS, [1, 0, 1], line_end="\n")))
+    plain = write(tmp_path / f"a.{kind}", make(TEXTS, [1, 0, 1], line_end="\n"))
     marked = "\ufeff".encode() + make(TEXTS, [1, 0, 1], line_end="\r\n")
-    assert load(write(tmp_path / f"b.{kind}", marked)).dataset[:] == plain.dataset[:]
+    marked = write(tmp_path / f"b.{kind}", marked)
+    assert load(marked, quotes="yes").dataset[:] == load(plain, quotes="yes").dataset[:]
 
 
 @pytest.mark.clause("CORP-010")
@@ -486,7 +488,7 @@ def test_labels_of_every_type(tmp_path, labels, expected):
 
 @pytest.mark.clause("CORP-013")
 def test_the_first_odd_label_is_noted_each_time(tmp_path, monkeypatch):
-    """The note counts the documents that hold text, and comes from the cache too."""
+    """The note has the line in the file, and comes from the cache too."""
     monkeypatch.setattr(readers, "BATCH", 1)
     content = cells(["a", " ", "b", "c", "d"], [1, "x", 2, "y", "z"])
     path = write(tmp_path / "a.csv", content)
@@ -494,7 +496,7 @@ def test_the_first_odd_label_is_noted_each_time(tmp_path, monkeypatch):
         notes = Notes()
         load(path, notes)
         assert notes.notes == [
-            "labels are left out: the one of document 3 is no integer of up to 18 digits"
+            f"labels are ignored: that of {path}, line 5 is not an integer of up to 18 digits"
         ]
 
 
@@ -713,7 +715,7 @@ def test_a_document_beyond_the_limit_is_refused(tmp_path, monkeypatch, kind):
 )
 def test_a_line_too_long_to_be_held_is_refused(tmp_path, monkeypatch, name, content, said):
     """A line without an end, and a quotation mark never closed, end at the limit of a line."""
-    for module in (lines, readers):
+    for module in (lines, mlmref.data.corpus.cells):
         monkeypatch.setattr(module, "LARGEST", 1_000)
     monkeypatch.setattr(lines, "BLOCK", 100)
     with pytest.raises(CorpusError) as caught:
@@ -764,7 +766,7 @@ def test_texts_in_memory_have_a_fingerprint_of_their_content():
         (
             ["a", "b"],
             [1, 0.5],
-            "labels are left out: the one of document 1 is no integer of up to 18 digits",
+            "labels are ignored: that of memory, text 1 is not an integer of up to 18 digits",
         ),
     ],
 )
