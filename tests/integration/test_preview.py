@@ -83,7 +83,7 @@ def test_each_chunk_stands_under_each_strategy(invoke):
     """Three chunks by default, strategy by strategy, then a legend and a table of rates."""
     done = invoke(*SMALL, "--masking", "token", "--masking", "whole-word", "--quiet")
     assert done.exit_code == 0, done.stderr
-    heads = re.findall(r"^training chunk (\d) of (\d+) .*: 16 tokens, of \d", done.stdout, re.M)
+    heads = re.findall(r"^training chunk (\d) of (\d+): 16 tokens, of .*line \d", done.stdout, re.M)
     assert [number for number, _ in heads] == ["1", "2", "3"]
     under = re.findall(r"^(token|whole-word): \d+ targets in \d+ ordinary", done.stdout, re.M)
     assert under == ["token", "whole-word"] * 3

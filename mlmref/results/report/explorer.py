@@ -63,13 +63,14 @@ class Chunk:
     """A held-out chunk as text.
 
     Attributes:
-        number: its number in the corpus.
+        where: which chunk it is: its documents' places in the user's files, or its number from 1 if
+            an older mlmref kept it.
         tokens, shown: how many tokens it has, and how many are shown.
         units: what it consists of.
         folded: whether one has to open it.
     """
 
-    number: int
+    where: str
     tokens: int
     shown: int
     units: list[Unit]
@@ -118,7 +119,7 @@ def explorer(run: Run) -> list[Chunk]:
             units.append(unit)
         found.append(
             Chunk(
-                number=int(chunk["chunk"]),
+                where=_where(chunk),
                 tokens=int(chunk["tokens"]),
                 shown=int(chunk["shown"]),
                 units=units,
@@ -126,6 +127,11 @@ def explorer(run: Run) -> list[Chunk]:
             )
         )
     return found
+
+
+def _where(chunk: Mapping[str, Any]) -> str:
+    places = dict.fromkeys(map(str, chunk.get("places", ())))
+    return f"Chunk of {' to '.join(places)}" if places else f"Chunk {int(chunk['chunk']) + 1:,}"
 
 
 def _answer(one: Mapping[str, Any], own: str) -> Answer:

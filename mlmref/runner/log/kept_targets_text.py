@@ -149,10 +149,11 @@ def explorer(ready: Ready, targets: Targets) -> list[dict[str, Any]]:
     """Return some held-out chunks as text.
 
     Returns:
-        For each its number among the held-out ones (``row``) and in the corpus (``chunk``), its
-        ``tokens``, how many of them are ``shown``, and ``units``: text, whether it goes on the
-        word before it, what it is (of :data:`mlmref.masking.rates.NAMES`, or ``boundary`` where
-        another document begins) and, for a target, what the model reads and its own spelling.
+        For each its number among the held-out ones (``row``) and in the corpus (``chunk``), the
+        ``places`` of the first and the last document of which it has tokens, its ``tokens``, how
+        many of them are ``shown``, and ``units``: text, whether it goes on the word before it,
+        what it is (of :data:`mlmref.masking.rates.NAMES`, or ``boundary`` where another document
+        begins) and, for a target, what the model reads and its own spelling.
     """
     with_targets = np.unique(targets.rows)
     number = min(CHUNKS, max(4, POSITIONS // targets.width))
@@ -169,6 +170,9 @@ def explorer(ready: Ready, targets: Targets) -> list[dict[str, Any]]:
             {
                 "row": row,
                 "chunk": int(ready.split.test.ids[row]),
+                "places": [
+                    ready.corpus.place(looked.rows.documents[0, at]) for at in (0, tokens - 1)
+                ],
                 "tokens": tokens,
                 "shown": shown,
                 "units": _units(looked, shown, ready.loaded.tokenizer),

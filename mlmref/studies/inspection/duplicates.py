@@ -39,7 +39,7 @@ def findings(it: Inspected) -> Iterator[Finding]:
         section="duplicates",
         key="exact",
         what="documents that repeat an earlier one",
-        figure=of(repeated, size) + _such_as(pairs),
+        figure=of(repeated, size) + _such_as(it, pairs),
         values={
             "documents": repeated,
             "share": share(repeated, size),
@@ -53,7 +53,7 @@ def findings(it: Inspected) -> Iterator[Finding]:
         section="duplicates",
         key="near",
         what=f"that nearly do (similarity {ALIKE} or more)",
-        figure=of(nearly, size) + _such_as(seen.pairs[best]),
+        figure=of(nearly, size) + _such_as(it, seen.pairs[best]),
         values={
             "documents": nearly,
             "share": share(nearly, size),
@@ -122,16 +122,20 @@ def _any(rows: Int64Array, true: BoolArray, size: int) -> BoolArray:
     return found
 
 
-def _such_as(pairs: Int64Array) -> str:
+def _such_as(it: Inspected, pairs: Int64Array) -> str:
     """Name the first of some pairs, if there is one."""
-    return f", such as documents {pairs[0, 0]:,} and {pairs[0, 1]:,}" if len(pairs) else ""
+    if not len(pairs):
+        return ""
+    one, other = map(it.corpus.place, pairs[0])
+    file, _, unit = other.rpartition(", ")
+    return f", such as {one} and {unit if one.startswith(f'{file}, ') else other}"
 
 
 def _examples(it: Inspected, pairs: Int64Array) -> list[dict[str, Any]]:
-    """Show the first of some pairs: document numbers, from 0, and how the second begins."""
+    """Show the first of some pairs: where both documents are, and how the second begins."""
     pairs = pairs[:_EXAMPLES]
     texts = texts_of(it.corpus, pairs[:, 1])
     return [
-        {"documents": [int(one), int(other)], "begins": text[:_BEGINNING]}
-        for (one, other), text in zip(pairs, texts, strict=True)
+        {"places": [it.corpus.place(one) for one in pair], "begins": text[:_BEGINNING]}
+        for pair, text in zip(pairs, texts, strict=True)
     ]

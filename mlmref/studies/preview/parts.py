@@ -55,6 +55,7 @@ class ShownChunk:
         number: its place among the training chunks, from 1.
         chunk: its number in the whole corpus, the key of its masks, from 0.
         documents: how many documents it holds parts of.
+        places: where the first and the last of them are in the user's files.
         tokens: its tokens, without padding.
         padding: positions that are padding.
         maskings: it under each of the strategies.
@@ -63,6 +64,7 @@ class ShownChunk:
     number: int
     chunk: int
     documents: int
+    places: tuple[str, str]
     tokens: int
     padding: int
     maskings: list[Masking]

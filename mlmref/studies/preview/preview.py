@@ -23,6 +23,7 @@ from mlmref.settings.config import Config
 from mlmref.studies.preview.parts import Masking, Preview, ShownChunk, Unit, Used
 
 if TYPE_CHECKING:
+    from mlmref.data.corpus.load import Corpus
     from mlmref.plugin.registry import Registry
 
 SAMPLE = 1_000
@@ -112,7 +113,9 @@ def preview(
     spelling, names = Spelling(tokenizer), [masker.entry.name for masker in maskers]
     cut = _tokens if unit == "tokens" else _words
     shown = [
-        _chunk(number, names, under, partial(cut, spelling), has_words=tokens.has_words)
+        _chunk(
+            number, names, under, partial(cut, spelling), text.corpus, has_words=tokens.has_words
+        )
         for number, under in enumerate(looked, first)
     ]
     return Preview(
@@ -133,16 +136,19 @@ def _chunk(
     names: Sequence[str],
     looked: Sequence[Looked],
     cut: Callable[[Looked], list[Unit]],
+    corpus: Corpus,
     *,
     has_words: bool,
 ) -> ShownChunk:
     """Put together what is shown of a chunk, which is the only one of each of ``looked``."""
     rows = looked[0].rows
     length = int(rows.lengths[0])
+    documents = rows.documents[0, :length]
     return ShownChunk(
         number=number,
         chunk=int(rows.chunk_ids[0]),
-        documents=len(np.unique(rows.documents[0, :length])),
+        documents=len(np.unique(documents)),
+        places=(corpus.place(documents[0]), corpus.place(documents[-1])),
         tokens=length,
         padding=rows.input_ids.shape[1] - length,
         maskings=[

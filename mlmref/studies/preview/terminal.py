@@ -85,10 +85,11 @@ def legend_of(answer: Preview) -> list[tuple[str, str, str]]:
 def heading(chunk: ShownChunk, answer: Preview) -> str:
     """Say which chunk it is."""
     padding = f" and {chunk.padding:,} of padding" if chunk.padding else ""
-    documents = "1 document" if chunk.documents == 1 else f"{chunk.documents:,} documents"
+    first, last = chunk.places
+    where = first if chunk.documents == 1 else f"{chunk.documents:,} documents, {first} to {last}"
     return (
-        f"training chunk {chunk.number:,} of {answer.training_chunks:,} (number {chunk.chunk:,} "
-        f"of the corpus): {chunk.tokens:,} tokens{padding}, of {documents}"
+        f"training chunk {chunk.number:,} of {answer.training_chunks:,}: "
+        f"{chunk.tokens:,} tokens{padding}, of {where}"
     )
 
 

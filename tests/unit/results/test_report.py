@@ -401,7 +401,7 @@ def test_a_masked_position_shows_what_was_answered_there():
         "answers": {"before": asked(0, 1, 0, 4), "after": asked(0, 0, 2, 1, nll=0.25)},
     }
     (chunk,) = explorer(made(kept=kept))
-    assert (chunk.number, chunk.tokens, chunk.shown, len(chunk.units)) == (7, 9, 5, 5)
+    assert (chunk.where, chunk.tokens, chunk.shown, len(chunk.units)) == ("Chunk 8", 9, 5, 5)
     assert [one.state for one in chunk.targets] == ["right", "gained", "lost", "wrong"]
     for at, one in enumerate(chunk.targets):
         assert one.before is not None

@@ -18,6 +18,7 @@ from mlmref.settings.resolve import resolve
 from mlmref.studies import inspection
 from mlmref.studies.inspection import Finding, Report
 from mlmref.studies.inspection import similar as alike
+from mlmref.studies.inspection.documents import outliers
 from mlmref.studies.inspection.findings import graded
 
 KNOWN = ["watch", "it", "over", "and", "we", "was", "in", "a", "film", "to", "for", "the", "is"]
@@ -70,7 +71,7 @@ def test_of_a_sound_corpus_there_is_nothing_to_say(place):
     found = look(place, sentences(200), "split.by=document")
     assert {one.mark for one in found.values()} == {"figure", "good"}
     assert {one.hint for one in found.values()} == {None}
-    assert sum(one.mark == "good" for one in found.values()) == 15
+    assert sum(one.mark == "good" for one in found.values()) == 17
 
 
 @pytest.mark.clause("INSP-002")
@@ -110,6 +111,37 @@ def test_documents_are_counted_and_measured(place):
     assert "--documents file" in found["documents.one_word"].hint
 
 
+@pytest.mark.clause("INSP-023")
+@pytest.mark.clause("CORP-031")
+def test_signs_of_a_misread_file_are_findings(place):
+    """Their number, the line of the first, and what to set; and copies by their lines."""
+    rows = [f"{text},{n}" for n, text in enumerate(sentences(60))]
+    rows[20] = f'"{rows[20]}'
+    rows[23] = f'{rows[22].rpartition(",")[0]}",1'
+    file = place / "odd.csv"
+    file.write_text("\n".join(["text,label", "", *rows, rows[40], ""]))
+    found = look(place, [], f"corpus.name={file}")
+    odd = found["documents.misread"]
+    assert odd.values == {"swallows": {"rows": 1, "first": f"{file}, line 23"}}
+    assert odd.mark == "warning"
+    assert "--set corpus.quotes=no" in odd.hint
+    assert found["duplicates.exact"].figure.endswith(f"such as {file}, line 43 and line 63")
+
+
+@pytest.mark.clause("INSP-024")
+def test_a_broken_quote_is_a_length_outlier(place):
+    """One of 14,000 characters among messages of 60, with its line; not the tail of many."""
+    short = sentences(100, least=12, most=16)
+    long = " ".join(sentences(170))
+    found = look(place, [*short[:50], "", long, *short[50:]])["documents.length_outliers"]
+    assert found.values == {"documents": 1, "places": [f"{place / 'texts.jsonl'}, line 52"]}
+    assert f"line 52, with {len(long):,} characters" in found.figure
+    assert found.mark == "warning"
+    rng = np.random.default_rng(0)
+    assert not len(outliers(np.exp(rng.normal(5, 1, 20_000)).astype(int) + 1))
+    assert outliers(np.array([180, *[9] * 7, 200, 179])).tolist() == [8, 0]
+
+
 @pytest.mark.clause("INSP-006")
 @pytest.mark.clause("INSP-007")
 def test_copies_are_counted_with_examples(place):
@@ -120,14 +152,17 @@ def test_copies_are_counted_with_examples(place):
     exact, near = found["duplicates.exact"], found["duplicates.near"]
     assert exact.values["documents"] == 2
     assert exact.values["share"] == 2 / 44
-    assert exact.figure == "2 of 44 (4.55 %), such as documents 3 and 40"
-    assert near.figure == "2 of 44 (4.55 %), such as documents 7 and 42"
-    assert [one["documents"] for one in exact.values["examples"]] == [[3, 40], [3, 41]]
+    file = place / "texts.jsonl"
+    assert exact.figure == f"2 of 44 (4.55 %), such as {file}, line 4 and line 41"
+    assert near.figure == f"2 of 44 (4.55 %), such as {file}, line 8 and line 43"
+    lines = [[f"{file}, line {one}" for one in pair] for pair in ([4, 41], [4, 42])]
+    assert [one["places"] for one in exact.values["examples"]] == lines
     assert exact.values["examples"][0]["begins"] == some[3].upper()[:60]
     assert near.values["documents"] == 2, "of a chain of three two are to go"
     assert near.values["pairs"] == 3
     best = near.values["examples"][0]
-    assert (best["documents"], best["similarity"]) == ([7, 42], 56 / 58)
+    assert best["places"] == [f"{file}, line 8", f"{file}, line 43"]
+    assert best["similarity"] == 56 / 58
     assert [exact.mark, near.mark] == ["warning", "warning"]
     assert "keep one of each" in exact.hint
 
