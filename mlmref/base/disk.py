@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,21 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 """What file systems say that have none, such as exFAT and drives in the network."""
+
+
+def alike(path: Path, holds: Sequence[str]) -> list[Path]:
+    """Return folders beside a path that holds nothing whose names are close to its own.
+
+    Args:
+        path: it does not exist.
+        holds: names of files; only folders with one of them are returned.
+    """
+    try:
+        beside = [one for one in path.parent.iterdir() if one.name != path.name]
+        names = {one.name: one for one in beside if any((one / name).is_file() for name in holds)}
+    except OSError:
+        return []
+    return [names[one] for one in difflib.get_close_matches(path.name, names, n=3, cutoff=0.75)]
 
 
 def flush(path: Path) -> None:

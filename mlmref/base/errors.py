@@ -6,6 +6,8 @@ from enum import IntEnum
 
 from mlmref.base.terminal import plain
 
+_LONGEST = 400  # characters of a part of an error
+
 
 class Status(IntEnum):
     """What a command's exit status says (CLI-003)."""
@@ -46,9 +48,15 @@ class MlmrefError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        advice = f"; {self.hint}" if self.hint else ""
-        return plain(" ".join(f"{place}{self.what}{advice}".split()))
+        place = f"{shortened(self.where)}: " if self.where else ""
+        advice = f"; {shortened(self.hint)}" if self.hint else ""
+        return plain(" ".join(f"{place}{shortened(self.what)}{advice}".split()))
+
+
+def shortened(text: str) -> str:
+    """Cut the middle out of a part of an error that is longer than a few lines."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
 class ConfigError(MlmrefError):
@@ -76,8 +84,8 @@ def in_a_line(error: Exception) -> tuple[str, int]:
     if isinstance(error, MlmrefError):
         return str(error), error.status
     if isinstance(error, OSError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror or error}", Status.MENDABLE
+        place = f"{shortened(str(error.filename))}: " if error.filename else ""
+        return plain(f"{place}{error.strerror or error}"), Status.MENDABLE
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
         return (
             "out of memory; lower --batch-size, and raise --accumulation by as much",

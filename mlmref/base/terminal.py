@@ -23,6 +23,15 @@ def plain(text: str) -> str:
     return text.translate(_ESCAPED)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text of the command line or the file system can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class Terminal(Console):
     """A console that prints names, texts and messages of any origin as they are.
 

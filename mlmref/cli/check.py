@@ -41,7 +41,11 @@ def check(
         from mlmref.conformance import by_name as checking
         from mlmref.plugin.discovery import discover
 
-        if collator:
+        if collator is not None:
+            checking.refuse_ignored(
+                {"names": names, "--all": every, "--option": option},
+                "check a plugin without --collator",
+            )
             reports = [
                 checking.check_collator(
                     collator,
@@ -53,6 +57,16 @@ def check(
                 )
             ]
         else:
+            checking.refuse_ignored(
+                {
+                    "--collator-arg": collator_arg,
+                    "--column": column,
+                    "--rate": rate,
+                    "--whole-words": whole_words,
+                    "--corruption": corruption,
+                },
+                "it is for a data collator, which --collator MODULE:NAME names",
+            )
             registry = discover(disable=no_plugin or (), tell=tell)
             reports = checking.check_named(registry, names or (), every=every, options=option or ())
         from mlmref.cli.show import show_reports

@@ -32,10 +32,13 @@ def fill(
     Example: mlmref fill embedded "This is a great [MASK]."
     """
     with told(debug):
+        from mlmref.conformance.by_name import refuse_ignored
         from mlmref.evaluation.fill_mask import fill as fill_
         from mlmref.model.load import load_model
         from mlmref.settings.config import ModelConfig
 
+        if candidate:
+            refuse_ignored({"--top-k": top_k}, "--candidate ranks all candidates; omit one of both")
         loaded = load_model(
             ModelConfig(name=model, revision=revision, trust_remote_code=bool(trust_remote_code))
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -34,6 +34,21 @@ CHECK_OF = {
     SEGMENTER.key: ("segmenters", "check_segmenter"),
 }
 """For each kind of entry the kit's module and the function that checks one."""
+
+
+def refuse_ignored(given: Mapping[str, object], why: str) -> None:
+    """Refuse flags that would be read by nothing (CLI-006).
+
+    Args:
+        given: the flags and their values; one that is empty or false was not given.
+        why: why they would not be read, and what to do.
+
+    Raises:
+        ConfigError: one was given.
+    """
+    for flag, value in given.items():
+        if value:
+            raise ConfigError("would be ignored", where=flag, hint=why)
 
 
 def check_named(

@@ -203,13 +203,13 @@ def load_collator(place: str, arguments: Mapping[str, Any]) -> Callable[..., Col
     module, _, name = place.partition(":")
     try:
         found: Any = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        takes = inspect.signature(found).parameters
+    except Exception as error:  # a module may raise anything, and not every class has a signature
         raise ConfigError(
             f"no collator {place!r} ({error})", where="--collator", hint="give MODULE:NAME"
         ) from error
     if not inspect.isclass(found):
         return lambda _tokenizer, **_: found
-    takes = inspect.signature(found).parameters
 
     def make(tokenizer: Any, **rates: Any) -> Collator:
         given: dict[str, Any] = {"tokenizer": tokenizer} if "tokenizer" in takes else {}
@@ -237,10 +237,10 @@ def check_collator(
     given = dict(arguments or {})
     load_collator(place, given)  # refused before it is looked into
     probability = given.pop("mlm_probability", 0.15) if _takes_probability(place) else None
-    subject = collator_subject(
-        load_collator(place, given), name=place, probability=probability, **promises
-    )
     try:
+        subject = collator_subject(
+            load_collator(place, given), name=place, probability=probability, **promises
+        )
         subject.see(next(iter(large_cases(1, subject.world))))
     except Exception as error:
         raise ConfigError(

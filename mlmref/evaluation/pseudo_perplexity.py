@@ -30,14 +30,20 @@ SAMPLE = 100
 """Chunks that are measured unless it is said how many: each is as many forward passes as tokens."""
 
 
-def check_metric(name: str) -> Metric:
+def check_metric(name: str, sample: int | None = None) -> Metric:
     """Return a metric by its name.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is none of that name, or it measures no sample.
     """
     for metric in METRICS:
         if metric == name:
+            if sample is not None and metric == "perplexity":
+                raise ConfigError(
+                    "perplexity is measured on all held-out chunks, not on a sample",
+                    where="--sample",
+                    hint="add --metric pseudo-perplexity, or omit --sample",
+                )
             return metric
     raise ConfigError(f"no metric {name!r}", where="--metric", hint=suggest(name, METRICS))
 

@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlmref.base.disk import alike
 from mlmref.base.errors import ModelError
 from mlmref.base.quiet_libraries import quiet
 from mlmref.model import checkpoint
@@ -214,18 +215,39 @@ def _place(name: str) -> str:
         path = Path(name).expanduser()
         local = name.startswith((".", "/", "~")) or name.count("/") > 1 or os.path.lexists(path)
         if not local:
+            _check_typo(name, path)
             return name
         if not path.is_dir():
-            raise ModelError(
-                "no such folder", where=name, hint="check --model, or give a name on the hub"
-            )
+            raise ModelError("no such folder", where=name, hint=_meant(path))
         check_folder(name, path)
     except OSError as error:
         reason = f"cannot be read ({error.strerror or error})"
         raise ModelError(reason, where=error.filename or name) from error
     except RuntimeError as error:  # how pathlib tells of ~somebody
-        raise ModelError("no such user", where=name, hint="check --model") from error
+        raise ModelError("no such user", where=name, hint="check the name") from error
     return str(path)
+
+
+def _meant(path: Path) -> str:
+    """Say which folder may have been meant by one that is not there."""
+    close = " or ".join(map(str, alike(path, ("config.json",))))
+    return f"did you mean {close}?" if close else "check the path, or give a name on the hub"
+
+
+def _check_typo(name: str, path: Path) -> None:
+    """Refuse a name that is close to a folder's, before the hub is asked for it (MODEL-013).
+
+    Raises:
+        ModelError: names the folders.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if not alike(path, ("config.json",)):
+        return
+    if not isinstance(try_to_load_from_cache(name, "config.json"), str):
+        raise ModelError(
+            "no such folder", where=name, hint=f"{_meant(path)} the hub's is OWNER/NAME"
+        )
 
 
 @contextmanager
@@ -266,7 +288,7 @@ def _advice(error: Exception) -> str | None:
     if "deserializing header" in text or isinstance(error, FileNotFoundError):
         return "get the model again"
     if isinstance(error, OSError):
-        return "check --model, its spelling, and whether this machine reaches the hub"
+        return "check the name, and whether this machine reaches the hub"
     return None
 
 

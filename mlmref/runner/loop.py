@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,6 +116,13 @@ def train(
         )
         if saved:
             job.restore(saved.job, saved.weights)
+        asked = ready.config.training.max_steps
+        if asked is not None and job.total < asked:
+            epochs = math.ceil(asked / job.plan.steps_per_epoch)
+            reporter.warn(
+                f"training ends after {job.total:,} steps, the epochs' last, and not after "
+                f"max_steps = {asked:,}; for those add --epochs {epochs}"
+            )
         with reporter.stage("train", job.total, "steps", job.done) as stage:
             try:
                 job.end_epoch()

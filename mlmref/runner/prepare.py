@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from mlmref.model.load import LoadedModel
     from mlmref.model.loss import MaskedLMObjective
     from mlmref.plugin.contracts import BackendEntry, SegmenterEntry, StrategyEntry, Vocabulary
+
+_WORKERS = 4  # processes for each CPU, of which most wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,13 @@ def check_first(config: Config, reporter: Reporter) -> None:
 
         check_repo_id(config.output.push)
     choose_precision(config.training.precision, state().device)
+    most = _WORKERS * (os.cpu_count() or 1)
+    if config.training.workers > most:
+        raise ConfigError(
+            f"{config.training.workers:,} processes are too many for {os.cpu_count()} CPUs",
+            where="training.workers",
+            hint=f"use --workers {most} or fewer",
+        )
     to_toml(config)
 
 
@@ -161,6 +171,9 @@ def prepare_text(
     with clock("chunk"), reporter.stage("chunk"):
         chunks = chunk(tokens, config.chunks, max_length=max_length)
         parts = split(chunks, config.split)
+    for side in ("train_size", "test_size"):
+        if getattr(config.split, side) == 1:
+            reporter.warn(f"split.{side} = 1 is one chunk; a share is below 1, such as 0.1")
     left_out = f" ({corpus.empty:,} empty ones left out)" if corpus.empty else ""
     reporter.note(
         f"{corpus.source}: {len(corpus):,} documents{left_out}, {tokens.offsets[-1]:,} tokens, "

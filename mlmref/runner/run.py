@@ -114,7 +114,7 @@ def evaluate(
     """
     from mlmref.evaluation.pseudo_perplexity import check_metric, pseudo_perplexity
 
-    clock, chosen, reporter = Clock(), check_metric(metric), of_a_library(reporter)
+    clock, chosen, reporter = Clock(), check_metric(metric, sample), of_a_library(reporter)
     with together():
         check_launcher(reporter.note)
         config, plugins = choose_plugins(config, registry)

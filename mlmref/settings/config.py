@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from mlmref.plugin.arrays import Probability
 from mlmref.plugin.contracts import Corruption
 
-Count = Annotated[int, Field(ge=1)]
+MOST = 2**31 - 1
+"""The largest count: more is a slip of the finger, and less fits every library's integers."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -100,7 +103,7 @@ class ChunkConfig(Section):
         remainder: ``drop`` the last, shorter chunk or ``pad`` it (T08).
     """
 
-    size: Annotated[int, Field(ge=2)] = 128
+    size: Annotated[int, Field(ge=2, le=2**20)] = 128
     scope: Literal["corpus", "tutorial"] = "corpus"
     remainder: Literal["drop", "pad"] = "drop"
 
@@ -118,7 +121,14 @@ class SplitConfig(Section):
     by: Literal["chunk", "document"] = "chunk"
     train_size: Size | Literal["rest"] = "rest"
     test_size: Size = 0.1
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Seed = 42
+
+    @field_validator("train_size", "test_size", mode="before")
+    @classmethod
+    def _not_all(cls, value: object) -> object:
+        if isinstance(value, float) and value == 1.0:
+            raise ValueError("a share is below 1, and a count has no point: 1 is one chunk")
+        return value
 
 
 class MaskingConfig(Section):
@@ -176,13 +186,13 @@ class TrainingConfig(Section):
 
     backend: str = "trainer"
     options: dict[str, Any] = Field(default_factory=dict)
-    epochs: Count = 1
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     max_steps: Count | None = None
     batch_size: Count = 64
     accumulation: Count = 1
     learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 5e-5
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    warmup_steps: Annotated[int, Field(ge=0, le=MOST)] = 0
     weight_decay: NonNegative = 0.01
     decay: Literal["weights", "all"] = "weights"
     adam_beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
@@ -190,7 +200,7 @@ class TrainingConfig(Section):
     adam_epsilon: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1e-8
     max_grad_norm: NonNegative = 1.0
     precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: Annotated[int, Field(ge=0, le=1_024)] = 0
     seed: Seed | None = None
 
 
@@ -245,7 +255,7 @@ class EvaluationConfig(Section):
 
     batch_size: Count = 64
     draws: Annotated[int, Field(ge=1, le=1_000)] = 1
-    resamples: Annotated[int, Field(ge=100)] = 1_000
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1_000
     confidence: Probability = 0.95
 
     @model_validator(mode="after")

@@ -43,7 +43,7 @@ def read_toml(path: Path, flag: str = "--config") -> Tree:
         ConfigError: it is missing, or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        return _toml(path.read_text("utf-8-sig"), str(path))
     except FileNotFoundError:
         raise ConfigError("no such file", where=str(path), hint=f"check {flag}") from None
     except OSError as error:
@@ -61,11 +61,12 @@ def parse_assignment(text: str, where: str = "--set") -> Tree:
         ConfigError: it is not of this form; names ``where``.
     """
     key, equals, raw = text.partition("=")
-    if not equals or not all(key.strip().split(".")):
+    parts = key.strip().split(".")
+    if not equals or not all(parts) or len(parts) > _DEEPEST:
         form = "SECTION.KEY=VALUE" if where == "--set" else "KEY=VALUE"
         raise ConfigError(f"{text!r} is not {form}", where=where)
     try:
-        value = tomllib.loads(f"value = {raw}")["value"]
+        value = _toml(f"value = {raw}", f"{where} {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = raw.strip()  # a bare word, as shells hand it over
     return nest(key.strip(), value)
@@ -100,15 +101,6 @@ def texts_of(value: object, key: str) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list | tuple):
         for one in value:
             yield from texts_of(one, key)
-
-
-def is_utf8(text: str) -> bool:
-    """Return whether a text can be written as UTF-8: it has no lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

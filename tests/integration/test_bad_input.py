@@ -20,7 +20,7 @@ KEY = "is not KEY=VALUE"
 LAYER = "bert.encoder.layer.0.output.dense.weight"
 LONG = "x" * 300
 NAMES = "name a file, a folder or a glob, imdb, or hub:NAME for a data set on the hub"
-NO_FOLDER = "no such folder; check --model, or give a name on the hub"
+NO_FOLDER = "no such folder; check the path, or give a name on the hub"
 THERE = (
     "there is something already, and it stays as it is; "
     "choose a new folder with --output, or remove that one"

@@ -8,9 +8,9 @@ AGAIN = "get the model again"
 CHECKPOINT = "get the model again, or an earlier checkpoint of its training"
 CONVERT = "only safetensors are read; convert the weights with save_pretrained first"
 EMPTY = "string should have at least 1 character"
-HUB = "check --model, its spelling, and whether this machine reaches the hub"
+HUB = "check the name, and whether this machine reaches the hub"
 LAYER = "bert.encoder.layer.0.output.dense.weight"
-NO_FOLDER = "no such folder; check --model, or give a name on the hub"
+NO_FOLDER = "no such folder; check the path, or give a name on the hub"
 PRETRAINED = "give a checkpoint that was pretrained with a masked-language-model head"
 
 MODEL = {
@@ -25,7 +25,7 @@ MODEL = {
     "model linked to itself": ("--model itself.txt", f"itself.txt: {NO_FOLDER}"),
     "no such user's model": (
         "--model '~nobody-is-called-so/m'",
-        "~nobody-is-called-so/m: no such user; check --model",
+        "~nobody-is-called-so/m: no such user; check the name",
     ),
     "name without a model": ("--model ''", f'--model: model.name = "": {EMPTY}'),
     "impossible name of a model": (

@@ -434,7 +434,7 @@ def test_a_folder_that_is_named_must_be_there(place, tmp_path):
     told = mlmref("run", "--resume", "nowhere", cwd=tmp_path)
     assert told.returncode == 2
     assert told.stderr.splitlines()[-1] == (
-        "mlmref: nowhere: no run is there to go on with; check --resume, or leave it out"
+        "mlmref: --resume nowhere: no such run; name a run folder, or omit --resume"
     )
     assert not [*tmp_path.iterdir()]
 

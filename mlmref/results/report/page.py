@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlmref.base import disk
 from mlmref.base.errors import OutputError
+from mlmref.results.layout import KEPT
 from mlmref.results.pages import check_place, render, write_new
 from mlmref.results.report import charts, explorer, figures
 from mlmref.results.report import sections as shown
@@ -48,8 +49,9 @@ def page(runs: Sequence[Run]) -> str:
             text = _one(runs[0], chunks, kept)
         return text
     except (ValueError, LookupError, TypeError, AttributeError, UndefinedError) as error:
-        where = ", ".join(str(run.folder) for run in runs)
-        raise OutputError(f"what is in it is damaged ({error})", where=where) from error
+        # All values of the other files are numbers and texts by now.
+        files = (run.folder / KEPT if run.kept else run.folder for run in runs)
+        raise OutputError(f"it is damaged ({error})", where=", ".join(map(str, files))) from error
 
 
 def _one(run: Run, chunks: Sequence[explorer.Chunk], kept: int) -> str:

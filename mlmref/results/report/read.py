@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mlmref.evaluation.intervals import Documents
 
+_PARTS = ("corpus", "model", "plugins", "versions")
 _BAD = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _TOO_NEW = "another version of mlmref kept it in another format"
 
@@ -144,6 +145,7 @@ def read(folder: Path) -> Run:
     try:
         with suppress(FileNotFoundError):
             run.toml = file.read_text("utf-8")
+        run.config = tomllib.loads(run.toml)
         _read_kept(run)
         file = folder / (RECORD if run.finished else METRICS)
         if run.finished:
@@ -171,8 +173,8 @@ def from_record(run: Run, record: Mapping[str, Any]) -> None:
     run.worse = warning(perplexity.get("better"))
     run.steps = [_step(one) for one in record["loss"]]
     run.fills = [_answers(record["fill_mask"][when]) for when in ("before", "after")]
-    for part in ("corpus", "model", "plugins", "versions"):
-        setattr(run, part, {**dict(run.kept.get(part, {})), **dict(record[part])})
+    for part in _PARTS:
+        setattr(run, part, {**getattr(run, part), **dict(record[part])})
     run.config = dict(record["config"])
     run.timings = {str(key): _number(one) for key, one in record["timings"].items()}
     run.peak = _number(record["peak_memory_mb"])
@@ -194,9 +196,6 @@ def _read_metrics(run: Run, file: Path) -> None:
                 run.steps.append(_step(event))
             case "fill_mask":
                 run.fills.append(_answers(event["answers"]))
-    for part in ("corpus", "model", "plugins", "versions"):
-        setattr(run, part, dict(run.kept.get(part, {})))
-    run.config = tomllib.loads(run.toml)
     if len(sums) > 1:
         _compare(run, sums)
 
@@ -221,12 +220,17 @@ def _read_kept(run: Run) -> None:
     """Read what was kept for the report, if it was."""
     import pyarrow.parquet as pq
 
+    name = KEPT
     try:
         kept = json.loads((run.folder / KEPT).read_text("utf-8"))
         if kept["format"] == FORMAT:
+            parts = {part: dict(kept.get(part, {})) for part in _PARTS}
             run.kept = kept
+            for part, found in parts.items():
+                setattr(run, part, found)
         else:
             run.lacking = _TOO_NEW
+        name = HELD_OUT
         table = pq.read_table(run.folder / HELD_OUT)
         meta = json.loads((table.schema.metadata or {})[b"mlmref"])
         if meta["format"] == FORMAT:
@@ -239,7 +243,7 @@ def _read_kept(run: Run) -> None:
             f"there is no {name} in the folder: nothing was measured, or by an older mlmref"
         )
     except (OSError, *_BAD) as error:
-        run.lacking = f"what was kept for it cannot be read ({error})"
+        run.lacking = f"{name} in the folder is damaged ({error})"
 
 
 def _schema() -> pa.Schema:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mlmref.base import layout
-from mlmref.base.disk import unsealed
+from mlmref.base.disk import alike, unsealed
 from mlmref.base.errors import ConfigError, OutputError
 from mlmref.base.layout import RUN, RUNS, finished, unfinished
 from mlmref.base.ranks.consensus import by_main
@@ -83,6 +83,7 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
         )
     if resume is None:
         return Found(place=place)
+    named = Path(resume)
     if resume != AUTO:
         named = finished(_path(resume, "--resume"))
         if place is not None and place.absolute() != named.absolute():
@@ -92,10 +93,12 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
         place = named
     found = _newest_alike(config) if place is None else _at(place, config)
     if found is None and resume != AUTO:
+        close = alike(named, ("config.toml",))
+        names = " or ".join(str(finished(one)) for one in close)
         raise OutputError(
-            "no run is there to go on with",
-            where=str(place),
-            hint="check --resume, or leave it out",
+            "no such run",
+            where=f"--resume {resume}",
+            hint=f"did you mean {names}?" if close else "name a run folder, or omit --resume",
         )
     if found is None:
         tell(f"nothing to go on with in {place or RUNS}: a new run begins")

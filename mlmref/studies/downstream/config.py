@@ -29,10 +29,10 @@ class DownstreamConfig(Section):
     adapted: str
     base: str | None = None
     corpus: CorpusConfig = CorpusConfig()
-    seeds: Count = 5
+    seeds: Annotated[int, Field(ge=1, le=1_000)] = 5
     train_size: Count = 2_000
     test_size: Count = 2_000
-    max_tokens: Annotated[int, Field(ge=8)] = 256
+    max_tokens: Annotated[int, Field(ge=8, le=2**20)] = 256
     epochs: Count = 2
     batch_size: Count = 32
     learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 5e-4

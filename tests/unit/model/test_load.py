@@ -212,7 +212,7 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     save_model(tmp_path / "model")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_model(ModelConfig(name="~/model")).name == "~/model"
-    with pytest.raises(ModelError, match="no such user; check --model"):
+    with pytest.raises(ModelError, match="no such user; check the name"):
         load_model(ModelConfig(name="~nobody-is-called-so/model"))
 
 
