@@ -102,9 +102,10 @@ def _sizes(there_are: int, rule: SplitConfig) -> tuple[int, int]:
     else:
         n_train = train
     if too_much or n_train + n_test > there_are:
+        whose = " (a preset's sizes)" if (train, test) == (10_000, 1_000) else ""
         raise ConfigError(
-            f"train_size {train:,} + test_size {test:,} is more than the {there_are:,} chunks "
-            "there are",
+            f"train_size {train:,} + test_size {test:,}{whose} is more than the {there_are:,} "
+            "chunks there are",
             where="split",
             hint=_HINT,
         )

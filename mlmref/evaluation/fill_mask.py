@@ -171,7 +171,8 @@ def _encode(prompt: str, tokenizer: PreTrainedTokenizerBase, limit: int) -> list
             where=_place(prompt),
             hint=f"write {own!r} or {PLACEHOLDER!r}",
         )
-    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    # A tokenizer that takes special tokens of a text apart would leave no mask.
+    ids: list[int] = tokenizer(text, verbose=False, split_special_tokens=False)["input_ids"]
     if tokenizer.mask_token_id not in ids:
         raise ConfigError(
             "there is no mask to fill", where=_place(prompt), hint=f"write {PLACEHOLDER!r} in it"

@@ -6,6 +6,8 @@ Clauses MODEL-004, MODEL-009, MODEL-010, SEC-001 and SEC-002 (spec/model.md, spe
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,40 @@ def check_settings(config: ModelConfig, settings: PretrainedConfig) -> None:
         settings._attn_implementation = None
 
 
+def check_head(name: str, place: str, info: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint without weights for all of the model, and say where they may be.
+
+    Args:
+        name: as the user gave it.
+        place: its folder, or its name on the hub.
+        info: what ``output_loading_info`` tells.
+
+    Raises:
+        ModelError: names one of the weights.
+    """
+    lacking = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
+    if not lacking:
+        return
+    hint = "give a checkpoint that was pretrained with a masked-language-model head"
+    if any(str(key).startswith("lm_predictions.") for key in info["unexpected_keys"]):
+        hint = 'its head is DeBERTa\'s own: set "legacy": false in its config.json'
+    elif (Path(place) / "pytorch_model.bin").is_file():
+        hint = f"if pytorch_model.bin has them, {conversion(place)}"
+    raise ModelError(
+        f"no masked language model: it has no weights for {lacking[0]}", where=name, hint=hint
+    )
+
+
+def conversion(place: str) -> str:
+    """Say how a folder with pickled weights gets safetensors, without running what is pickled."""
+    code = (
+        "from transformers import AutoModelForMaskedLM as M; "
+        f"M.from_pretrained({place!r}, use_safetensors=False).save_pretrained({place!r})"
+    )
+    quoted = shlex.quote(code) if set('"$`\\!') & set(code) else f'"{code}"'
+    return f"convert it: python -c {quoted}"
+
+
 def check_weights(name: str, model: PreTrainedModel) -> None:
     """Name a weight that is no number: the loss would be none either (MODEL-009)."""
     import torch
@@ -110,5 +146,9 @@ def check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedToke
         raise ModelError(
             f"the tokenizer has {vocabulary.size:,} tokens and the model {rows:,} rows for them",
             where=name,
-            hint="the two do not belong together",
+            hint="if tokens were added, call model.resize_token_embeddings(len(tokenizer)) and "
+            "model.save_pretrained; otherwise use the model's own tokenizer"
+            if tokenizer.mask_token_id < rows
+            else "the mask token is one of those that the model lacks: choose a model that was "
+            "trained with masks",
         )

@@ -17,7 +17,14 @@ from mlmref.base.disk import alike
 from mlmref.base.errors import ModelError
 from mlmref.base.quiet_libraries import quiet
 from mlmref.model import checkpoint
-from mlmref.model.checks import check_folder, check_settings, check_tokenizer, check_weights
+from mlmref.model.checks import (
+    check_folder,
+    check_head,
+    check_settings,
+    check_tokenizer,
+    check_weights,
+    conversion,
+)
 from mlmref.settings.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -70,13 +77,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
     origin, saved = _origin(config)
     place = _place(origin.name)
     model, tokenizer, info = pretrained(config, "AutoModelForMaskedLM")
-    if info["missing_keys"] or info["mismatched_keys"]:
-        example = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))[0]
-        raise ModelError(
-            f"no masked language model: it has no weights for {example}",
-            where=config.name,
-            hint="give a checkpoint that was pretrained with a masked-language-model head",
-        )
+    check_head(config.name, place, info)
     check_weights(config.name, model)
     check_tokenizer(config.name, model, tokenizer)
     if config.dropout != "checkpoint":
@@ -235,7 +236,7 @@ def _meant(path: Path) -> str:
 
 
 def _check_typo(name: str, path: Path) -> None:
-    """Refuse a name that is close to a folder's, before the hub is asked for it (MODEL-013).
+    """Refuse a name that is close to a folder's, before the hub is asked for it (CLI-009).
 
     Raises:
         ModelError: names the folders.
@@ -258,7 +259,7 @@ def _explained(name: str) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:  # of any kind: the hub, the file, the architecture
-        raise ModelError(_reason(error), where=name, hint=_advice(error)) from error
+        raise ModelError(_reason(error), where=name, hint=_advice(error, name)) from error
 
 
 def _reason(error: Exception) -> str:
@@ -279,11 +280,15 @@ def _reason(error: Exception) -> str:
     return f"cannot be loaded ({first[:300]})"
 
 
-def _advice(error: Exception) -> str | None:
+def _advice(error: Exception, name: str) -> str | None:
     text = str(error)
     if "trust_remote_code" in text:
         return "read that code, and if you trust its author add --trust-remote-code"
+    if "ignore_mismatched_sizes" in text:
+        return "if tokens were added, call resize_token_embeddings of the whole model, save again"
     if "named model.safetensors" in text:
+        if (Path(name) / "pytorch_model.bin").is_file():
+            return f"only safetensors are read; {conversion(name)}"
         return "only safetensors are read; convert the weights with save_pretrained first"
     if "deserializing header" in text or isinstance(error, FileNotFoundError):
         return "get the model again"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mlmref.base.errors import ConfigError, ModelError
 from mlmref.base.progress import Reporter
@@ -21,11 +24,16 @@ if TYPE_CHECKING:
     from mlmref.data.chunks import Chunks
     from mlmref.data.corpus.load import Corpus
     from mlmref.data.split import Split
+    from mlmref.data.tokens.tokenize import Tokens
     from mlmref.masking.masker import Masker
     from mlmref.model.load import LoadedModel
     from mlmref.model.loss import MaskedLMObjective
     from mlmref.plugin.contracts import BackendEntry, SegmenterEntry, StrategyEntry, Vocabulary
 
+Tell = Callable[[str], None]
+_LOOKED_AT = 2**20  # tokens
+_UNKNOWN = 0.10  # share of unknown tokens, above which an inspection calls it a problem
+_WORD = 8.0  # tokens a word, far above those of a tokenizer for another language
 _WORKERS = 4  # processes for each CPU, of which most wait
 
 
@@ -171,6 +179,7 @@ def prepare_text(
     with clock("chunk"), reporter.stage("chunk"):
         chunks = chunk(tokens, config.chunks, max_length=max_length)
         parts = split(chunks, config.split)
+    _warn_of_unknown(tokens, tokenizer, reporter.warn)
     for side in ("train_size", "test_size"):
         if getattr(config.split, side) == 1:
             reporter.warn(f"split.{side} = 1 is one chunk; a share is below 1, such as 0.1")
@@ -182,7 +191,31 @@ def prepare_text(
     return Text(corpus=corpus, chunks=chunks, split=parts)
 
 
-def masker_for(config: Config, strategy: Chosen[StrategyEntry], text: Text) -> Masker:
+def _warn_of_unknown(tokens: Tokens, tokenizer: PreTrainedTokenizerBase, tell: Tell) -> None:
+    """Say before training that much of the text is unknown to the tokenizer (RUN-016)."""
+    if tokenizer.unk_token_id is None:
+        return
+    some = tokens.take(np.arange(min(_LOOKED_AT, int(tokens.offsets[-1]))))[0]
+    ordinary = np.isin(some, tokens.vocabulary.ordinary_ids)
+    unknown = some == tokenizer.unk_token_id
+    share = unknown.sum() / max(1, (unknown | ordinary).sum())
+    if share > _UNKNOWN:
+        tell(
+            f"{share:.0%} of the text's tokens are unknown to the tokenizer, and the model learns "
+            "nothing from them: see mlmref inspect with the same flags"
+        )
+
+
+def tokens_a_word(tokens: Tokens) -> float:
+    """Return how many ordinary tokens a word has, of the first million tokens."""
+    some, begins = tokens.take(np.arange(min(_LOOKED_AT, int(tokens.offsets[-1]))))
+    ordinary = np.isin(some, tokens.vocabulary.ordinary_ids)
+    return float(ordinary.sum() / max(1, (begins & ordinary).sum()))
+
+
+def masker_for(
+    config: Config, strategy: Chosen[StrategyEntry], text: Text, tell: Tell = lambda _: None
+) -> Masker:
     """Make what masks the chunks of a text, with the words and counts that a strategy needs.
 
     Raises:
@@ -196,6 +229,13 @@ def masker_for(config: Config, strategy: Chosen[StrategyEntry], text: Text) -> M
             hint="choose a masking strategy that needs none, such as --masking token, or a "
             "--segmenter that tells words",
         )
+    if strategy.entry.needs_words:
+        long = tokens_a_word(tokens)
+        if long > _WORD:
+            tell(
+                f"a word is {long:.0f} tokens on average, and {strategy.entry.name} masks whole "
+                "words: if the text has no blanks, give a --segmenter (see mlmref plugins)"
+            )
     vocabulary = tokens.vocabulary
     if strategy.entry.needs_counts:
         vocabulary = replace(vocabulary, counts=text.split.train.counts())
@@ -215,7 +255,7 @@ def prepare(
     text = prepare_text(
         config, loaded.tokenizer, loaded.max_length, plugins.segmenter, clock, reporter
     )
-    masker = masker_for(config, plugins.strategy, text)
+    masker = masker_for(config, plugins.strategy, text, reporter.warn)
     with clock("load"):
         objective = MaskedLMObjective(loaded.model)
     if objective.path == "plain":

@@ -57,8 +57,9 @@ MODEL = {
     ),
     "tokenizer of another model": (
         "--model ./too-few-rows",
-        "./too-few-rows: the tokenizer has 295 tokens and the model 50 rows for them; the "
-        "two do not belong together",
+        "./too-few-rows: the tokenizer has 295 tokens and the model 50 rows for them; if "
+        "tokens were added, call model.resize_token_embeddings(len(tokenizer)) and "
+        "model.save_pretrained; otherwise use the model's own tokenizer",
     ),
     "tokenizer that reads nothing": (
         "--model ./unlimited",
@@ -68,7 +69,9 @@ MODEL = {
     "pickled weights": (
         "--model ./pickled",
         "./pickled: cannot be loaded (Error no file named model.safetensors found in "
-        f"directory pickled.); {CONVERT}",
+        'directory pickled.); only safetensors are read; convert it: python -c "from transformers '
+        "import AutoModelForMaskedLM as M; M.from_pretrained('./pickled', "
+        "use_safetensors=False).save_pretrained('./pickled')\"",
     ),
     "weights cut short": (
         "--model ./cut",
@@ -88,7 +91,8 @@ MODEL = {
     ),
     "weights of other sizes": (
         "--model ./sizes",
-        "./sizes: its weights do not have the sizes that its config.json says",
+        "./sizes: its weights do not have the sizes that its config.json says; if tokens were "
+        "added, call resize_token_embeddings of the whole model, save again",
     ),
     "NaN in the weights": (
         "--model ./nan",

@@ -205,3 +205,21 @@ def test_what_ends_otherwise_than_asked_is_said(place, tmp_path, monkeypatch):
         f"{arguments} {sizes.replace('size 1 ', 'size 2 ')} --max-steps 8 --epochs 3"
     )
     assert (status, text) == (0, "")
+
+
+@pytest.mark.clause("RUN-016")
+def test_text_that_does_not_suit_is_said_before_training(place, tmp_path, monkeypatch):
+    """Unknown tokens with their share, and words that are whole lines."""
+    monkeypatch.chdir(place)
+    (tmp_path / "odd.txt").write_text("\u2603 film \u2603 was a film\n" * 60)
+    arguments = RUN.replace("--output out", f"--output {tmp_path}/out") + "--max-steps 1"
+    status, text = told(f"{arguments} --corpus {tmp_path}/odd.txt")
+    assert status == 0, text
+    assert text.splitlines()[0] == (
+        "33% of the text's tokens are unknown to the tokenizer, and the model learns nothing from "
+        "them: see mlmref inspect with the same flags"
+    )
+    arguments = arguments.replace("/out", "/again")
+    (tmp_path / "long.txt").write_text(("unforgettable" * 6 + "\n") * 60)
+    status, text = told(f"{arguments} --corpus {tmp_path}/long.txt --masking whole-word")
+    assert "whole-word masks whole words: if the text has no blanks, give a --segmenter" in text

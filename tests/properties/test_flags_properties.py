@@ -95,6 +95,7 @@ def test_any_value_of_an_option_is_used_or_refused_in_one_line(idle, command, op
 
 
 @pytest.mark.full
+@pytest.mark.clause("CLI-007")
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=lambda one: one)
 def test_every_value_of_an_option_is_used_or_refused_in_one_line(idle, command, option):
     """All of the values for each option, of which the default run takes three."""

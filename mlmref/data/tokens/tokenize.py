@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterator
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,13 @@ _BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its t
 _BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
 
 
+def _fast_hint(folder: Path) -> str:
+    """Say how a model that has a slow tokenizer gets a fast one."""
+    if (folder / "tokenizer.json").is_file():
+        return 'set "tokenizer_class" to "PreTrainedTokenizerFast" in its tokenizer_config.json'
+    return "choose a model with a fast tokenizer, which has a tokenizer.json"
+
+
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     """Put a tokenizer in plain numbers (TOK-009).
 
@@ -53,7 +61,7 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
         raise ModelError(
             f"{type(tokenizer).__name__} is a slow tokenizer, which cannot tell words",
             where=name,
-            hint="choose a model that has a tokenizer.json",
+            hint=_fast_hint(Path(tokenizer.name_or_path)),
         )
     for role, token in (("mask", tokenizer.mask_token), ("padding", tokenizer.pad_token)):
         if token is None:

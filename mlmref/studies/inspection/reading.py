@@ -28,7 +28,8 @@ class Seen:
 
     Attributes:
         characters: int64 ``[D]``.
-        words: int64 ``[D]``, words between blanks.
+        words: int64 ``[D]``, words as documents are compared by (INSP-021).
+        blanks: int64 ``[D]``, words between blanks.
         copies: int64 ``[D]``, the first document that is the same; most often itself.
         pairs: int64 ``[P, 2]``, documents that are nearly the same, of each that are the same the
             first alone.
@@ -37,6 +38,7 @@ class Seen:
 
     characters: Int64Array
     words: Int64Array
+    blanks: Int64Array
     copies: Int64Array
     pairs: Int64Array
     similarity: FloatArray
@@ -55,7 +57,7 @@ class Seen:
 
 def read(corpus: Corpus, reporter: Reporter) -> Seen:
     """Read all documents once, and those that may be alike again."""
-    characters, words = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    characters, words, blanks = ([np.empty(0, np.int64)] for _ in range(3))
     digests, bands = [b""], [signatures([])]
     with reporter.stage("compare", len(corpus), "documents") as stage:
         for texts in batches(corpus, _BATCH):
@@ -63,6 +65,7 @@ def read(corpus: Corpus, reporter: Reporter) -> Seen:
             apart = [spaced(text) for text in same]
             characters.append(pc.utf8_length(texts).to_numpy().astype(np.int64))
             words.append(counted(apart))
+            blanks.append(counted(same))
             digests.append(b"".join(map(_digest, same)))
             bands.append(signatures(apart))
             stage.advance(len(texts))
@@ -77,6 +80,7 @@ def read(corpus: Corpus, reporter: Reporter) -> Seen:
     return Seen(
         characters=lengths,
         words=np.concatenate(words),
+        blanks=np.concatenate(blanks),
         copies=copies,
         pairs=own[pairs],
         similarity=similarity,

@@ -26,6 +26,12 @@ PIECES = 2.0
 """Tokens a word, the tokenizer's *fertility*. With more than two, most of what is masked is given
 away by the rest of its word: the tokenizer was made for another language or field."""
 
+BETWEEN_BLANKS = 15
+"""Characters from blank to blank, above which text has none: German has seven, Finnish nine."""
+
+_UNSPACED = "the text has no blanks: give a --segmenter, which finds its words (see mlmref plugins)"
+_LONGEST = 40  # characters of an unknown word that is shown
+
 _READ, _CALL = 1_000, 100  # documents with unknown tokens that are read again, and at a time
 _SHOWN = 10  # unknown words
 
@@ -57,7 +63,9 @@ def findings(it: Inspected) -> Iterator[Finding]:
             **graded(
                 share(seen.ordinary, seen.words),
                 warning=PIECES,
-                hint="choose a --model whose tokenizer was made for this language or field",
+                hint=_UNSPACED
+                if unspaced(it)
+                else "choose a --model whose tokenizer was made for this language or field",
             ),
         )
         yield Finding(
@@ -109,7 +117,10 @@ def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
             share(number, total),
             warning=UNKNOWN,
             problem=UNKNOWN_MOST,
-            hint="choose a --model whose tokenizer knows them, or clean the text of them",
+            hint="the text has no blanks, and its tokenizer knows no word as long: put blanks "
+            "between words, or choose a --model for such text"
+            if unspaced(it)
+            else "choose a --model whose tokenizer knows them, or clean the text of them",
         ),
     )
 
@@ -124,8 +135,22 @@ def _unknown_words(it: Inspected, documents: Int64Array) -> list[tuple[str, int]
             spans = encoding.offsets
             for place in np.flatnonzero(np.array(encoding.ids) == unknown_id):
                 begin, end = spans[place]
-                counted[text[begin:end]] += 1
+                counted[_short(text[begin:end])] += 1
     return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
+
+
+def _short(word: str) -> str:
+    """Cut a word that is a whole text without blanks."""
+    return word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
+
+
+def unspaced(it: Inspected) -> bool:
+    """Whether the text has no blanks between words, as Chinese or DNA (INSP-025)."""
+    blanks = it.seen.blanks.sum()
+    # The latter for short lines of Chinese, of which each character counts as a word.
+    return bool(
+        it.seen.characters.sum() > BETWEEN_BLANKS * blanks or it.seen.words.sum() > 2 * blanks
+    )
 
 
 def _special(it: Inspected, seen: Counted) -> Finding:

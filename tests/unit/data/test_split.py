@@ -135,7 +135,8 @@ def test_training_chunks_are_drawn_from_everywhere():
     [
         (
             {"train_size": 10_000, "test_size": 1_000},
-            "split: train_size 10,000 + test_size 1,000 is more than the 312 chunks there are; "
+            "split: train_size 10,000 + test_size 1,000 (a preset's sizes) is more than "
+            "the 312 chunks there are; "
             "use --train-size rest and a --test-size such as 0.1, or smaller chunks",
         ),
         (

@@ -1,5 +1,6 @@
 """Fill-mask says what the model says, in readable words, and disturbs nothing."""
 
+import copy
 import itertools
 
 import pytest
@@ -107,6 +108,18 @@ def test_placeholder_is_the_mask(family):
     [own] = fill(model, tokens, [f"This is {tokens.mask_token}."])
     assert neutral.answers == own.answers
     assert (neutral.prompt, own.prompt) == ("This is {mask}.", f"This is {tokens.mask_token}.")
+
+
+@pytest.mark.clause("FILL-001")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_mask_is_one_for_a_tokenizer_that_splits_special_tokens(family):
+    """With split_special_tokens a prompt has its mask all the same, and the tokenizer stays so."""
+    model, tokens = _tiny(family)
+    whole = fill(model, tokens, ["This is {mask}."])
+    splitting = copy.deepcopy(tokens)
+    splitting.split_special_tokens = True
+    assert fill(model, splitting, ["This is {mask}."]) == whole
+    assert splitting.split_special_tokens
 
 
 @pytest.mark.clause("FILL-002")

@@ -12,14 +12,17 @@ from support.tokenizers import TEXT, tokenizer
 from typer.testing import CliRunner
 
 from mlmref.base.errors import ConfigError, CorpusError, ModelError, PluginError
+from mlmref.base.progress import SILENT
 from mlmref.cli import app
 from mlmref.runner.run import evaluate
 from mlmref.settings.resolve import resolve
 from mlmref.studies import inspection
 from mlmref.studies.inspection import Finding, Report
 from mlmref.studies.inspection import similar as alike
+from mlmref.studies.inspection import tokens as tokens_of
 from mlmref.studies.inspection.documents import outliers
 from mlmref.studies.inspection.findings import graded
+from mlmref.studies.inspection.inspect import prepare
 
 KNOWN = ["watch", "it", "over", "and", "we", "was", "in", "a", "film", "to", "for", "the", "is"]
 """Words that are a token each."""
@@ -476,3 +479,31 @@ def test_texts_of_one_form_are_found_without_comparing_all(place, monkeypatch):
     found = look(place, texts)["duplicates.near"]
     assert found.values["documents"] == 299
     assert found.values["pairs"] <= sum(compared) <= 300 * 16 * 3 < 300 * 299 / 2
+
+
+@pytest.mark.clause("INSP-025")
+@pytest.mark.parametrize(
+    ("text", "unspaced"),
+    [
+        ("\u8fd9\u90e8\u7535\u5f71\u975e\u5e38\u597d\u770b", True),
+        ("ACGT" * 9, True),
+        ("programmes unforgettable", False),
+        ("die Donaudampfschifffahrt ist toll", False),
+    ],
+)
+def test_text_without_blanks_is_told_from_a_language_of_long_words(place, text, unspaced):
+    """Chinese in short lines and DNA have none; other text has, whatever its tokens."""
+    it = prepare(settings(place, [text] * 20), SILENT, None)
+    assert tokens_of.unspaced(it) == unspaced
+    found = look(place, ["unforgettable" * 6] * 9)["tokens.per_word"]
+    assert found.mark == "warning"
+    assert "--segmenter" in found.hint
+    assert "--model" not in found.hint
+
+
+@pytest.mark.clause("INSP-026")
+def test_an_unknown_word_is_cut(place):
+    """A sequence that is one word is its beginning, in the figure and in the values."""
+    found = look(place, ["\u2603" * 5_000] * 3)["tokens.unknown"]
+    assert found.values["most_frequent"] == [{"text": "\u2603" * 40 + "...", "times": 3}]
+    assert len(found.figure) < 200
