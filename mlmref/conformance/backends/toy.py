@@ -142,6 +142,7 @@ class ToyModel(nn.Module):
             one.data = torch.linspace(-1, 1, one.numel()).reshape(one.shape)
         self.dropout = dropout
         self.dropouts = nn.ModuleList(nn.Dropout(dropout) for _ in range(2))
+        self._modes = tuple(self.modules())  # walking through them takes longer than a product
         self.trace = Trace()
         self.idle = True
 
@@ -179,7 +180,7 @@ class ToyModel(nn.Module):
     def _note(self, kind: str, loss: Tensor, **facts: Any) -> None:
         device = loss.device.type
         computed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else "fp32"
-        training = all(module.training for module in self.modules())
+        training = self.training and all(module.training for module in self._modes)
         facts |= {"training": training, "precision": str(computed), "loss": loss.item()}
         self.trace.note(kind, **facts)
 
