@@ -22,6 +22,10 @@ def downstream(
     text_column: flags.TextColumn = None,
     label_column: flags.LabelColumn = None,
     corpus_split: flags.CorpusSplit = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="how to read the corpus: corpus.KEY=VALUE; repeatable"),
+    ] = None,
     seeds: flags.Seeds = None,
     train_size: flags.TrainDocuments = None,
     test_size: flags.TestDocuments = None,

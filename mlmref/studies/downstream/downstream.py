@@ -22,6 +22,7 @@ from mlmref.base.progress import SILENT, Reporter
 from mlmref.evaluation.intervals import bootstrap
 from mlmref.plugin.arrays import BoolArray, Int64Array
 from mlmref.settings.config import EvaluationConfig
+from mlmref.settings.tree import parse_assignment
 from mlmref.studies.downstream.classifier import (
     load_classifier,
     predict,
@@ -52,7 +53,13 @@ def configured(given: Mapping[str, Any]) -> DownstreamConfig:
     own = {key: given.get(key) for key in DownstreamConfig.model_fields if key != "corpus"}
     corpus = {key: given.get(flag) for key, flag in of_corpus.items()}
     tree: dict[str, Any] = {key: value for key, value in own.items() if value is not None}
-    tree["corpus"] = {key: value for key, value in corpus.items() if value is not None}
+    tree["corpus"] = {}
+    for text in given.get("set_") or ():
+        section, value = parse_assignment(text).popitem()
+        if section != "corpus" or not isinstance(value, dict):
+            raise ConfigError("only corpus.KEY can be set here", where=f"--set {text}")
+        tree["corpus"] |= value
+    tree["corpus"] |= {key: value for key, value in corpus.items() if value is not None}
     try:
         return DownstreamConfig.model_validate(tree)
     except ValidationError as error:

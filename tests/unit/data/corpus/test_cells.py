@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from support.corpora import json_lines, parquet, write
 
-from mlmref.base.errors import CorpusError
+from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.base.progress import Silent
 from mlmref.data.corpus.load import corpus_from_texts, load_corpus
 from mlmref.settings.config import CorpusConfig
+from mlmref.studies.downstream.downstream import configured
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,18 @@ def test_another_delimiter_is_named_with_the_setting(name, content, said, delimi
     spelled = '"\\t"' if delimiter == "\t" else delimiter
     assert f"is separated by {said}; add --set 'corpus.delimiter={spelled}'" in line
     assert texts(name, content, delimiter=delimiter) == ["a film"]
+
+
+@pytest.mark.clause("CORP-029")
+@pytest.mark.clause("CLI-011")
+def test_downstream_takes_what_an_error_of_the_corpus_says_to_add():
+    """--set of the corpus's keys and no others; a flag wins over it."""
+    given = {"adapted": "a", "set_": ["corpus.delimiter=;", "corpus.split=x"], "corpus_split": "y"}
+    settings = configured(given).corpus
+    assert (settings.delimiter, settings.split) == (";", "y")
+    for text in ("seed=1", "corpus=1", "training.epochs=2"):
+        with pytest.raises(ConfigError, match=r"only corpus\.KEY can be set here"):
+            configured({"adapted": "a", "set_": [text]})
 
 
 @pytest.mark.clause("CORP-029")
