@@ -471,6 +471,18 @@ def test_what_is_no_run_is_refused_in_a_line(bad, name):
 
 
 @pytest.mark.clause("REP-017")
+@pytest.mark.parametrize(
+    ("name", "file"), [("settings", "config.toml"), ("kept", "report.json"), ("not json", "record")]
+)
+def test_the_damaged_file_is_the_one_that_is_named(bad, name, file):
+    """And not another one of the folder that is read with it."""
+    (bad / "settings").mkdir()
+    (bad / "settings" / "config.toml").write_text("[")
+    (bad / "settings" / "metrics.jsonl").write_text("")
+    assert f"{name}/{file}" in invoke("report", bad / name).stderr
+
+
+@pytest.mark.clause("REP-017")
 def test_several_runs_want_a_file(done):
     """And say so; nothing is written in either folder."""
     found = invoke("report", done.folder, done.folder)
