@@ -37,7 +37,7 @@ CHECK_OF = {
 
 
 def refuse_ignored(given: Mapping[str, object], why: str) -> None:
-    """Refuse flags that would be read by nothing (CLI-006).
+    """Refuse flags that would be read by nothing (CLI-012).
 
     Args:
         given: the flags and their values; one that is empty or false was not given.

@@ -236,7 +236,7 @@ def _meant(path: Path) -> str:
 
 
 def _check_typo(name: str, path: Path) -> None:
-    """Refuse a name that is close to a folder's, before the hub is asked for it (CLI-009).
+    """Refuse a name that is close to a folder's, before the hub is asked for it (CLI-015).
 
     Raises:
         ModelError: names the folders.

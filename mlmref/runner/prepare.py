@@ -192,7 +192,7 @@ def prepare_text(
 
 
 def _warn_of_unknown(tokens: Tokens, tokenizer: PreTrainedTokenizerBase, tell: Tell) -> None:
-    """Say before training that much of the text is unknown to the tokenizer (RUN-016)."""
+    """Say before training that much of the text is unknown to the tokenizer (RUN-017)."""
     if tokenizer.unk_token_id is None:
         return
     some = tokens.take(np.arange(min(_LOOKED_AT, int(tokens.offsets[-1]))))[0]

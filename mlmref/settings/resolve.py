@@ -36,8 +36,6 @@ from mlmref.settings.tree import (
 
 DEFAULT_PRESET = "tiny"
 
-_DEEPEST = 16  # parts of a key
-
 
 def presets() -> list[str]:
     """Return the names of the presets that ship."""
@@ -161,23 +159,6 @@ def _read_preset(name: object, where: str) -> Tree:
         raise ConfigError(f"no preset {name!r}", where=where, hint=suggest(str(name), presets()))
     text = resources.files("mlmref.settings").joinpath("presets", f"{name}.toml").read_text("utf-8")
     return tomllib.loads(text)
-
-
-def _toml(text: str, where: str) -> Tree:
-    """Read TOML.
-
-    Raises:
-        tomllib.TOMLDecodeError: it is no TOML.
-        ConfigError: Python cannot hold what it says.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
-    except ValueError:  # Python's own limit
-        raise ConfigError("a number of more than 4,300 digits", where=where) from None
-    except RecursionError:
-        raise ConfigError("lists or tables nested too deep", where=where) from None
 
 
 def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:

@@ -10,6 +10,8 @@ from typing import Any
 from mlmref.base.errors import ConfigError
 from mlmref.base.explain import Sources, Tree
 
+_DEEPEST = 16  # parts of a key
+
 
 def table(tree: Tree, section: str) -> Tree:
     """Return a section of a tree of settings; empty if it has none."""
@@ -52,6 +54,23 @@ def read_toml(path: Path, flag: str = "--config") -> Tree:
         raise ConfigError(f"is not UTF-8 at byte {error.start}", where=str(path)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
+
+
+def _toml(text: str, where: str) -> Tree:
+    """Read TOML.
+
+    Raises:
+        tomllib.TOMLDecodeError: it is no TOML.
+        ConfigError: Python cannot hold what it says.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python's own limit
+        raise ConfigError("a number of more than 4,300 digits", where=where) from None
+    except RecursionError:
+        raise ConfigError("lists or tables nested too deep", where=where) from None
 
 
 def parse_assignment(text: str, where: str = "--set") -> Tree:

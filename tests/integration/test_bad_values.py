@@ -112,9 +112,9 @@ VALUES = {
 }
 
 
-@pytest.mark.clause("CLI-006")
-@pytest.mark.clause("CLI-007")
-@pytest.mark.clause("CLI-008")
+@pytest.mark.clause("CLI-012")
+@pytest.mark.clause("CLI-013")
+@pytest.mark.clause("CLI-014")
 @pytest.mark.clause("CONF-011")
 @pytest.mark.clause("SPLIT-009")
 @pytest.mark.parametrize(("arguments", "expected"), VALUES.values(), ids=VALUES.keys())
@@ -172,14 +172,14 @@ MISSPELT = {
 }
 
 
-@pytest.mark.clause("CLI-009")
+@pytest.mark.clause("CLI-015")
 @pytest.mark.parametrize(("arguments", "expected"), MISSPELT.items())
 def test_a_misspelt_folder_is_found_before_the_hub_is_asked(folders, arguments, expected):
     """The folder of a similar name that holds a model, or a run."""
     check_refused(folders, arguments, expected)
 
 
-@pytest.mark.clause("CLI-009")
+@pytest.mark.clause("CLI-015")
 def test_a_name_that_is_like_none_goes_to_the_hub(folders):
     """Nor is a folder without a model one, or a name that the hub's cache holds."""
     status, text = told("evaluate othr")
@@ -187,7 +187,7 @@ def test_a_name_that_is_like_none_goes_to_the_hub(folders):
     assert text.startswith("mlmref: othr: cannot be loaded (")
 
 
-@pytest.mark.clause("CLI-010")
+@pytest.mark.clause("CLI-016")
 def test_what_ends_otherwise_than_asked_is_said(place, tmp_path, monkeypatch):
     """Steps beyond the epochs with the epochs that have them, and a side of one chunk."""
     monkeypatch.chdir(place)
@@ -207,7 +207,7 @@ def test_what_ends_otherwise_than_asked_is_said(place, tmp_path, monkeypatch):
     assert (status, text) == (0, "")
 
 
-@pytest.mark.clause("RUN-016")
+@pytest.mark.clause("RUN-017")
 def test_text_that_does_not_suit_is_said_before_training(place, tmp_path, monkeypatch):
     """Unknown tokens with their share, and words that are whole lines."""
     monkeypatch.chdir(place)

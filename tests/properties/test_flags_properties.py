@@ -1,4 +1,4 @@
-"""Any value of any option of any command is used or refused in one line (CLI-007)."""
+"""Any value of any option of any command is used or refused in one line (CLI-013)."""
 
 import json
 import tomllib
@@ -86,8 +86,8 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.clause("CLI-007")
-@pytest.mark.clause("CLI-008")
+@pytest.mark.clause("CLI-013")
+@pytest.mark.clause("CLI-014")
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=lambda one: one)
 def test_any_value_of_an_option_is_used_or_refused_in_one_line(idle, command, option):
     """Numbers of any length, texts in another encoding, nothing: status 2 and a short line."""
@@ -95,7 +95,7 @@ def test_any_value_of_an_option_is_used_or_refused_in_one_line(idle, command, op
 
 
 @pytest.mark.full
-@pytest.mark.clause("CLI-007")
+@pytest.mark.clause("CLI-013")
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=lambda one: one)
 def test_every_value_of_an_option_is_used_or_refused_in_one_line(idle, command, option):
     """All of the values for each option, of which the default run takes three."""
@@ -130,7 +130,7 @@ def keys(section, prefix=""):
             yield f"{prefix}{name}"
 
 
-@pytest.mark.clause("CLI-007")
+@pytest.mark.clause("CLI-013")
 @pytest.mark.clause("CONF-001")
 @pytest.mark.parametrize("key", list(keys(Config)))
 def test_any_value_of_a_setting_is_kept_or_refused(key):

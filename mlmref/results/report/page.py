@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlmref.base import disk
 from mlmref.base.errors import OutputError
-from mlmref.results.layout import KEPT
+from mlmref.base.layout import KEPT
 from mlmref.results.pages import check_place, render, write_new
 from mlmref.results.report import charts, explorer, figures
 from mlmref.results.report import sections as shown

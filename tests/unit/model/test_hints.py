@@ -1,4 +1,4 @@
-"""What an error about a model says to do works when it is done (MODEL-004, CLI-011)."""
+"""What an error about a model says to do works when it is done (MODEL-004, CLI-017)."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def convert(line):
     exec(command[2], {})  # noqa: S102 - the text is mlmref's own
 
 
-@pytest.mark.clause("CLI-011")
+@pytest.mark.clause("CLI-017")
 @pytest.mark.parametrize("left", ["nothing", "no head"])
 @pytest.mark.parametrize("name", ["m", "my model's"])
 def test_pickled_weights_are_converted_by_the_command_that_the_error_gives(tmp_path, left, name):
@@ -49,7 +49,7 @@ def test_pickled_weights_are_converted_by_the_command_that_the_error_gives(tmp_p
     )
 
 
-@pytest.mark.clause("CLI-011")
+@pytest.mark.clause("CLI-017")
 def test_a_head_of_deberta_is_read_with_the_setting_that_the_error_gives(tmp_path):
     """The head has other names with legacy = false, and the same numbers."""
     folder = save_model(tmp_path / "m")
@@ -76,7 +76,7 @@ def test_a_head_of_deberta_is_read_with_the_setting_that_the_error_gives(tmp_pat
         assert torch.equal(loaded.state_dict()[key], one), key
 
 
-@pytest.mark.clause("CLI-011")
+@pytest.mark.clause("CLI-017")
 @pytest.mark.clause("MODEL-004")
 def test_added_tokens_get_rows_by_the_calls_that_the_error_gives(tmp_path):
     """resize_token_embeddings of the whole model, saved again."""
@@ -94,7 +94,7 @@ def test_added_tokens_get_rows_by_the_calls_that_the_error_gives(tmp_path):
     assert load_model(ModelConfig(name=str(folder))).model.config.vocab_size == len(tokenizer)
 
 
-@pytest.mark.clause("CLI-011")
+@pytest.mark.clause("CLI-017")
 def test_a_slow_class_of_a_fast_tokenizer_is_named(tmp_path):
     """With a tokenizer.json the class can be exchanged; without, nothing can."""
     folder = save_model(tmp_path / "m")

@@ -116,7 +116,7 @@ def test_another_delimiter_is_named_with_the_setting(name, content, said, delimi
 
 
 @pytest.mark.clause("CORP-029")
-@pytest.mark.clause("CLI-011")
+@pytest.mark.clause("CLI-017")
 def test_downstream_takes_what_an_error_of_the_corpus_says_to_add():
     """--set of the corpus's keys and no others; a flag wins over it."""
     given = {"adapted": "a", "set_": ["corpus.delimiter=;", "corpus.split=x"], "corpus_split": "y"}
