@@ -39,8 +39,7 @@ class Rows:
         source: the file or data set, in words.
         unit: what the numbers count: ``line``, ``row`` or ``text``.
         numbers: ``[n]``, each row's number, from 1.
-        odd: signs of a misread file, keys of :data:`mlmref.data.corpus.cells.ODD`, and the numbers of the
-            rows that show them.
+        odd: signs of a misread file (``cells.ODD``), and the numbers of the rows that show them.
     """
 
     text: pa.Array
