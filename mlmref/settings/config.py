@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from mlmref.plugin.arrays import Probability
 from mlmref.plugin.contracts import Corruption
+from mlmref.settings.defaults import fitting
 
 MOST = 2**31 - 1
 """The largest count: more is a slip of the finger, and less fits every library's integers."""
@@ -297,6 +298,9 @@ class OutputConfig(Section):
 class Config(Section):
     """Everything that shapes a run. Same configuration, same numbers.
 
+    A setting that is not given has the value that ``mlmref run`` would use: for the embedded
+    checkpoint and IMDb that of the preset ``tiny``, else the section's own default (CONF-006).
+
     Attributes:
         seed: seeds masks, order of examples, dropout and the bootstrap.
     """
@@ -315,7 +319,28 @@ class Config(Section):
     fill: FillConfig = FillConfig()
     output: OutputConfig = OutputConfig()
 
+    @model_validator(mode="after")
+    def _fit(self) -> Config:
+        """Fill in what the embedded checkpoint and IMDb have other defaults for."""
+        for name, values in fitting(self.model.name, self.corpus.name).items():
+            section: Section = getattr(self, name)
+            unset = {key: one for key, one in values.items() if key not in section.model_fields_set}
+            object.__setattr__(self, name, section.model_copy(update=unset))
+        return self
+
     @property
     def training_seed(self) -> int:
         """What order, training masks and dropout go by (CONF-010)."""
         return self.seed if self.training.seed is None else self.training.seed
+
+
+def plain_defaults() -> dict[str, dict[str, Any]]:
+    """Return the sections' own defaults of what :meth:`Config._fit` fills in.
+
+    Whoever names a preset gets all of it, and below it these (CONF-006).
+    """
+    plain = Config.model_construct()
+    return {
+        name: {key: getattr(getattr(plain, name), key) for key in values}
+        for name, values in fitting(plain.model.name, plain.corpus.name).items()
+    }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from importlib import resources
@@ -22,7 +21,8 @@ from mlmref.base.explain import Sources, Tree, all_keys, explain, suggest
 from mlmref.base.ranks.consensus import by_main
 from mlmref.base.ranks.process import world_size
 from mlmref.base.terminal import is_utf8
-from mlmref.settings.config import Config, Section
+from mlmref.settings.config import Config, Section, plain_defaults
+from mlmref.settings.defaults import preset as read_preset
 from mlmref.settings.tree import (
     merge,
     nest,
@@ -33,8 +33,6 @@ from mlmref.settings.tree import (
     texts_of,
     without_none,
 )
-
-DEFAULT_PRESET = "tiny"
 
 
 def presets() -> list[str]:
@@ -90,30 +88,17 @@ def resolve_trees(
     files = [(origin, dict(tree)) for origin, tree in files]
     in_file = files[0][1].pop("preset", None) if files else None
     named = in_file if preset is None else preset
-    name = DEFAULT_PRESET if named is None else named
     for origin, tree in (*files, *over):
         _check_file(origin, tree, given)
-    settings = _read_preset(
-        name, "--preset" if in_file is None or preset is not None else files[0][0]
-    )
-    if named is None:
-        settings = _what_still_fits(settings, [*files, *given, *over])
-    weaker: Sources = [(f"preset {name}", settings), *files]
+    weaker: Sources = files
+    if named is not None:
+        where = "--preset" if in_file is None or preset is not None else files[0][0]
+        weaker = [
+            ("defaults", plain_defaults()),
+            (f"preset {named}", _read_preset(named, where)),
+            *files,
+        ]
     return _validate([*([one] for one in weaker), given, *([one] for one in over)])
-
-
-def _what_still_fits(preset: Tree, given: Sources) -> Tree:
-    """Leave out of the default preset what is about another corpus or model than the user's.
-
-    So many chunks to train on is a statement about one corpus, and a learning rate about one
-    model; any other has the defaults, which are shares and a modest rate.
-    """
-    kept = dict(preset)
-    for section, about in (("corpus", ["split"]), ("model", ["model", "training"])):
-        named = strongest(given, section, "name")
-        if named is not None and named != preset[section]["name"]:
-            kept = {key: value for key, value in kept.items() if key not in about}
-    return kept
 
 
 def _is_a_runs(file: Path) -> bool:
@@ -157,8 +142,7 @@ def to_toml(config: Config) -> str:
 def _read_preset(name: object, where: str) -> Tree:
     if not isinstance(name, str) or name not in presets():
         raise ConfigError(f"no preset {name!r}", where=where, hint=suggest(str(name), presets()))
-    text = resources.files("mlmref.settings").joinpath("presets", f"{name}.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    return read_preset(name)
 
 
 def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:

@@ -115,7 +115,7 @@ VALUES = {
 @pytest.mark.clause("CLI-012")
 @pytest.mark.clause("CLI-013")
 @pytest.mark.clause("CLI-014")
-@pytest.mark.clause("CONF-011")
+@pytest.mark.clause("CONF-012")
 @pytest.mark.clause("SPLIT-009")
 @pytest.mark.parametrize(("arguments", "expected"), VALUES.values(), ids=VALUES.keys())
 def test_a_value_that_will_not_do_gets_its_line(place, monkeypatch, arguments, expected):
@@ -124,7 +124,7 @@ def test_a_value_that_will_not_do_gets_its_line(place, monkeypatch, arguments, e
     check_refused(place, arguments, expected)
 
 
-@pytest.mark.clause("CONF-011")
+@pytest.mark.clause("CONF-012")
 def test_workers_are_bounded_by_the_processors(monkeypatch, place):
     """Four for each; more are refused with the number that is not."""
     from mlmref.base.progress import SILENT

@@ -147,7 +147,7 @@ def test_any_value_of_a_setting_is_kept_or_refused(key):
                 assert to_toml(Config.model_validate(tomllib.loads(text))) == text
 
 
-@pytest.mark.clause("CONF-011")
+@pytest.mark.clause("CONF-012")
 @pytest.mark.parametrize("key", list(keys(Config)))
 def test_every_integer_has_an_upper_bound(key):
     """Each setting that takes an integer says the largest in its schema."""

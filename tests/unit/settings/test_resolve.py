@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from mlmref.base.errors import ConfigError
-from mlmref.settings.config import Config
+from mlmref.settings.config import Config, CorpusConfig, ModelConfig, TrainingConfig
 from mlmref.settings.resolve import presets, resolve, to_toml
 
 REFUSED = [
@@ -37,6 +37,46 @@ def test_bad_values_are_named_with_what_is_wrong(sets, shown, wrong):
         resolve(sets=sets)
     assert shown in str(caught.value)
     assert wrong in str(caught.value)
+
+
+@pytest.mark.clause("CONF-006")
+@pytest.mark.clause("CONF-011")
+@pytest.mark.parametrize(
+    ("given", "sets", "expected"),
+    [
+        ({}, [], (5e-4, 0.0, 10_000)),
+        ({"model": ModelConfig(name="x")}, ["model.name=x"], (5e-5, "checkpoint", 10_000)),
+        ({"model": {"name": "x"}}, ["model.name=x"], (5e-5, "checkpoint", 10_000)),
+        ({"corpus": CorpusConfig(name="n.txt")}, ["corpus.name=n.txt"], (5e-4, 0.0, "rest")),
+        ({"training": TrainingConfig(epochs=3)}, ["training.epochs=3"], (5e-4, 0.0, 10_000)),
+        (
+            {"training": TrainingConfig(learning_rate=5e-5)},
+            ["training.learning_rate=5e-5"],
+            (5e-5, 0.0, 10_000),
+        ),
+        (
+            {"model": ModelConfig(dropout="checkpoint"), "split": {"train_size": 7}},
+            ["model.dropout=checkpoint", "split.train_size=7"],
+            (5e-4, "checkpoint", 7),
+        ),
+    ],
+)
+def test_python_has_the_defaults_of_the_command_line(given, sets, expected):
+    """Learning rate, dropout and split fit the model and the corpus, however they are given."""
+    config = Config(**given)
+    assert config == resolve(sets=sets)
+    assert Config.model_validate(config.model_dump()) == config
+    found = config.training.learning_rate, config.model.dropout, config.split.train_size
+    assert found == expected
+
+
+@pytest.mark.clause("CONF-006")
+def test_a_named_preset_is_not_filled_up_for_a_model():
+    """The tutorial's settings on the embedded checkpoint keep that checkpoint's own dropout."""
+    config = resolve(preset="tutorial-trainer", sets=["model.name=embedded"])
+    assert (config.model.dropout, config.training.learning_rate) == ("checkpoint", 2e-5)
+    assert resolve(preset="tiny", sets=["model.name=x"]).training.learning_rate == 5e-4
+    assert resolve(preset="tiny") == Config()
 
 
 @pytest.mark.clause("CONF-002")
