@@ -54,7 +54,7 @@ class Corpus:
         source: where it was found, in words.
         places: columns ``file`` and ``number``: each document's place, as the cache keeps it.
         sources: what ``file`` counts: the name of each source, and what ``number`` counts in it.
-        odd: signs of a misread file (``cells.ODD``): how many rows show each, and the first's place.
+        odd: signs of a misread file (``cells.ODD``): how many rows show each, and the first place.
     """
 
     name: str
