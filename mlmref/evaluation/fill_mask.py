@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mlmref.base.errors import ConfigError
-from mlmref.data.tokens.tokenize import vocabulary_of
+from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.model.load import max_length
 
 if TYPE_CHECKING:

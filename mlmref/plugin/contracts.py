@@ -120,7 +120,7 @@ class Vocabulary:
         size: number of token ids; every id is in ``range(size)``.
         mask_id: the id of the mask token.
         pad_id: the id that fills the end of a short row.
-        special_ids: int32 ``[S]``, ascending: all ids that the tokenizer calls special.
+        special_ids: int32 ``[S]``, ascending: all ids of special tokens (TOK-020).
         ordinary_ids: int32 ``[V]``, ascending: every other id; random replacements come
             from all of these and from nothing else (MASK-007).
         counts: int64 ``[size]``, how often each id stands in the training chunks; ``[0]`` for

@@ -15,7 +15,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from mlmref.data.tokens.tokenize import backend_of, vocabulary_of
+from mlmref.data.tokens.vocabulary import backend_of, vocabulary_of
 from mlmref.data.words.of_tokenizer import OwnWords
 
 

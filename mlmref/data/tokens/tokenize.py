@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmref.base.errors import ModelError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.cache import cached
 from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
 from mlmref.data.tokens.columns import Segments
+from mlmref.data.tokens.vocabulary import backend_of, vocabulary_of
 from mlmref.data.words import Words
 from mlmref.data.words.of_segmenter import SegmentedWords
 from mlmref.data.words.of_tokenizer import OwnWords
@@ -41,44 +41,6 @@ _SCHEMA = pa.schema(
 )
 _BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its table as well
 _BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
-
-
-def _fast_hint(folder: Path) -> str:
-    """Say how a model that has a slow tokenizer gets a fast one."""
-    if (folder / "tokenizer.json").is_file():
-        return 'set "tokenizer_class" to "PreTrainedTokenizerFast" in its tokenizer_config.json'
-    return "choose a model with a fast tokenizer, which has a tokenizer.json"
-
-
-def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
-    """Put a tokenizer in plain numbers (TOK-009).
-
-    Raises:
-        ModelError: it is a slow tokenizer, or has no mask or no padding token (TOK-008).
-    """
-    name = tokenizer.name_or_path or None
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"{type(tokenizer).__name__} is a slow tokenizer, which cannot tell words",
-            where=name,
-            hint=_fast_hint(Path(tokenizer.name_or_path)),
-        )
-    for role, token in (("mask", tokenizer.mask_token), ("padding", tokenizer.pad_token)):
-        if token is None:
-            raise ModelError(
-                f"the tokenizer has no {role} token",
-                where=name,
-                hint="choose a model that was trained with masks, such as BERT or RoBERTa",
-            )
-    ids = np.unique(np.fromiter(tokenizer.get_vocab().values(), np.int32))
-    special = np.unique(np.array(tokenizer.all_special_ids, dtype=np.int32))
-    return Vocabulary(
-        size=int(ids[-1]) + 1,  # ids may leave gaps, and then len(tokenizer) is less
-        mask_id=tokenizer.mask_token_id,
-        pad_id=tokenizer.pad_token_id,
-        special_ids=special,
-        ordinary_ids=np.setdiff1d(ids, special),
-    )
 
 
 class Tokens:
@@ -228,24 +190,6 @@ def _tokens(
     dataset: datasets.Dataset, vocabulary: Vocabulary, has_words: bool, fingerprint: str
 ) -> Tokens:
     return Tokens(dataset, vocabulary, has_words=has_words, fingerprint=fingerprint)
-
-
-def backend_of(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
-    """Copy the Rust tokenizer, without the truncation and padding that it may have on."""
-    from tokenizers import Tokenizer
-
-    try:
-        backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    except Exception as error:
-        raise ModelError(
-            f"the tokenizer cannot be copied ({error})",
-            where=tokenizer.name_or_path or None,
-            hint="choose a tokenizer without parts written in Python",
-        ) from error
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = tokenizer.split_special_tokens
-    return backend
 
 
 def _words(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlmref.data.tokens.vocabulary import unknown_id
 from mlmref.plugin.arrays import Int64Array
 from mlmref.results.record import versions
 from mlmref.runner.log.provenance import corpus_used, model_used, plugins_used
@@ -33,7 +34,7 @@ def about(ready: Ready, plugins: Plugins, counted: Int64Array) -> dict[str, Any]
     """Return ``model``, ``plugins``, ``versions``, ``words`` and ``corpus`` as JSON values."""
     from mlmref.base.ranks.process import state
 
-    unknown = ready.loaded.tokenizer.unk_token_id
+    unknown = unknown_id(ready.loaded.tokenizer)
     tokens = ready.chunks.tokens
     return {
         "model": model_used(ready),

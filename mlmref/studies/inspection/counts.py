@@ -33,21 +33,21 @@ class Counted:
     unknown: Int64Array
 
 
-def count(tokens: Tokens, unknown_id: int | None) -> Counted:
+def count(tokens: Tokens, unknown: int | None) -> Counted:
     """Go through all tokens once."""
     size, total = tokens.vocabulary.size, int(tokens.offsets[-1])
     special = np.zeros(size, np.bool_)
     special[tokens.vocabulary.special_ids] = True
-    if unknown_id is not None:
-        special[unknown_id] = False  # it stands for some of the text
-    ids, words, unknown = np.zeros(size, np.int64), 0, [np.empty(0, np.int64)]
+    if unknown is not None:
+        special[unknown] = False  # it stands for some of the text
+    ids, words, places = np.zeros(size, np.int64), 0, [np.empty(0, np.int64)]
     for first in range(0, total, _BLOCK):
         some, begins = tokens.take(np.arange(first, min(first + _BLOCK, total)))
         ids += np.bincount(some, minlength=size)
         words += int((begins & ~special[some]).sum())
-        if unknown_id is not None:
-            unknown.append(first + np.flatnonzero(some == unknown_id))
-    documents = np.searchsorted(tokens.offsets, np.concatenate(unknown), side="right") - 1
+        if unknown is not None:
+            places.append(first + np.flatnonzero(some == unknown))
+    documents = np.searchsorted(tokens.offsets, np.concatenate(places), side="right") - 1
     return Counted(
         ids=ids,
         ordinary=total - int(ids[special].sum()),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmref.data.tokens.tokenize import backend_of
+from mlmref.data.tokens.vocabulary import backend_of, unknown_id
 from mlmref.plugin.arrays import Int64Array
 from mlmref.studies.inspection.counts import Counted
 from mlmref.studies.inspection.findings import Finding, graded, of, share
@@ -97,8 +97,8 @@ def findings(it: Inspected) -> Iterator[Finding]:
 
 def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
     """Tell how many tokens are unknown, and what they are of."""
-    unknown_id = it.tokenizer.unk_token_id
-    number = 0 if unknown_id is None else int(seen.ids[unknown_id])
+    unknown = unknown_id(it.tokenizer)
+    number = 0 if unknown is None else int(seen.ids[unknown])
     words = _unknown_words(it, seen.unknown[:_READ])
     some = ", ".join(f"{word!r} ({times:,})" for word, times in words)
     return Finding(
@@ -127,13 +127,13 @@ def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
 
 def _unknown_words(it: Inspected, documents: Int64Array) -> list[tuple[str, int]]:
     """Return the texts that the unknown tokens of some documents stand for, the most frequent."""
-    backend, unknown_id = backend_of(it.tokenizer), it.tokenizer.unk_token_id
+    backend, unknown = backend_of(it.tokenizer), unknown_id(it.tokenizer)
     counted: Counter[str] = Counter()
     for first in range(0, len(documents), _CALL):
         texts = texts_of(it.corpus, documents[first : first + _CALL])
         for text, encoding in zip(texts, backend.encode_batch(texts), strict=True):
             spans = encoding.offsets
-            for place in np.flatnonzero(np.array(encoding.ids) == unknown_id):
+            for place in np.flatnonzero(np.array(encoding.ids) == unknown):
                 begin, end = spans[place]
                 counted[_short(text[begin:end])] += 1
     return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
@@ -158,7 +158,8 @@ def _special(it: Inspected, seen: Counted) -> Finding:
     tokenizer, vocabulary = it.tokenizer, it.tokens.vocabulary
     around = backend_of(tokenizer).encode("").ids
     inside = seen.ids - len(it.corpus) * np.bincount(around, minlength=vocabulary.size)
-    ids = [int(one) for one in vocabulary.special_ids if one != tokenizer.unk_token_id]
+    unknown = unknown_id(tokenizer)
+    ids = [int(one) for one in vocabulary.special_ids if one != unknown]
     found = {tokenizer.convert_ids_to_tokens(one): int(inside[one]) for one in ids if inside[one]}
     number = sum(found.values())
     some = ", ".join(f"{token} ({times:,})" for token, times in found.items())

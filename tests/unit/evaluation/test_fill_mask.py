@@ -22,6 +22,7 @@ from transformers import (
 
 import mlmref.evaluation.fill_mask
 from mlmref.base.errors import ConfigError, ModelError
+from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.evaluation.fill_mask import fill
 from mlmref.model.load import embedded_checkpoint
 
@@ -73,7 +74,7 @@ def _tiny(family):
 
 
 def _ordinary(tokens):
-    return len(tokens) - len(set(tokens.all_special_ids))
+    return len(vocabulary_of(tokens).ordinary_ids)
 
 
 def _scores(filled):
@@ -267,6 +268,15 @@ def test_special_tokens_are_never_an_answer():
     assert sum(answer.score for answer in after.answers) < 1e-3
     assert [answer.token for answer in after.answers] == [answer.token for answer in before.answers]
     assert not {answer.token for answer in after.answers} & set(tokens.all_special_tokens)
+
+
+@pytest.mark.clause("TOK-020")
+def test_an_unnamed_special_token_is_no_answer():
+    """A token that only its entry in tokenizer.json calls special is no answer."""
+    tokens = copy.deepcopy(tokenizer("byte-bpe"))
+    tokens.backend_tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True)])
+    [filled] = fill(_bert(len(tokens)), tokens, [GREAT], top_k=_ordinary(tokens))
+    assert "<|endoftext|>" not in [answer.token for answer in filled.answers]
 
 
 @pytest.mark.clause("FILL-005")

@@ -1,5 +1,6 @@
 """Tokenising, on cases small enough to read."""
 
+import json
 import logging
 import pickle
 
@@ -9,13 +10,14 @@ import pytest
 import tokenizers
 from support.tokenizers import FAMILIES, SPECIAL, tokenizer
 from support.tokens import corpus_of, fresh_cache, numbered, rows_of, tokens_of
-from tokenizers import PreTokenizedString, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, PreTokenizedString, Tokenizer, models, pre_tokenizers
 from transformers import CanineTokenizer, PreTrainedTokenizerFast
 
 from mlmref.base.errors import ModelError
 from mlmref.data.tokens import tokenize as station
 from mlmref.data.tokens.columns import Segments
-from mlmref.data.tokens.tokenize import tokenize, vocabulary_of
+from mlmref.data.tokens.tokenize import tokenize
+from mlmref.data.tokens.vocabulary import vocabulary_of
 
 LONG = "this is a great film and the story is great " * 20
 
@@ -118,8 +120,8 @@ def test_unknown_words_are_special():
 
 
 @pytest.mark.clause("TOK-004")
-def test_a_token_of_no_word_is_a_word_of_its_own():
-    """A [SEP] that the template adds, but nobody calls special, does not end the last word."""
+def test_a_token_that_the_template_adds_is_a_word_of_its_own():
+    """An unnamed [SEP] after the text does not belong to the last word."""
     nameless = rebuilt("wordpiece", sep_token=None)
     [(ids, starts)] = rows_of(tokenize(corpus_of(["films"]), nameless))
     assert ids[-1] not in nameless.all_special_ids
@@ -239,6 +241,75 @@ def test_ids_may_leave_gaps():
     assert vocabulary.ordinary_ids.tolist() == [40]
 
 
+def special_tokens(chosen):
+    """Return the special tokens of a tokenizer's vocabulary."""
+    return set(chosen.convert_ids_to_tokens(vocabulary_of(chosen).special_ids.tolist()))
+
+
+ONLY_MASKS = {"unk_token": None, "cls_token": None, "sep_token": None}
+
+
+def unnamed(family, **parts):
+    """Return a tokenizer of a family that names mask and padding alone, none marked special."""
+    described = json.loads(tokenizer(family).backend_tokenizer.to_str())
+    for token in described["added_tokens"]:
+        token["special"] = False
+    described |= parts
+    backend = Tokenizer.from_str(json.dumps(described))
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **{**SPECIAL, **ONLY_MASKS})
+
+
+@pytest.mark.clause("TOK-020")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_added_tokens_that_are_marked_special_are_special(family):
+    """Unnamed "<|endoftext|>" is special if its entry says so; "<emoji>" is an ordinary token."""
+    chosen = rebuilt(family)
+    chosen.backend_tokenizer.add_special_tokens([AddedToken("<|endoftext|>", special=True)])
+    chosen.backend_tokenizer.add_tokens([AddedToken("<emoji>")])
+    assert special_tokens(chosen) == {*SPECIAL.values(), "<|endoftext|>"}
+
+
+@pytest.mark.clause("TOK-020")
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "processor",
+    [
+        None,
+        {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+        {
+            "type": "RobertaProcessing",
+            "sep": ["[SEP]", 2],
+            "cls": ["[CLS]", 1],
+            "trim_offsets": True,
+            "add_prefix_space": False,
+        },
+    ],
+    ids=["template", "bert", "roberta"],
+)
+def test_tokens_around_a_text_are_special(family, processor):
+    """[CLS] and [SEP] are special without a name, whichever post-processor adds them."""
+    chosen = unnamed(family, **({"post_processor": processor} if processor else {}))
+    unknown = {"[UNK]"} if family != "byte-bpe" else set()
+    assert special_tokens(chosen) == {"[CLS]", "[SEP]", "[PAD]", "[MASK]"} | unknown
+
+
+@pytest.mark.clause("TOK-020")
+@pytest.mark.parametrize("family", ["wordpiece", "unigram"])
+def test_the_models_own_unknown_token_is_special(family):
+    """The token that the model of tokenizer.json gives for unknown text needs no other name."""
+    bare = unnamed(family, post_processor=None)
+    assert special_tokens(bare) == {"[UNK]", "[PAD]", "[MASK]"}
+
+
+@pytest.mark.clause("TOK-020")
+def test_padding_that_is_switched_on_makes_no_token_special():
+    """A tokenizer file that pads every text, an empty one too, keeps its ordinary tokens."""
+    padding = rebuilt("wordpiece")
+    padding.backend_tokenizer.enable_truncation(1)
+    padding.backend_tokenizer.enable_padding(length=9, pad_id=40, pad_token="film")  # noqa: S106
+    assert special_tokens(padding) == set(SPECIAL.values())
+
+
 @pytest.mark.clause("TOK-010")
 def test_large_documents_are_tokenised_a_few_at_a_time(monkeypatch):
     """Documents of a megabyte each do not meet in one batch, however many a batch may have."""
@@ -293,14 +364,13 @@ def test_whatever_shapes_the_tokens_is_in_their_fingerprint(monkeypatch):
             (["film"], more),
             (["film"], named),
             (["film"], split),
-            (["film"], rebuilt("wordpiece", cls_token=None)),
         ]
     ]
     for owner, name in [(station, "_STEP"), (tokenizers, "__version__")]:
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, "another")
             prints.append(tokenize(corpus_of(["film"]), tokenizer("wordpiece")).fingerprint)
-    assert len(set(prints)) == 9
+    assert len(set(prints)) == 8
 
 
 @pytest.mark.clause("TOK-012")
