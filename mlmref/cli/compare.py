@@ -27,6 +27,7 @@ def compare(
         typer.Option("--set", help="any setting of the base: SECTION.KEY=VALUE; repeatable"),
     ] = None,
     trust_remote_code: flags.TrustRemoteCode = None,
+    tokenizer: flags.Tokenizer = None,
     no_plugin: flags.NoPlugin = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="list the runs and their state, and stop")
@@ -57,7 +58,7 @@ def compare(
         registry = discover(disable=no_plugin or (), tell=tell)
         plan = read_plan(
             file,
-            sets=set_ or (),
+            sets=[*(set_ or ()), *([f"model.tokenizer={tokenizer}"] if tokenizer else [])],
             trusts=trust_remote_code,
             task={
                 **({"strategy": masking} if masking else {}),

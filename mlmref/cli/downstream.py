@@ -18,6 +18,7 @@ def downstream(
         typer.Argument(help="a run folder, or a name on the hub", autocompletion=completion.models),
     ],
     base: flags.Base = None,
+    tokenizer: flags.Tokenizer = None,
     corpus: flags.Corpus = None,
     text_column: flags.TextColumn = None,
     label_column: flags.LabelColumn = None,

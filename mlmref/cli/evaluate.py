@@ -23,6 +23,7 @@ def evaluate(
     ],
     revision: flags.Revision = None,
     trust_remote_code: flags.TrustRemoteCode = None,
+    tokenizer: flags.Tokenizer = None,
     corpus: flags.Corpus = None,
     text_column: flags.TextColumn = None,
     documents: flags.Documents = None,

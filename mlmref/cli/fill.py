@@ -22,6 +22,7 @@ def fill(
     texts: Annotated[list[str], typer.Argument(help="texts with one or several masks")],
     revision: flags.Revision = None,
     trust_remote_code: flags.TrustRemoteCode = None,
+    tokenizer: flags.Tokenizer = None,
     top_k: flags.TopK = None,
     candidate: flags.Candidate = None,
     as_json: flags.AsJson = False,
@@ -31,17 +32,21 @@ def fill(
 
     Example: mlmref fill embedded "This is a great [MASK]."
     """
+    given = {
+        "model": model,
+        "revision": revision,
+        "trust_remote_code": trust_remote_code,
+        "tokenizer": tokenizer,
+    }
     with told(debug):
         from mlmref.conformance.by_name import refuse_ignored
         from mlmref.evaluation.fill_mask import fill as fill_
         from mlmref.model.load import load_model
-        from mlmref.settings.config import ModelConfig
+        from mlmref.settings.resolve import resolve
 
         if candidate:
             refuse_ignored({"--top-k": top_k}, "--candidate ranks all candidates; omit one of both")
-        loaded = load_model(
-            ModelConfig(name=model, revision=revision, trust_remote_code=bool(trust_remote_code))
-        )
+        loaded = load_model(resolve(flags=flags.settings(given)).model)
         answers = fill_(
             loaded.model,
             loaded.tokenizer,

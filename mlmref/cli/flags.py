@@ -17,6 +17,7 @@ FLAGS = {
     "revision": "model.revision",
     "trust_remote_code": "model.trust_remote_code",
     "dropout": "model.dropout",
+    "tokenizer": "model.tokenizer",
     "corpus": "corpus.name",
     "text_column": "corpus.text_column",
     "label_column": "corpus.label_column",
@@ -58,6 +59,7 @@ FLAGS = {
 RARE = {
     "revision",
     "trust_remote_code",
+    "tokenizer",
     "segmenter",
     "label_column",
     "documents",
@@ -112,6 +114,14 @@ Model = Annotated[
 Revision = Annotated[Text, _flag("branch, tag or commit on the hub", WHAT)]
 TrustRemoteCode = Annotated[
     bool | None, _flag("run code that comes with the model", WHAT, "--trust-remote-code")
+]
+Tokenizer = Annotated[
+    Text,
+    _flag(
+        "where tokenizer.json and Transformers differ: file or loaded",
+        WHAT,
+        to=completion.setting("model.tokenizer"),
+    ),
 ]
 Corpus = Annotated[
     Text,

@@ -12,6 +12,7 @@ def run(
     model: flags.Model = None,
     revision: flags.Revision = None,
     trust_remote_code: flags.TrustRemoteCode = None,
+    tokenizer: flags.Tokenizer = None,
     corpus: flags.Corpus = None,
     text_column: flags.TextColumn = None,
     label_column: flags.LabelColumn = None,

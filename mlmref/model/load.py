@@ -17,6 +17,7 @@ from mlmref.base.disk import alike
 from mlmref.base.errors import ModelError
 from mlmref.base.quiet_libraries import quiet
 from mlmref.model import checkpoint
+from mlmref.model.agreement import compare_documents, load_tokenizer_of
 from mlmref.model.checks import (
     check_folder,
     check_head,
@@ -29,6 +30,9 @@ from mlmref.settings.config import ModelConfig
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from mlmref.base.progress import Reporter
+    from mlmref.data.corpus.load import Corpus
 
 EMBEDDED = "embedded"
 """The name of the checkpoint that ships with mlmref."""
@@ -113,13 +117,20 @@ def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
     with quiet(), _explained(config.name):
         settings = transformers.AutoConfig.from_pretrained(place, **common)
         check_settings(config, settings)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
+        tokenizer = load_tokenizer_of(config, place)
         # Modules with shapes and no numbers: what is read off them is what is read off a model.
         build: Any = transformers.AutoModelForMaskedLM.from_config  # it is not annotated
         with torch.device("meta"):
             shape = build(settings, trust_remote_code=config.trust_remote_code)
     check_tokenizer(config.name, shape, tokenizer)
     return tokenizer, max_length(shape, tokenizer)
+
+
+def check_documents(
+    config: ModelConfig, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, reporter: Reporter
+) -> None:
+    """Compare the tokenizer with its file on the first documents of a corpus (TOK-021)."""
+    compare_documents(config, _place(config.name), tokenizer, corpus, reporter)
 
 
 def pretrained(
@@ -152,7 +163,7 @@ def pretrained(
         check_settings(config, settings)
         if config.dropout != "checkpoint":
             _set_dropout(settings, config.dropout)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(place, **common)
+        tokenizer = load_tokenizer_of(config, place)
         model, info = getattr(transformers, kind).from_pretrained(
             place,
             config=settings,

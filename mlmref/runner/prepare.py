@@ -171,9 +171,11 @@ def prepare_text(
     from mlmref.data.corpus.load import load_corpus
     from mlmref.data.split import split
     from mlmref.data.tokens.tokenize import tokenize
+    from mlmref.model.load import check_documents
 
     with clock("read"), quiet():
         corpus = load_corpus(config.corpus, reporter)
+    check_documents(config.model, tokenizer, corpus, reporter)
     with clock("tokenise"):
         tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
     with clock("chunk"), reporter.stage("chunk"):

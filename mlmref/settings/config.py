@@ -39,12 +39,15 @@ class ModelConfig(Section):
         revision: branch, tag or commit on the hub.
         trust_remote_code: run code that comes with the model; only if you trust its author.
         dropout: sets every dropout rate of the model; ``checkpoint`` keeps its own.
+        tokenizer: ``file`` for the one in tokenizer.json, ``loaded`` for the one that Transformers
+            builds, or ``checked``, which refuses a model where the two differ.
     """
 
     name: str = Field(default="embedded", min_length=1)
     revision: str | None = None
     trust_remote_code: bool = False
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | Literal["checkpoint"] = "checkpoint"
+    tokenizer: Literal["checked", "file", "loaded"] = "checked"
 
 
 class CorpusConfig(Section):

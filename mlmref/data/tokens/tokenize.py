@@ -16,7 +16,8 @@ from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.cache import cached
 from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
 from mlmref.data.tokens.columns import Segments
-from mlmref.data.tokens.vocabulary import backend_of, vocabulary_of
+from mlmref.data.tokens.encoding import backend_of
+from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.data.words import Words
 from mlmref.data.words.of_segmenter import SegmentedWords
 from mlmref.data.words.of_tokenizer import OwnWords

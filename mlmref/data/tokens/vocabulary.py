@@ -1,4 +1,4 @@
-"""A tokenizer in plain numbers, and its Rust part (TOK-008, TOK-009 and TOK-020)."""
+"""A tokenizer in plain numbers (clauses TOK-008, TOK-009 and TOK-020, spec/tokens.md)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlmref.base.errors import ModelError
+from mlmref.data.tokens.encoding import backend_of, check_template
 from mlmref.plugin.contracts import Vocabulary
 
 if TYPE_CHECKING:
-    import tokenizers
     from transformers import PreTrainedTokenizerBase
 
 
@@ -56,7 +56,8 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """Return the ids that are named, marked special, or put around a text (TOK-020)."""
-    named = {*tokenizer.all_special_ids, unknown_id(tokenizer)} - {None}
+    unknown = unknown_id(tokenizer)
+    named = {*tokenizer.all_special_ids, *(() if unknown is None else (unknown,))}
     marked = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     return named | marked | set(_around(tokenizer))
 
@@ -65,6 +66,7 @@ def _around(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the ids that the post-processor puts around an empty text."""
     from tokenizers import Tokenizer, models
 
+    check_template(tokenizer.backend_tokenizer, tokenizer.name_or_path or None)
     # Without the tokenizer's own normalizer, truncation and padding, which may give other tokens.
     bare = Tokenizer(models.BPE())
     if tokenizer.backend_tokenizer.post_processor is not None:
@@ -81,21 +83,3 @@ def unknown_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
         return None if model["unk_id"] is None else int(model["unk_id"])
     token = model.get("unk_token")
     return None if token is None else tokenizer.backend_tokenizer.token_to_id(token)
-
-
-def backend_of(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
-    """Copy the Rust tokenizer, without the truncation and padding that it may have on."""
-    from tokenizers import Tokenizer
-
-    try:
-        backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    except Exception as error:
-        raise ModelError(
-            f"the tokenizer cannot be copied ({error})",
-            where=tokenizer.name_or_path or None,
-            hint="choose a tokenizer without parts written in Python",
-        ) from error
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = tokenizer.split_special_tokens
-    return backend

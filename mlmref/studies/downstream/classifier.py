@@ -37,13 +37,13 @@ class Documents(NamedTuple):
 
 
 def read_documents(
-    name: str, corpus: Corpus, parts: Sequence[Int64Array], classes: Int64Array, most: int
+    model: ModelConfig, corpus: Corpus, parts: Sequence[Int64Array], classes: Int64Array, most: int
 ) -> list[Documents]:
     """Tokenise the chosen documents, each cut behind ``most`` tokens."""
     from mlmref.base.quiet_libraries import quiet
     from mlmref.model.load import load_model
 
-    loaded = load_model(ModelConfig(name=name))
+    loaded = load_model(model)
     tokenizer, limit = loaded.tokenizer, loaded.max_length
     read = []
     for numbers in parts:
@@ -55,17 +55,15 @@ def read_documents(
     return read
 
 
-def load_classifier(name: str, classes: int, seed: int) -> Any:
+def load_classifier(model: ModelConfig, classes: int, seed: int) -> Any:
     """Load a checkpoint under a new head, whose first weights go by the seed."""
     from mlmref.base.generators import seed_torch
     from mlmref.base.ranks.process import state
     from mlmref.model.load import pretrained
 
     seed_torch(seed)
-    model = pretrained(
-        ModelConfig(name=name), "AutoModelForSequenceClassification", num_labels=classes
-    )[0]
-    return model.to(state().device)
+    found = pretrained(model, "AutoModelForSequenceClassification", num_labels=classes)[0]
+    return found.to(state().device)
 
 
 def trial(model: PreTrainedModel, documents: Documents) -> None:

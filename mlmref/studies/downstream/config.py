@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ class DownstreamConfig(Section):
     Attributes:
         adapted: the model after adaptation: a run folder, or a name on the hub.
         base: the model before; left out, the one that the run folder says it is of.
+        tokenizer: which tokenizer both use where tokenizer.json and Transformers differ, as in
+            :class:`mlmref.settings.config.ModelConfig`.
         corpus: documents with labels.
         seeds: how many times both are trained.
         train_size: documents to train on.
@@ -28,6 +30,7 @@ class DownstreamConfig(Section):
 
     adapted: str
     base: str | None = None
+    tokenizer: Literal["checked", "file", "loaded"] = "checked"
     corpus: CorpusConfig = CorpusConfig()
     seeds: Annotated[int, Field(ge=1, le=1_000)] = 5
     train_size: Count = 2_000

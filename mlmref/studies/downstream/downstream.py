@@ -21,7 +21,7 @@ from mlmref.base.generators import generators_left
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.evaluation.intervals import bootstrap
 from mlmref.plugin.arrays import BoolArray, Int64Array
-from mlmref.settings.config import EvaluationConfig
+from mlmref.settings.config import EvaluationConfig, ModelConfig
 from mlmref.settings.tree import parse_assignment
 from mlmref.studies.downstream.classifier import (
     load_classifier,
@@ -94,9 +94,10 @@ def downstream(config: DownstreamConfig, *, reporter: Reporter = SILENT) -> dict
     total = 2 * len(seeds) * steps
     with reporter.stage("downstream", total, "steps") as stage, generators_left():
         for side, name in enumerate(names.values()):
-            read = read_documents(name, corpus, [train, test], classes, config.max_tokens)
+            model_of = ModelConfig(name=name, tokenizer=config.tokenizer)
+            read = read_documents(model_of, corpus, [train, test], classes, config.max_tokens)
             for nth, seed in enumerate(seeds):
-                model = load_classifier(name, len(classes), seed)
+                model = load_classifier(model_of, len(classes), seed)
                 with repeatable(model.device, partial(trial, model, read[0]), note):
                     for loss in train_classifier(model, read[0], config, seed, steps):
                         stage.advance(1, model=name, seed=f"seed {seed}", loss=loss)

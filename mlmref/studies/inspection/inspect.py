@@ -49,7 +49,7 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
         from mlmref.data.corpus.load import load_corpus
         from mlmref.data.tokens.tokenize import tokenize
         from mlmref.data.tokens.vocabulary import unknown_id
-        from mlmref.model.load import load_tokenizer
+        from mlmref.model.load import check_documents, load_tokenizer
         from mlmref.plugin.discovery import discover
         from mlmref.plugin.registry import choose
         from mlmref.studies.inspection.counts import count
@@ -61,6 +61,7 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
         tokenizer, max_length = load_tokenizer(config.model)
     with quiet():
         corpus = load_corpus(config.corpus, reporter)
+    check_documents(config.model, tokenizer, corpus, reporter)
     tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
     with reporter.stage("chunk"):
         chunks, parts, refused = cut_and_split(config, tokens, max_length)

@@ -10,7 +10,7 @@ from support.runs import mlmref, save_model
 from transformers import AutoModelForMaskedLM
 
 from mlmref.base.errors import ConfigError, CorpusError
-from mlmref.settings.config import CorpusConfig
+from mlmref.settings.config import CorpusConfig, ModelConfig
 from mlmref.studies.downstream import downstream as station
 from mlmref.studies.downstream.classifier import load_classifier
 from mlmref.studies.downstream.config import DownstreamConfig
@@ -119,7 +119,7 @@ def test_a_model_gains_nothing_on_itself(place):
 def test_heads_are_the_same_and_seeds_differ(place):
     """The new weights are equal for both checkpoints, and other ones under another seed."""
     heads = [
-        load_classifier(str(place / name), 2, seed).classifier.weight
+        load_classifier(ModelConfig(name=str(place / name)), 2, seed).classifier.weight
         for name, seed in (("base", 1), ("adapted", 1), ("base", 2))
     ]
     assert torch.equal(heads[0], heads[1])
