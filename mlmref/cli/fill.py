@@ -51,7 +51,7 @@ def fill(
             loaded.model,
             loaded.tokenizer,
             texts,
-            top_k=5 if top_k is None else top_k,
+            top_k=top_k,
             candidates=candidate,
         )
         from mlmref.cli.show import show_fills

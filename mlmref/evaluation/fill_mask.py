@@ -1,4 +1,4 @@
-"""Fill-mask: the tokens that a model predicts for each mask (clauses FILL-001 to FILL-014)."""
+"""Fill-mask: the tokens that a model predicts for each mask (clauses FILL-001 to FILL-017)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mlmref.base.errors import ConfigError
+from mlmref.data.tokens.encoding import encoded
 from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.model.load import max_length
 
@@ -28,6 +29,14 @@ PLACEHOLDER = "{mask}"
 _ANY_MASK = re.compile(r"[\[<{]\|?mask\|?[\]>}]", re.IGNORECASE)
 # Logits held at once: 64 Mi float32 are 256 MB, some 16 rows of 128 tokens for BERT.
 _LOGITS_AT_ONCE = 2**26
+
+
+TOP_K = 5
+"""Answers for each mask, if nothing else is said and the vocabulary has so many (FILL-015)."""
+
+
+class PromptError(ConfigError):
+    """A prompt cannot be encoded, has no mask, or is too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +72,7 @@ def fill(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
     *,
-    top_k: int = 5,
+    top_k: int | None = None,
     candidates: Sequence[str] | None = None,
 ) -> list[Filled]:
     """Ask a masked language model what belongs at the masks of some prompts.
@@ -75,7 +84,8 @@ def fill(
         model: any ``*ForMaskedLM``.
         tokenizer: its tokenizer.
         prompts: texts with one or several masks, ``{mask}`` or the tokenizer's own.
-        top_k: answers for each mask; does not limit candidates.
+        top_k: answers for each mask, 5 or as many as there can be if left out; does not limit
+            candidates.
         candidates: words or phrases to score instead, for prompts with one mask; one of k
             pieces is scored with k masks filled left to right (FILL-008), not normalised
             (FILL-010).
@@ -90,12 +100,15 @@ def fill(
     """
     # Calling a tokenizer switches off the truncation and padding that its file may ask for.
     tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.split_special_tokens = False  # a mask in a prompt is a mask
     vocabulary = vocabulary_of(tokenizer)
     ordinary = vocabulary.ordinary_ids.tolist()
     limit = max_length(model, tokenizer)
     rows = [_encode(prompt, tokenizer, limit) for prompt in prompts]
     if candidates is not None:
         return _rank(model, tokenizer, vocabulary, prompts, rows, candidates, limit)
+    if top_k is None:
+        top_k = min(TOP_K, len(ordinary))
     if not 1 <= top_k <= len(ordinary):
         raise ConfigError(
             f"top_k is {top_k}",
@@ -171,14 +184,22 @@ def _encode(prompt: str, tokenizer: PreTrainedTokenizerBase, limit: int) -> list
             where=_place(prompt),
             hint=f"write {own!r} or {PLACEHOLDER!r}",
         )
-    # A tokenizer that takes special tokens of a text apart would leave no mask.
-    ids: list[int] = tokenizer(text, verbose=False, split_special_tokens=False)["input_ids"]
+    [ids] = encoded(
+        # A tokenizer that takes special tokens of a text apart would leave no mask.
+        lambda texts: tokenizer(texts, verbose=False, split_special_tokens=False)["input_ids"],
+        [text],
+        lambda _, reason: PromptError(
+            f"the tokenizer cannot encode it ({reason})",
+            where=_place(prompt),
+            hint="write it in tokens that the tokenizer has",
+        ),
+    )
     if tokenizer.mask_token_id not in ids:
-        raise ConfigError(
+        raise PromptError(
             "there is no mask to fill", where=_place(prompt), hint=f"write {PLACEHOLDER!r} in it"
         )
     _check_length(len(ids), limit, _place(prompt))
-    return ids
+    return list(ids)
 
 
 def _pieces(
@@ -191,11 +212,16 @@ def _pieces(
     own = tokenizer.mask_token
     before, _, after = prompt.replace(PLACEHOLDER, own).partition(own)
     words = [candidate.strip() for candidate in candidates]
-    encoded = tokenizer(
+    found_in = encoded(
+        lambda texts: tokenizer(
+            texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        ),
         [before + word + after for word in words],
-        add_special_tokens=False,
-        return_offsets_mapping=True,
-        verbose=False,
+        lambda index, reason: PromptError(
+            f"the tokenizer cannot encode candidate {candidates[index]!r} there ({reason})",
+            where=_place(prompt),
+            hint="give another word",
+        ),
     )
     # A piece may take in the blank before the candidate ("Ġman", "▁man"), or be that
     # blank alone; it starts there, or behind it where offsets are trimmed.
@@ -203,7 +229,7 @@ def _pieces(
     special = set(vocabulary.special_ids.tolist())
     found = []
     for candidate, word, ids, offsets in zip(
-        candidates, words, encoded["input_ids"], encoded["offset_mapping"], strict=True
+        candidates, words, found_in["input_ids"], found_in["offset_mapping"], strict=True
     ):
         begin, end = len(before), len(before) + len(word)
         pieces = [
@@ -227,7 +253,7 @@ def _pieces(
 
 def _check_length(tokens: int, limit: int, where: str) -> None:
     if tokens > limit:
-        raise ConfigError(
+        raise PromptError(
             f"{tokens} tokens are more than the model's {limit}", where=where, hint="shorten it"
         )
 

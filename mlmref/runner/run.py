@@ -20,10 +20,12 @@ from mlmref.runner.log.provenance import plugin_used
 from mlmref.runner.log.trackers import check_trackers
 from mlmref.runner.loop import measure, train
 from mlmref.runner.prepare import check_first, choose_plugins, load, prepare
-from mlmref.settings.config import Config
+from mlmref.settings.config import Config, FillConfig
 from mlmref.settings.resolve import resolve, shared, to_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlmref.evaluation.fill_mask import Filled
     from mlmref.model.load import LoadedModel
     from mlmref.plugin.registry import Registry
@@ -70,7 +72,7 @@ def run(
             replace(folder.building / "config.toml", to_toml(config).encode())
         with together():
             loaded = load(config, clock, reporter)
-            answers = [] if saved else ask(config, loaded, clock, reporter)
+            answers = [] if saved else ask(config, loaded, clock, reporter, reporter.note)
             ready = prepare(config, loaded, plugins, clock, reporter)
         agree(ingredients(ready, plugins))
         saves.made_of(ingredients(ready, plugins), saved)
@@ -144,11 +146,30 @@ def evaluate(
     }
 
 
-def ask(config: Config, loaded: LoadedModel, clock: Clock, reporter: Reporter) -> list[Filled]:
-    """Let the model fill the masks of the prompts."""
-    from mlmref.evaluation.fill_mask import PLACEHOLDER, fill
+def ask(
+    config: Config,
+    loaded: LoadedModel,
+    clock: Clock,
+    reporter: Reporter,
+    note: Callable[[str], None] = lambda _: None,
+) -> list[Filled]:
+    """Let the model fill the masks of the prompts.
+
+    Default prompts that it cannot read are noted, and not asked (FILL-016).
+    """
+    from mlmref.evaluation.fill_mask import PLACEHOLDER, PromptError, fill
 
     with clock("fill"), reporter.stage("fill"):
-        own = loaded.tokenizer.mask_token
-        prompts = [text.replace(PLACEHOLDER, own) for text in config.fill.prompts]
-        return fill(loaded.model, loaded.tokenizer, prompts, top_k=config.fill.top_k)
+        own, chosen, default = loaded.tokenizer.mask_token, config.fill, FillConfig()
+        prompts = [text.replace(PLACEHOLDER, own) for text in chosen.prompts]
+        top_k = None if chosen.top_k == default.top_k else chosen.top_k
+        try:
+            return fill(loaded.model, loaded.tokenizer, prompts, top_k=top_k)
+        except PromptError as error:
+            if chosen.prompts != default.prompts:
+                raise
+            note(
+                f"no prompts are asked, since the default one cannot be: {error.where}: "
+                f"{error.what}; give others with --prompt"
+            )
+            return []

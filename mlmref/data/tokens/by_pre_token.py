@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlmref.data.tokens.cut_points import Cut, around, cut, harmless
+from mlmref.data.tokens.encoding import of_the_tokenizer
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class Pieces:
 
         Returns:
             Int32 ``[D + 1]``, where each document's tokens begin; ids and word starts of them all.
-            ``None``, for the caller to tokenise them whole, if they hold what parts pieces here.
+            ``None``, for the caller to tokenise them whole, if they hold what parts pieces here,
+            or one of them cannot be encoded.
         """
         pieces, firsts = self._divided(texts)
         known = len(self._pieces)
@@ -119,7 +121,12 @@ class Pieces:
         counts, tokens = [], []
         for first, end in pairwise(calls):
             texts = [text + _BETWEEN for text in joined[first:end].to_pylist()]
-            encodings = self._backend.encode_batch(texts, add_special_tokens=False)
+            try:
+                encodings = self._backend.encode_batch(texts, add_special_tokens=False)
+            except BaseException as error:
+                if not of_the_tokenizer(error):
+                    raise
+                return None  # tokenised whole, the document is found
             ids = np.fromiter(chain.from_iterable(one.ids for one in encodings), np.int32)
             between = ids == self._between
             ids[between] = 0  # which is in the vocabulary
@@ -154,10 +161,10 @@ def pieces_of(backend: tokenizers.Tokenizer, words: OwnWords, special: BoolArray
         return None
     pieces = Pieces(backend, words, special, divide, outer)
     probed = pieces.encode(pa.array(_PROBE))
-    whole = [one.ids for one in backend.encode_batch(_PROBE)]
-    if probed is None or probed[1].tolist() != [*chain.from_iterable(whole)]:
+    if probed is None:
         return None
-    return pieces
+    whole = [one.ids for one in backend.encode_batch(_PROBE)]
+    return pieces if probed[1].tolist() == [*chain.from_iterable(whole)] else None
 
 
 def bounds(sizes: Int64Array, limit: int) -> Int32Array:

@@ -1,4 +1,4 @@
-"""Tokenize documents: token ids and word starts (clauses TOK-001 to TOK-019, spec/tokens.md)."""
+"""Tokenize documents: token ids and word starts (clauses TOK-001 to TOK-027, spec/tokens.md)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlmref.base.errors import CorpusError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.cache import cached
 from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
 from mlmref.data.tokens.columns import Segments
-from mlmref.data.tokens.encoding import backend_of
+from mlmref.data.tokens.encoding import backend_of, encoded
 from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.data.words import Words
 from mlmref.data.words.of_segmenter import SegmentedWords
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from mlmref.data.corpus.load import Corpus
 
-_STEP = 1  # of what this module writes; a new one makes every cached entry again
+_STEP = 2  # of what this module writes; a new one makes every cached entry again
 _SCHEMA = pa.schema(
     {
         "input_ids": pa.list_(pa.field("item", pa.int32())),
@@ -41,6 +42,7 @@ _SCHEMA = pa.schema(
     }
 )
 _BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its table as well
+_SAMPLE, _SAMPLE_SIZE = 100, 1_000  # documents that words are looked for in, characters of each
 _BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
 
 
@@ -153,6 +155,7 @@ def tokenize(
 
     Raises:
         ModelError: see :func:`vocabulary_of`; or the tokenizer has parts written in Python.
+        CorpusError: the tokenizer cannot encode a document (TOK-024).
         PluginError: the segmenter cannot be made, raised, or breaks a clause (SEG-010).
         OutputError: the cache cannot be written.
     """
@@ -160,7 +163,7 @@ def tokenize(
 
     vocabulary = vocabulary_of(tokenizer)
     backend = backend_of(tokenizer)
-    words = _words(backend, vocabulary, segmenter)
+    words = _words(backend, vocabulary, segmenter, corpus)
     special = np.zeros(vocabulary.size, dtype=np.bool_)
     special[vocabulary.special_ids] = True
 
@@ -168,9 +171,12 @@ def tokenize(
         pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
         most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
         with reporter.stage("tokenise", len(corpus), "documents") as stage:
+            first = 0
             for texts in batches(corpus, most):
-                yield _encode(backend, texts, special, words, pieces)
+                place = (corpus.source, first)
+                yield _encode(backend, texts, special, words, pieces, place)
                 stage.advance(len(texts))
+                first += len(texts)
         return {}
 
     parts = {
@@ -197,9 +203,11 @@ def _words(
     backend: tokenizers.Tokenizer,
     vocabulary: Vocabulary,
     segmenter: Chosen[SegmenterEntry] | None,
+    corpus: Corpus,
 ) -> Words:
     if segmenter is None or segmenter.entry.build is None:
-        return OwnWords(backend, vocabulary.size)
+        sample = [text[:_SAMPLE_SIZE] for text in corpus.dataset[:_SAMPLE]["text"]]
+        return OwnWords(backend, vocabulary.size, sample)
     return SegmentedWords(segmenter)
 
 
@@ -219,19 +227,33 @@ def _encode(
     special: BoolArray,
     words: Words,
     pieces: Pieces | None,
+    place: tuple[str, int],
 ) -> pa.RecordBatch:
     """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
     known = pieces.encode(texts) if pieces else None
-    offsets, ids, starts = known or _whole(backend, texts.to_pylist(), special, words)
+    offsets, ids, starts = known or _whole(backend, texts.to_pylist(), special, words, place)
     lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
     return pa.record_batch(list(lists), schema=_SCHEMA)
 
 
 def _whole(
-    backend: tokenizers.Tokenizer, texts: list[str], special: BoolArray, words: Words
+    backend: tokenizers.Tokenizer,
+    texts: list[str],
+    special: BoolArray,
+    words: Words,
+    place: tuple[str, int] = ("texts", 0),
 ) -> tuple[Int32Array, Int32Array, BoolArray]:
     """Tokenise documents whole: where each one's tokens begin, ids, and word starts."""
-    encodings = backend.encode_batch(texts)
+    source, first = place
+
+    def refuse(index: int, reason: str) -> CorpusError:
+        return CorpusError(
+            f"the tokenizer cannot encode it ({reason})",
+            where=f"{source}, document {first + index + 1:,}",
+            hint="remove it from the corpus, or choose a --model whose tokenizer can",
+        )
+
+    encodings = encoded(backend.encode_batch, texts, refuse)
     offsets = np.zeros(len(texts) + 1, dtype=np.int32)
     np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])
     ids = np.fromiter(

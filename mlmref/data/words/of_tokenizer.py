@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlmref.data.tokens.encoding import of_the_tokenizer
 from mlmref.plugin.arrays import BoolArray, Int32Array
 
 if TYPE_CHECKING:
     import tokenizers
 
+_BLANKS = re.compile(r"(?<=\S)\s+(?=\S)")
+_LONGEST = 10  # characters in a word, on average; longer ones are clauses or sentences
 _WORD_MARK = "▁"  # SentencePiece's: the first piece of each word begins with it
 
 
 class OwnWords:
     """Tells words by the pre-tokenizer, or by the pieces' marks where that keeps the text whole.
+
+    Args:
+        backend: the tokenizer.
+        size: of its vocabulary.
+        sample: documents of the corpus.
 
     Attributes:
         told: whether the tokenizer tells words at all (TOK-007).
@@ -26,11 +35,13 @@ class OwnWords:
 
     identity: None = None
 
-    def __init__(self, backend: tokenizers.Tokenizer, size: int) -> None:
-        splits = _splits_words(backend)
+    def __init__(
+        self, backend: tokenizers.Tokenizer, size: int, sample: Sequence[str] = ("ab cd",)
+    ) -> None:
+        splits = splits_words(backend, sample)
         self._marks = np.zeros(size, dtype=np.bool_)
         if not splits:
-            self._marks[_word_marks(backend.get_vocab())] = True
+            self._marks[_word_marks(backend.get_vocab(with_added_tokens=False))] = True
         self.told = splits or bool(self._marks.any())
 
     def starts(
@@ -55,10 +66,47 @@ class OwnWords:
         return starts
 
 
-def _splits_words(backend: tokenizers.Tokenizer) -> bool:
-    """Probe whether the pre-tokenizer tells one word from the next."""
-    probe = backend.encode("ab cd", add_special_tokens=False)
-    return bool(probe.char_to_word(0) != probe.char_to_word(3))
+def splits_words(backend: tokenizers.Tokenizer, sample: Sequence[str]) -> bool:
+    """Return whether the pre-tokenizer divides documents into words (TOK-007).
+
+    It does if it divides most of the places where blanks are between other characters. Added
+    tokens and the vocabulary have no part in that.
+
+    Args:
+        backend: the tokenizer.
+        sample: documents; of those without blanks, the first is looked at beside itself.
+    """
+    texts = [text.strip() for text in sample if text.strip()]
+    between = [cut for text in texts for cut in _cuts_between(backend, text)]
+    if between or not texts:
+        return 2 * sum(between) >= len(between) > 0
+    if all(_cuts_between(backend, f"{texts[0]} {texts[0]}")):
+        return True
+    cuts = sum(len(_pre_tokens(backend, text)) - 1 for text in texts)
+    return cuts * _LONGEST >= sum(map(len, texts))
+
+
+def _cuts_between(backend: tokenizers.Tokenizer, text: str) -> list[bool]:
+    """Return for each run of blanks in a text whether a pre-token begins in it or behind it."""
+    begins = {begin for begin, _ in _pre_tokens(backend, text)}
+    runs = _BLANKS.finditer(text)
+    return [not begins.isdisjoint(range(run.start(), run.end() + 1)) for run in runs]
+
+
+def _pre_tokens(backend: tokenizers.Tokenizer, text: str) -> list[tuple[int, int]]:
+    """Return begin and end of each pre-token; the whole text if there is no pre-tokenizer."""
+    from tokenizers import PreTokenizedString
+
+    divided: Any = PreTokenizedString(text)
+    try:
+        if backend.normalizer is not None:
+            divided.normalize(backend.normalizer.normalize)
+        if backend.pre_tokenizer is not None:
+            backend.pre_tokenizer.pre_tokenize(divided)
+    except BaseException as error:  # the document may be one that the tokenizer cannot encode
+        if not of_the_tokenizer(error):
+            raise
+    return [span for _, span, _ in divided.get_splits("original", "char")]
 
 
 def _word_marks(pieces: dict[str, int]) -> list[int]:

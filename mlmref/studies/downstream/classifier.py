@@ -6,11 +6,13 @@ Clauses DOWN-001 and DOWN-003 (spec/downstream.md).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlmref.base.errors import MlmrefError
+from mlmref.base.errors import CorpusError, MlmrefError
+from mlmref.data.tokens.encoding import encoded
 from mlmref.plugin.arrays import Int64Array
 from mlmref.settings.config import ModelConfig, TrainingConfig
 
@@ -44,15 +46,28 @@ def read_documents(
     from mlmref.model.load import load_model
 
     loaded = load_model(model)
-    tokenizer, limit = loaded.tokenizer, loaded.max_length
+    tokenizer: Any = loaded.tokenizer
+    most = min(most, loaded.max_length)
     read = []
     for numbers in parts:
         rows = corpus.dataset.select(numbers.tolist())
         with quiet():
-            ids = tokenizer(rows["text"][:], truncation=True, max_length=min(most, limit))
+            ids = encoded(
+                partial(tokenizer, truncation=True, max_length=most),
+                rows["text"][:],
+                partial(_refused, corpus, numbers),
+            )
         labels = np.searchsorted(classes, np.asarray(rows.with_format("numpy")["label"][:]))
         read.append(Documents(ids["input_ids"], labels))
     return read
+
+
+def _refused(corpus: Corpus, numbers: Int64Array, index: int, reason: str) -> CorpusError:
+    return CorpusError(
+        f"the tokenizer cannot encode it ({reason})",
+        where=f"{corpus.source}, document {numbers[index] + 1:,}",
+        hint="remove it from the corpus, or choose other models",
+    )
 
 
 def load_classifier(model: ModelConfig, classes: int, seed: int) -> Any:
