@@ -79,7 +79,7 @@ def train(
         log.step(report)
         stage.advance(
             1,
-            loss=report.loss,
+            **({} if report.loss is None else {"loss": report.loss}),
             learning_rate=report.learning_rate,
             tokens_per_second=report.tokens_per_second,
             perplexity=log.last["value"],

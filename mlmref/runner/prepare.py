@@ -186,6 +186,8 @@ def prepare_text(
         if getattr(config.split, side) == 1:
             reporter.warn(f"split.{side} = 1 is one chunk; a share is below 1, such as 0.1")
     left_out = f" ({corpus.empty:,} empty ones left out)" if corpus.empty else ""
+    if skipped := len(tokens.skipped):
+        left_out += f" ({skipped:,} without an ordinary token skipped)"
     reporter.note(
         f"{corpus.source}: {len(corpus):,} documents{left_out}, {tokens.offsets[-1]:,} tokens, "
         f"{len(chunks):,} chunks: {len(parts.train):,} to train on, {len(parts.test):,} held out"

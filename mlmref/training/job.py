@@ -32,7 +32,7 @@ class StepReport:
     Attributes:
         step: its number, from 1.
         epoch: how far into the run, in passes over the training chunks.
-        loss: cross-entropy over the step's targets, in nats.
+        loss: cross-entropy over the step's targets, in nats; ``None`` without targets.
         learning_rate: what the step was taken with.
         grad_norm: the gradient's norm before clipping.
         targets: the step's targets.
@@ -42,7 +42,7 @@ class StepReport:
 
     step: int
     epoch: float
-    loss: float
+    loss: float | None
     learning_rate: float
     grad_norm: float
     targets: int
@@ -181,8 +181,8 @@ class Job:
             )
         now = time.perf_counter()
         self.done += 1
-        loss = float(nll / targets) if targets else 0.0
-        if not math.isfinite(loss):
+        loss = float(nll / targets) if targets else None
+        if loss is not None and not math.isfinite(loss):
             raise MlmrefError(
                 f"the loss is {loss} at step {self.done} of {self.total}",
                 where="training",

@@ -79,6 +79,11 @@ class Tokens:
         """Pickle the file's name, not its content (TOK-014)."""
         return _tokens, (self.dataset, self.vocabulary, self.has_words, self.fingerprint)
 
+    @property
+    def skipped(self) -> Int64Array:
+        """The documents without an ordinary token, which have no tokens here (TOK-025)."""
+        return np.flatnonzero(np.diff(self.offsets) == 0)
+
     def take(self, positions: Int64Array) -> tuple[Int32Array, BoolArray]:
         """Look up tokens by their position in the stream (TOK-013).
 
@@ -231,9 +236,24 @@ def _encode(
 ) -> pa.RecordBatch:
     """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
     known = pieces.encode(texts) if pieces else None
-    offsets, ids, starts = known or _whole(backend, texts.to_pylist(), special, words, place)
+    found = known or _whole(backend, texts.to_pylist(), special, words, place)
+    offsets, ids, starts = _readable(*found, special)
     lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
     return pa.record_batch(list(lists), schema=_SCHEMA)
+
+
+def _readable(
+    offsets: Int32Array, ids: Int32Array, starts: BoolArray, special: BoolArray
+) -> tuple[Int32Array, Int32Array, BoolArray]:
+    """Remove the tokens of documents without an ordinary one (TOK-025)."""
+    sizes = np.diff(offsets)
+    before = np.append(0, np.cumsum(~special[ids]))
+    keep = before[offsets[1:]] > before[offsets[:-1]]
+    if keep.all():
+        return offsets, ids, starts
+    there = np.repeat(keep, sizes)
+    ends = np.cumsum(np.where(keep, sizes, 0), dtype=np.int32)
+    return np.append(np.int32(0), ends), ids[there], starts[there]
 
 
 def _whole(

@@ -155,7 +155,7 @@ class Trackers:
     def step(self, report: StepReport) -> None:
         """Report a step: loss, learning rate, gradient norm, tokens a second."""
         values = {
-            "train/loss": report.loss,
+            **({} if report.loss is None else {"train/loss": report.loss}),
             "train/learning_rate": report.learning_rate,
             "train/grad_norm": report.grad_norm,
             "train/tokens_per_second": report.tokens_per_second,

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlmref.data.tokens.vocabulary import unknown_id
 from mlmref.plugin.arrays import Int64Array
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from mlmref.data.corpus.load import Corpus
     from mlmref.data.tokens.tokenize import Tokens
 
 
@@ -24,17 +28,20 @@ class Counted:
         ids: int64 ``[V]``, how often each id is there.
         ordinary: tokens of the text, unknown ones among them.
         words: ordinary tokens that begin a word.
-        unknown: int64, the documents that have the unknown token.
+        unknown: int64, the documents that have the unknown token, skipped ones among them.
+        unknown_skipped: unknown tokens in documents without an ordinary token, which are skipped.
     """
 
     ids: Int64Array
     ordinary: int
     words: int
     unknown: Int64Array
+    unknown_skipped: int
 
 
-def count(tokens: Tokens, unknown: int | None) -> Counted:
-    """Go through all tokens once."""
+def count(tokens: Tokens, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Counted:
+    """Go through all tokens once, and encode the skipped documents again for unknown ones."""
+    unknown = unknown_id(tokenizer)
     size, total = tokens.vocabulary.size, int(tokens.offsets[-1])
     special = np.zeros(size, np.bool_)
     special[tokens.vocabulary.special_ids] = True
@@ -48,9 +55,12 @@ def count(tokens: Tokens, unknown: int | None) -> Counted:
         if unknown is not None:
             places.append(first + np.flatnonzero(some == unknown))
     documents = np.searchsorted(tokens.offsets, np.concatenate(places), side="right") - 1
+    skipped = _unknown_in(corpus, tokenizer, tokens.skipped, unknown)
+    documents = np.append(documents, tokens.skipped[skipped > 0])
     return Counted(
         ids=ids,
         ordinary=total - int(ids[special].sum()),
         words=words,
         unknown=np.unique(documents),
+        unknown_skipped=int(skipped.sum()),
     )

@@ -52,6 +52,20 @@ def findings(it: Inspected) -> Iterator[Finding]:
             hint="see whether --text-column names the column that holds the text",
         ),
     )
+    skipped = len(it.tokens.skipped)
+    yield Finding(
+        section="documents",
+        key="without_tokens",
+        what="without an ordinary token, which are skipped",
+        figure=of(skipped, size),
+        values={"documents": skipped, "share": share(skipped, size)},
+        **graded(
+            share(skipped, size),
+            warning=EMPTY,
+            hint="look at them: their characters are invisible, unknown to the tokenizer, or "
+            "removed by it",
+        ),
+    )
     lengths = np.diff(it.tokens.offsets)
     around = it.tokenizer.num_special_tokens_to_add()
     for key, what, amounts in (

@@ -48,7 +48,6 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
         from mlmref.base.quiet_libraries import quiet
         from mlmref.data.corpus.load import load_corpus
         from mlmref.data.tokens.tokenize import tokenize
-        from mlmref.data.tokens.vocabulary import unknown_id
         from mlmref.model.load import check_documents, load_tokenizer
         from mlmref.plugin.discovery import discover
         from mlmref.plugin.registry import choose
@@ -66,7 +65,7 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
     with reporter.stage("chunk"):
         chunks, parts, refused = cut_and_split(config, tokens, max_length)
     with reporter.stage("count"):
-        counted = count(tokens, unknown_id(tokenizer))
+        counted = count(tokens, corpus, tokenizer)
     return Inspected(
         config=config,
         tokenizer=tokenizer,

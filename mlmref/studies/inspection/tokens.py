@@ -16,6 +16,9 @@ from mlmref.studies.inspection.findings import Finding, graded, of, share
 from mlmref.studies.inspection.reading import texts_of
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from mlmref.data.corpus.load import Corpus
     from mlmref.studies.inspection.inspected import Inspected
 
 UNKNOWN, UNKNOWN_MOST = 0.001, 0.10
@@ -96,10 +99,29 @@ def findings(it: Inspected) -> Iterator[Finding]:
     )
 
 
+def _unknown_in(
+    corpus: Corpus,
+    tokenizer: PreTrainedTokenizerBase,
+    documents: Int64Array,
+    unknown: int | None,
+) -> Int64Array:
+    """Count the unknown tokens of some documents, int64 ``[D]``."""
+    numbers = np.zeros(len(documents), np.int64)
+    if unknown is None:
+        return numbers
+    backend = backend_of(tokenizer)
+    for first in range(0, len(documents), _CALL):
+        texts = texts_of(corpus, documents[first : first + _CALL])
+        for place, one in enumerate(backend.encode_batch(texts), first):
+            numbers[place] = one.ids.count(unknown)
+    return numbers
+
+
 def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
     """Tell how many tokens are unknown, and what they are of."""
     unknown = unknown_id(it.tokenizer)
-    number = 0 if unknown is None else int(seen.ids[unknown])
+    number = seen.unknown_skipped + (0 if unknown is None else int(seen.ids[unknown]))
+    total += seen.unknown_skipped
     words = _unknown_words(it, seen.unknown[:_READ])
     some = ", ".join(f"{word!r} ({times:,})" for word, times in words)
     return Finding(
@@ -158,7 +180,8 @@ def _special(it: Inspected, seen: Counted) -> Finding:
     """Tell of special tokens that the text has, beside those that are put round each document."""
     tokenizer, vocabulary = it.tokenizer, it.tokens.vocabulary
     around = backend_of(tokenizer).encode("").ids
-    inside = seen.ids - len(it.corpus) * np.bincount(around, minlength=vocabulary.size)
+    kept = len(it.corpus) - len(it.tokens.skipped)
+    inside = seen.ids - kept * np.bincount(around, minlength=vocabulary.size)
     unknown = unknown_id(tokenizer)
     ids = [int(one) for one in vocabulary.special_ids if one != unknown]
     found = {tokenizer.convert_ids_to_tokens(one): int(inside[one]) for one in ids if inside[one]}

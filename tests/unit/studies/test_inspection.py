@@ -74,7 +74,7 @@ def test_of_a_sound_corpus_there_is_nothing_to_say(place):
     found = look(place, sentences(200), "split.by=document")
     assert {one.mark for one in found.values()} == {"figure", "good"}
     assert {one.hint for one in found.values()} == {None}
-    assert sum(one.mark == "good" for one in found.values()) == 17
+    assert sum(one.mark == "good" for one in found.values()) == 18
 
 
 @pytest.mark.clause("INSP-002")
@@ -215,6 +215,21 @@ def test_unknown_tokens_are_told_with_what_they_are_of(place):
     many = look(place, ["☃ film " * 20, *sentences(4)])["tokens.unknown"]
     assert many.mark == "problem"
     assert "--model" in many.hint
+
+
+@pytest.mark.clause("INSP-012")
+@pytest.mark.clause("TOK-025")
+def test_unknown_tokens_of_skipped_documents_are_told(place):
+    """A document of unknown text alone is skipped, and its unknown tokens count all the same."""
+    found = look(place, [*sentences(40), "☃ ☃", "\u200b\u200b", "☃ snow☃man"])
+    assert found["documents.without_tokens"].values == {"documents": 3, "share": 3 / 43}
+    assert found["documents.without_tokens"].mark == "warning"
+    unknown = found["tokens.unknown"].values
+    assert (unknown["tokens"], unknown["documents"]) == (4, 2)
+    assert unknown["most_frequent"] == [
+        {"text": "☃", "times": 3}, {"text": "snow☃man", "times": 1},
+    ]  # fmt: skip
+    assert found["tokens.special"].values == {"tokens": 0, "each": {}}
 
 
 @pytest.mark.clause("INSP-012")

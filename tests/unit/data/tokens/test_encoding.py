@@ -235,3 +235,26 @@ def test_words_of_a_corpus_without_unknown_token_are_its_words():
     lengths = np.diff(np.flatnonzero([*starts, True]))
     assert lengths.tolist() == [len(word) for word in RUSSIAN[0].split()]
     assert len(ids) == sum(lengths)
+
+
+@pytest.mark.clause("BACK-033")
+@pytest.mark.clause("TOK-025")
+def test_a_run_records_null_for_a_step_without_targets(tmp_path):
+    """Record and metrics hold null, the report leaves the point out, and the run ends well."""
+    tokens = tokenizer("wordpiece")
+    text = ("a film and the story\n" + "\u200b\n") * 60
+    sets = ["training.max_steps=4", "training.batch_size=1", "masking.options.mlm_probability=0.05",
+            "evaluation.resamples=100"]  # fmt: skip
+    made = mlmref.run(settings(tmp_path, tokens, text, *sets))
+    losses = [one["loss"] for one in made.record["loss"]]
+    written = json.loads((made.folder / "record.json").read_text())
+    assert [one["loss"] for one in written["loss"]] == losses
+    assert None in losses
+    assert all(loss is None or loss > 1 for loss in losses)
+    events = [json.loads(line) for line in (made.folder / "metrics.jsonl").open()]
+    steps = [event for event in events if event["event"] == "step"]
+    assert [(one["loss"], one["targets"] > 0) for one in steps] == [
+        (loss, loss is not None) for loss in losses
+    ]
+    assert "NaN" not in (made.folder / "report.html").read_text("utf-8")
+    assert made._repr_html_()

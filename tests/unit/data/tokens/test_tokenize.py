@@ -10,7 +10,14 @@ import pytest
 import tokenizers
 from support.tokenizers import FAMILIES, SPECIAL, tokenizer
 from support.tokens import corpus_of, fresh_cache, numbered, rows_of, tokens_of
-from tokenizers import AddedToken, PreTokenizedString, Tokenizer, models, pre_tokenizers
+from tokenizers import (
+    AddedToken,
+    PreTokenizedString,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+)
 from transformers import CanineTokenizer, PreTrainedTokenizerFast
 
 from mlmref.base.errors import ModelError
@@ -73,11 +80,44 @@ def test_the_tokenizer_is_left_as_it_was():
 
 @pytest.mark.clause("TOK-003")
 def test_special_tokens_stand_round_each_document():
-    """Each document is its words between the tokenizer's [CLS] and [SEP], an empty one too."""
-    rows = rows_of(tokenize(corpus_of(["film", ""]), tokenizer("wordpiece")))
+    """Each document is its words between the tokenizer's [CLS] and [SEP]."""
+    rows = rows_of(tokenize(corpus_of(["film", "film"]), tokenizer("wordpiece")))
     cls, sep = tokenizer("wordpiece").convert_tokens_to_ids(["[CLS]", "[SEP]"])
     film = tokenizer("wordpiece").convert_tokens_to_ids("film")
-    assert [ids for ids, _ in rows] == [[cls, film, sep], [cls, sep]]
+    assert [ids for ids, _ in rows] == [[cls, film, sep]] * 2
+
+
+INVISIBLE = ["\u200b", "\u00ad\u00ad", "\u0301", "\ufeff \u2060", "[SEP]", "\u2603 \u2603", ""]
+
+
+@pytest.mark.clause("TOK-025")
+@pytest.mark.parametrize("batch_size", [None, 1, 3])
+def test_documents_without_an_ordinary_token_are_skipped(batch_size):
+    """Invisible, special and unknown text alone has no tokens; the other documents keep theirs."""
+    texts = [INVISIBLE[0], "a film", *INVISIBLE[1:4], "films", *INVISIBLE[4:], "film \u2603"]
+    whole = tokenizer("wordpiece")(texts)["input_ids"]
+    with fresh_cache():
+        tokens = tokenize(corpus_of(texts), tokenizer("wordpiece"), batch_size=batch_size)
+    kept = [1, 5, 9]
+    assert [ids for ids, _ in rows_of(tokens)] == [
+        whole[number] if number in kept else [] for number in range(len(texts))
+    ]
+    assert tokens.skipped.tolist() == [n for n in range(len(texts)) if n not in kept]
+    ids, starts = tokens.take(np.arange(tokens.offsets[-1]))
+    cls = tokenizer("wordpiece").cls_token_id
+    assert np.count_nonzero(ids == cls) == len(kept)
+    assert starts[tokens.offsets[kept]].all()
+
+
+@pytest.mark.clause("TOK-025")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_corpus_of_invisible_documents_has_no_tokens(family):
+    """Nothing is left, for every family whose normalizer removes the character."""
+    chosen = rebuilt(family)
+    chosen.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
+    chosen.backend_tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokens = tokenize(corpus_of(["\u200b", "\u200b\u200b"]), chosen)
+    assert (tokens.offsets.tolist(), len(tokens.skipped)) == ([0, 0, 0], 2)
 
 
 @pytest.mark.clause("TOK-003")
