@@ -37,6 +37,10 @@ _WORD = 8.0  # tokens a word, far above those of a tokenizer for another languag
 _WORKERS = 4  # processes for each CPU, of which most wait
 
 
+LOST = 0.001
+"""Share of characters in no token above which a run warns, as an inspection does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugins:
     """What a run uses of its plugins."""
@@ -192,6 +196,12 @@ def prepare_text(
         f"{corpus.source}: {len(corpus):,} documents{left_out}, {tokens.offsets[-1]:,} tokens, "
         f"{len(chunks):,} chunks: {len(parts.train):,} to train on, {len(parts.test):,} held out"
     )
+    if lost := int(tokens.characters("lost").sum()):
+        visible = int(tokens.characters("visible").sum())
+        (reporter.warn if lost > LOST * visible else reporter.note)(
+            f"{lost:,} of {visible:,} characters ({lost / visible:.2%}) are in no token of "
+            f"{config.model.name}: mlmref inspect shows which"
+        )
     return Text(corpus=corpus, chunks=chunks, split=parts)
 
 

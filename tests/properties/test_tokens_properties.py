@@ -25,6 +25,9 @@ def test_ids_and_words_are_the_tokenizers(texts, family):
     special = set(chosen.all_special_ids)
     for text, (ids, starts) in zip(texts, rows, strict=True):
         encoding = chosen(text)
+        if special.issuperset(encoding["input_ids"]):  # skipped (TOK-025)
+            assert (ids, starts) == ([], [])
+            continue
         assert ids == encoding["input_ids"]
         assert starts == plain_word_starts(ids, encoding.word_ids(), special)
 

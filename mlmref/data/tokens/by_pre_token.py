@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlmref.coverage import Coverage, Encoded, sums
 from mlmref.data.tokens.cut_points import Cut, around, cut, harmless
 from mlmref.data.tokens.encoding import of_the_tokenizer
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
@@ -57,22 +58,23 @@ class Pieces:
         self._backend.add_tokens([AddedToken(_BETWEEN, normalized=False)])
         self._between = self._backend.token_to_id(_BETWEEN)
         self._words, self._special, self._cut = words, special, cut
+        self._coverage = Coverage(self._backend)
         before, behind = around
         self._before, self._behind = len(before), len(behind)
-        # The table: pieces, the number of each one's tokens, and all tokens, one piece after the
-        # other, as 2 * id + word start. The first piece is none of the text: what stands between
-        # two documents.
+        # The table: pieces, the number of each one's tokens, of its visible characters and of those
+        # in no token, and all tokens, one piece after the other, as 2 * id + word start. The first
+        # piece is none of the text: what stands between two documents.
         self._pieces = pa.array([""], pa.string())
         self._counts: Int32Array = np.array([len(behind) + len(before)], np.int32)
+        self._signs = np.zeros((2, 1), np.int64)
         self._tokens: Int32Array = np.array([2 * one + 1 for one in behind + before], np.int32)
 
-    def encode(self, texts: pa.StringArray) -> tuple[Int32Array, Int32Array, BoolArray] | None:
+    def encode(self, texts: pa.StringArray) -> Encoded | None:
         """Tokenise some documents.
 
         Returns:
-            Int32 ``[D + 1]``, where each document's tokens begin; ids and word starts of them all.
-            ``None``, for the caller to tokenise them whole, if they hold what parts pieces here,
-            or one of them cannot be encoded.
+            Their tokens. ``None``, for the caller to tokenise them whole, if they hold what parts
+            pieces here, or one of them cannot be encoded.
         """
         pieces, firsts = self._divided(texts)
         known = len(self._pieces)
@@ -82,6 +84,7 @@ class Pieces:
             return None
         counts = np.concatenate([self._counts, learnt[0]])
         tokens = np.concatenate([self._tokens, learnt[1]])
+        signs = np.concatenate([self._signs, learnt[2]], axis=1)
 
         rows = np.insert(coded.indices[known:].to_numpy(), firsts, 0)
         sizes = counts[rows]
@@ -90,11 +93,13 @@ class Pieces:
         places = np.repeat(begins[rows] - (ends - sizes), sizes)
         places += np.arange(len(places), dtype=np.int32)
         # Before the first document is what would end one, behind the last what would begin one.
-        offsets = ends[firsts + np.arange(len(firsts))] - (self._behind + self._before)
+        between = firsts + np.arange(len(firsts))
+        offsets = ends[between] - (self._behind + self._before)
         stream = tokens[places[self._behind : len(places) - self._before]]
 
-        self._keep(coded.dictionary, counts, tokens)
-        return offsets, stream >> 1, (stream & 1).astype(np.bool_)
+        visible, lost = (sums(of_each[rows], between) for of_each in signs)
+        self._keep(coded.dictionary, counts, tokens, signs)
+        return Encoded(offsets, stream >> 1, (stream & 1).astype(np.bool_), visible, lost)
 
     def _divided(self, texts: pa.StringArray) -> tuple[pa.StringArray, Int64Array]:
         """Return all documents' pieces, none of them empty, and each document's first."""
@@ -109,8 +114,8 @@ class Pieces:
         pieces = pa.StringArray.from_buffers(len(cuts) - 1, begins, data)
         return pieces, np.searchsorted(cuts, ends - first)
 
-    def _learnt(self, pieces: pa.StringArray) -> tuple[Int32Array, Int32Array] | None:
-        """Tokenise pieces: the number of each one's tokens, and all tokens, as the table has them.
+    def _learnt(self, pieces: pa.StringArray) -> tuple[Int32Array, Int32Array, Int64Array] | None:
+        """Tokenise pieces: numbers of tokens, all tokens, and characters, as the table has them.
 
         Many are joined to one text, since each text takes far longer than a piece does.
         """
@@ -119,6 +124,8 @@ class Pieces:
         joined = pc.binary_join(lists, _BETWEEN)
         calls = bounds(pc.binary_length(joined).to_numpy(), _CALL_BYTES)
         counts, tokens = [], []
+        lengths = pc.utf8_length(pieces).to_numpy().astype(np.int64) + len(_BETWEEN)
+        signs: list[Int64Array] = []
         for first, end in pairwise(calls):
             texts = [text + _BETWEEN for text in joined[first:end].to_pylist()]
             try:
@@ -136,13 +143,21 @@ class Pieces:
             starts[0] = True
             tokens.append((2 * ids + starts)[~between])
             counts.append(np.diff(np.flatnonzero(between), prepend=-1) - 1)
+            signs.append(np.array(self._coverage.lost(texts, encodings)))
         if not counts:
-            return np.empty(0, np.int32), np.empty(0, np.int32)
+            return np.empty(0, np.int32), np.empty(0, np.int32), np.zeros((2, 0), np.int64)
         number = np.concatenate(counts).astype(np.int32)
         # More than were put there: it is in the text too. Never fewer, since none is in another.
-        return None if len(number) != len(pieces) else (number, np.concatenate(tokens))
+        if len(number) != len(pieces):
+            return None
+        seams = np.append(0, np.cumsum(lengths))
+        visible, lost = (sums(flags, seams) for flags in np.concatenate(signs, axis=1))
+        # What stands behind each piece is private use, and covered.
+        return number, np.concatenate(tokens), np.array([visible - len(_BETWEEN), lost])
 
-    def _keep(self, pieces: pa.StringArray, counts: Int32Array, tokens: Int32Array) -> None:
+    def _keep(
+        self, pieces: pa.StringArray, counts: Int32Array, tokens: Int32Array, signs: Int64Array
+    ) -> None:
         """Make these the table, without long pieces; begin a new one where they are too many."""
         keep = pc.binary_length(pieces).to_numpy() <= _KEPT_BYTES
         if np.count_nonzero(keep) > _KEPT:
@@ -150,7 +165,8 @@ class Pieces:
         if not keep.all():
             pieces = pieces.filter(pa.array(keep))
             tokens, counts = tokens[np.repeat(keep, counts)], counts[keep]
-        self._pieces, self._counts, self._tokens = pieces, counts, tokens
+            signs = signs[:, keep]
+        self._pieces, self._counts, self._tokens, self._signs = pieces, counts, tokens, signs
 
 
 def pieces_of(backend: tokenizers.Tokenizer, words: OwnWords, special: BoolArray) -> Pieces | None:

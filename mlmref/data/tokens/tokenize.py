@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Generator, Iterator
 from itertools import chain, pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from mlmref.base.errors import CorpusError
 from mlmref.base.progress import SILENT, Reporter
+from mlmref.coverage import Coverage, Encoded, sums
 from mlmref.data.cache import cached
 from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
 from mlmref.data.tokens.columns import Segments
@@ -39,6 +39,8 @@ _SCHEMA = pa.schema(
         "input_ids": pa.list_(pa.field("item", pa.int32())),
         # A byte, not Arrow's packed bits: bits cannot be looked up in without unpacking them.
         "word_start": pa.list_(pa.field("item", pa.uint8())),
+        "visible": pa.int32(),  # characters
+        "lost": pa.int32(),
     }
 )
 _BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its table as well
@@ -50,7 +52,8 @@ class Tokens:
     """All documents' tokens, one after the other: the flat token stream.
 
     Attributes:
-        dataset: ``input_ids: list<int32>`` and ``word_start: list<uint8>``, a row a document.
+        dataset: ``input_ids: list<int32>``, ``word_start: list<uint8>``, ``visible: int32`` and
+            ``lost: int32``, a row a document.
         vocabulary: the tokenizer in plain numbers.
         has_words: whether ``word_start`` tells words (TOK-007).
         fingerprint: changes with whatever shaped the tokens.
@@ -83,6 +86,11 @@ class Tokens:
     def skipped(self) -> Int64Array:
         """The documents without an ordinary token, which have no tokens here (TOK-025)."""
         return np.flatnonzero(np.diff(self.offsets) == 0)
+
+    def characters(self, column: Literal["visible", "lost"]) -> Int64Array:
+        """Count characters of each document that can be seen, or those in no token (TOK-026)."""
+        counted: Int64Array = self.dataset.data.column(column).to_numpy().astype(np.int64)
+        return counted
 
     def take(self, positions: Int64Array) -> tuple[Int32Array, BoolArray]:
         """Look up tokens by their position in the stream (TOK-013).
@@ -176,10 +184,10 @@ def tokenize(
         pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
         most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
         with reporter.stage("tokenise", len(corpus), "documents") as stage:
-            first = 0
+            first, coverage = 0, Coverage(backend)
             for texts in batches(corpus, most):
                 place = (corpus.source, first)
-                yield _encode(backend, texts, special, words, pieces, place)
+                yield _encode(backend, texts, special, words, pieces, place, coverage)
                 stage.advance(len(texts))
                 first += len(texts)
         return {}
@@ -233,27 +241,29 @@ def _encode(
     words: Words,
     pieces: Pieces | None,
     place: tuple[str, int],
+    coverage: Coverage,
 ) -> pa.RecordBatch:
     """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
     known = pieces.encode(texts) if pieces else None
-    found = known or _whole(backend, texts.to_pylist(), special, words, place)
-    offsets, ids, starts = _readable(*found, special)
-    lists = (pa.ListArray.from_arrays(offsets, values) for values in (ids, starts.view(np.uint8)))
-    return pa.record_batch(list(lists), schema=_SCHEMA)
+    found = known or _whole(backend, texts.to_pylist(), special, words, place, coverage)
+    kept = _readable(found, special)
+    lists = (kept.ids, kept.starts.view(np.uint8))
+    columns = [
+        *(pa.ListArray.from_arrays(kept.offsets, values) for values in lists),
+        *(pa.array(counts, pa.int32()) for counts in (kept.visible, kept.lost)),
+    ]
+    return pa.record_batch(columns, schema=_SCHEMA)
 
 
-def _readable(
-    offsets: Int32Array, ids: Int32Array, starts: BoolArray, special: BoolArray
-) -> tuple[Int32Array, Int32Array, BoolArray]:
+def _readable(found: Encoded, special: BoolArray) -> Encoded:
     """Remove the tokens of documents without an ordinary one (TOK-025)."""
-    sizes = np.diff(offsets)
-    before = np.append(0, np.cumsum(~special[ids]))
-    keep = before[offsets[1:]] > before[offsets[:-1]]
+    keep = sums(~special[found.ids], found.offsets.astype(np.int64)) > 0
     if keep.all():
-        return offsets, ids, starts
+        return found
+    sizes = np.diff(found.offsets)
     there = np.repeat(keep, sizes)
-    ends = np.cumsum(np.where(keep, sizes, 0), dtype=np.int32)
-    return np.append(np.int32(0), ends), ids[there], starts[there]
+    ends = np.append(0, np.cumsum(np.where(keep, sizes, 0))).astype(np.int32)
+    return found._replace(offsets=ends, ids=found.ids[there], starts=found.starts[there])
 
 
 def _whole(
@@ -262,8 +272,9 @@ def _whole(
     special: BoolArray,
     words: Words,
     place: tuple[str, int] = ("texts", 0),
-) -> tuple[Int32Array, Int32Array, BoolArray]:
-    """Tokenise documents whole: where each one's tokens begin, ids, and word starts."""
+    coverage: Coverage | None = None,
+) -> Encoded:
+    """Tokenise documents whole."""
     source, first = place
 
     def refuse(index: int, reason: str) -> CorpusError:
@@ -283,4 +294,7 @@ def _whole(
     starts = outside | words.starts(encodings, ids, texts)
     starts[1:] |= outside[:-1]
     starts[offsets[:-1][np.diff(offsets) > 0]] = True
-    return offsets, ids, starts
+    flags = (coverage or Coverage(backend)).lost(texts, encodings)
+    seams = np.append(0, np.cumsum([len(text) for text in texts], dtype=np.int64))
+    visible, lost = (sums(one, seams) for one in flags)
+    return Encoded(offsets, ids, starts, visible, lost)

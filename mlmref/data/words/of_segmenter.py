@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlmref.base.errors import PluginError
+from mlmref.coverage import spans_of
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
 from mlmref.plugin.contracts import SegmenterEntry, WordSegmenter
 from mlmref.plugin.registry import Chosen
@@ -66,9 +66,7 @@ class SegmentedWords:
         """
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         seams = np.append(0, np.cumsum(lengths))
-        flat = chain.from_iterable(chain.from_iterable(one.offsets for one in encodings))
-        spans = np.fromiter(flat, np.int64, 2 * len(ids)).reshape(-1, 2)
-        spans += np.repeat(seams[:-1], [len(one) for one in encodings])[:, None]
+        spans = spans_of(encodings, seams)
         # Characters are counted without the blanks, which belong to no word (TOK-015).
         solid = _solid_before("".join(texts))
         begins = np.unique(solid[np.append(self._begins(texts, seams), seams)])

@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmref.data.tokens.vocabulary import unknown_id
 from mlmref.plugin.arrays import Int64Array
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-    from mlmref.data.corpus.load import Corpus
     from mlmref.data.tokens.tokenize import Tokens
 
 
@@ -36,12 +32,11 @@ class Counted:
     ordinary: int
     words: int
     unknown: Int64Array
-    unknown_skipped: int
+    unknown_skipped: int = 0
 
 
-def count(tokens: Tokens, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Counted:
-    """Go through all tokens once, and encode the skipped documents again for unknown ones."""
-    unknown = unknown_id(tokenizer)
+def count(tokens: Tokens, unknown: int | None) -> Counted:
+    """Go through all tokens once."""
     size, total = tokens.vocabulary.size, int(tokens.offsets[-1])
     special = np.zeros(size, np.bool_)
     special[tokens.vocabulary.special_ids] = True
@@ -55,12 +50,9 @@ def count(tokens: Tokens, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) ->
         if unknown is not None:
             places.append(first + np.flatnonzero(some == unknown))
     documents = np.searchsorted(tokens.offsets, np.concatenate(places), side="right") - 1
-    skipped = _unknown_in(corpus, tokenizer, tokens.skipped, unknown)
-    documents = np.append(documents, tokens.skipped[skipped > 0])
     return Counted(
         ids=ids,
         ordinary=total - int(ids[special].sum()),
         words=words,
         unknown=np.unique(documents),
-        unknown_skipped=int(skipped.sum()),
     )

@@ -48,11 +48,13 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
         from mlmref.base.quiet_libraries import quiet
         from mlmref.data.corpus.load import load_corpus
         from mlmref.data.tokens.tokenize import tokenize
+        from mlmref.data.tokens.vocabulary import unknown_id
         from mlmref.model.load import check_documents, load_tokenizer
         from mlmref.plugin.discovery import discover
         from mlmref.plugin.registry import choose
         from mlmref.studies.inspection.counts import count
         from mlmref.studies.inspection.reading import read
+        from mlmref.studies.inspection.tokens import with_skipped
 
         registry = registry or discover()
         words = registry.segmenter(config.words.segmenter)
@@ -65,7 +67,8 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
     with reporter.stage("chunk"):
         chunks, parts, refused = cut_and_split(config, tokens, max_length)
     with reporter.stage("count"):
-        counted = count(tokens, corpus, tokenizer)
+        counted = count(tokens, unknown_id(tokenizer))
+        counted = with_skipped(counted, tokens, corpus, tokenizer)
     return Inspected(
         config=config,
         tokenizer=tokenizer,

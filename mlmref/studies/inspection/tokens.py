@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlmref.coverage import Coverage
 from mlmref.data.tokens.encoding import backend_of
 from mlmref.data.tokens.vocabulary import unknown_id
 from mlmref.plugin.arrays import Int64Array
@@ -19,12 +21,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from mlmref.data.corpus.load import Corpus
+    from mlmref.data.tokens.tokenize import Tokens
     from mlmref.studies.inspection.inspected import Inspected
 
 UNKNOWN, UNKNOWN_MOST = 0.001, 0.10
-"""Share of tokens that are the unknown token. A model reads nothing in them and learns to predict
-the unknown token; one in a thousand is stray signs, and with one in ten the text is in another
-script than the tokenizer's."""
+"""Share of tokens that are the unknown token, and of characters in no token. A model reads nothing
+in them, and learns to predict the unknown token. One in a thousand is stray signs; with one in ten
+the text is in another script than the tokenizer's."""
 
 PIECES = 2.0
 """Tokens a word, the tokenizer's *fertility*. With more than two, most of what is masked is given
@@ -52,6 +55,7 @@ def findings(it: Inspected) -> Iterator[Finding]:
         values={"tokens": total},
     )
     yield _unknown(it, seen, total)
+    yield _lost(it)
     yield _special(it, seen)
     if it.tokens.has_words:
         going_on = seen.ordinary - seen.words
@@ -99,22 +103,23 @@ def findings(it: Inspected) -> Iterator[Finding]:
     )
 
 
-def _unknown_in(
-    corpus: Corpus,
-    tokenizer: PreTrainedTokenizerBase,
-    documents: Int64Array,
-    unknown: int | None,
-) -> Int64Array:
-    """Count the unknown tokens of some documents, int64 ``[D]``."""
-    numbers = np.zeros(len(documents), np.int64)
-    if unknown is None:
-        return numbers
-    backend = backend_of(tokenizer)
+def with_skipped(
+    counted: Counted, tokens: Tokens, corpus: Corpus, tokenizer: PreTrainedTokenizerBase
+) -> Counted:
+    """Add the unknown tokens of skipped documents, which are encoded again."""
+    unknown, documents = unknown_id(tokenizer), tokens.skipped
+    if unknown is None or not len(documents):
+        return counted
+    backend, numbers = backend_of(tokenizer), np.zeros(len(documents), np.int64)
     for first in range(0, len(documents), _CALL):
         texts = texts_of(corpus, documents[first : first + _CALL])
         for place, one in enumerate(backend.encode_batch(texts), first):
             numbers[place] = one.ids.count(unknown)
-    return numbers
+    return replace(
+        counted,
+        unknown=np.union1d(counted.unknown, documents[numbers > 0]),
+        unknown_skipped=int(numbers.sum()),
+    )
 
 
 def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
@@ -146,6 +151,46 @@ def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
             else "choose a --model whose tokenizer knows them, or clean the text of them",
         ),
     )
+
+
+def _lost(it: Inspected) -> Finding:
+    """Tell how many characters are in no token, and which."""
+    visible, lost = it.tokens.characters("visible"), it.tokens.characters("lost")
+    documents = np.flatnonzero(lost)
+    number, total = int(lost.sum()), int(visible.sum())
+    signs = _lost_signs(it, documents[:_READ])
+    some = ", ".join(f"{sign!r} ({times:,})" for sign, times in signs)
+    return Finding(
+        section="tokens",
+        key="lost",
+        what="characters that no token has",
+        figure=of(number, total) + (f": {some}" if some else ""),
+        values={
+            "characters": number,
+            "share": share(number, total),
+            "documents": len(documents),
+            "documents_read": min(len(documents), _READ),
+            "most_frequent": [{"text": sign, "times": times} for sign, times in signs],
+        },
+        **graded(
+            share(number, total),
+            warning=UNKNOWN,
+            problem=UNKNOWN_MOST,
+            hint="choose a --model whose tokenizer has them, or write them another way",
+        ),
+    )
+
+
+def _lost_signs(it: Inspected, documents: Int64Array) -> list[tuple[str, int]]:
+    """Return the characters that some documents lose, the most frequent first."""
+    backend, counted = backend_of(it.tokenizer), Counter[str]()
+    coverage = Coverage(backend)
+    for first in range(0, len(documents), _CALL):
+        texts = texts_of(it.corpus, documents[first : first + _CALL])
+        _, lost = coverage.lost(texts, backend.encode_batch(texts))
+        whole = "".join(texts)
+        counted.update(whole[place] for place in np.flatnonzero(lost))
+    return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
 
 
 def _unknown_words(it: Inspected, documents: Int64Array) -> list[tuple[str, int]]:

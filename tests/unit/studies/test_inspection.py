@@ -74,7 +74,7 @@ def test_of_a_sound_corpus_there_is_nothing_to_say(place):
     found = look(place, sentences(200), "split.by=document")
     assert {one.mark for one in found.values()} == {"figure", "good"}
     assert {one.hint for one in found.values()} == {None}
-    assert sum(one.mark == "good" for one in found.values()) == 18
+    assert sum(one.mark == "good" for one in found.values()) == 19
 
 
 @pytest.mark.clause("INSP-002")
@@ -230,6 +230,24 @@ def test_unknown_tokens_of_skipped_documents_are_told(place):
         {"text": "☃", "times": 3}, {"text": "snow☃man", "times": 1},
     ]  # fmt: skip
     assert found["tokens.special"].values == {"tokens": 0, "each": {}}
+
+
+@pytest.mark.clause("TOK-026")
+def test_lost_characters_are_told_with_what_they_are(place):
+    """Accents that BERT's normalizer removes: their share, and which, the most frequent first."""
+    texts = sentences(40)
+    total = sum(len("".join(text.split())) for text in texts)
+    texts[3] += " cafe\u0301\u0301"
+    texts[7] += " naive\u0308"
+    found = look(place, texts)["tokens.lost"]
+    total += len("cafe\u0301\u0301naive\u0308")
+    assert found.values == {
+        "characters": 3, "share": 3 / total, "documents": 2, "documents_read": 2,
+        "most_frequent": [{"text": "\u0301", "times": 2}, {"text": "\u0308", "times": 1}],
+    }  # fmt: skip
+    assert found.mark == ("warning" if 3 / total > 0.001 else "good")
+    many = look(place, ["e" + "\u0301" * 9] * 300)["tokens.lost"]
+    assert (many.mark, many.values["share"]) == ("problem", 0.9)
 
 
 @pytest.mark.clause("INSP-012")

@@ -29,7 +29,7 @@ def pieces(name="wordpiece"):
 
 def encoded(table, documents):
     """Return each document's ids and word starts."""
-    offsets, ids, starts = table.encode(pa.array(documents, pa.string()))
+    offsets, ids, starts, *_ = table.encode(pa.array(documents, pa.string()))
     cuts = [slice(*pair) for pair in pairwise(offsets)]
     return [(ids[cut].tolist(), starts[cut].tolist()) for cut in cuts]
 
@@ -37,7 +37,7 @@ def encoded(table, documents):
 def whole(documents, name="wordpiece"):
     """Return the same, of documents tokenised whole."""
     backend, words, special = parts_of(separable(name))
-    offsets, ids, starts = tokens._whole(backend, documents, special, words)
+    offsets, ids, starts, *_ = tokens._whole(backend, documents, special, words)
     cuts = [slice(*pair) for pair in pairwise(offsets)]
     return [(ids[cut].tolist(), starts[cut].tolist()) for cut in cuts]
 
@@ -85,9 +85,9 @@ def test_special_tokens_in_a_text_may_be_split(name):
     backend, words, special = parts_of(separable(name))
     backend.encode_special_tokens = True
     documents = ["a [SEP] film[MASK] ##sfilms", "Ça[CLS][CLS] ##s [PAD]"]
-    offsets, ids, starts = pieces_of(backend, words, special).encode(pa.array(documents))
+    offsets, ids, starts, *_ = pieces_of(backend, words, special).encode(pa.array(documents))
     expected = tokens._whole(backend, documents, special, words)
-    for mine, other in zip((offsets, ids, starts), expected, strict=True):
+    for mine, other in zip((offsets, ids, starts), expected[:3], strict=True):
         assert mine.tolist() == other.tolist()
     assert ids.tolist() != pieces(name).encode(pa.array(documents))[1].tolist()
 
@@ -213,7 +213,9 @@ def test_a_piece_behind_one_without_tokens_begins_a_word(monkeypatch):
     monkeypatch.setattr(station, "_JOINED_BYTES", 1)
     backend, words, special = parts_of(separable("wordpiece bare"))
     nothing = np.zeros_like(special)
-    _, ids, starts = pieces_of(backend, words, nothing).encode(pa.array(["\x01 films \x02 films"]))
+    _, ids, starts, *_ = pieces_of(backend, words, nothing).encode(
+        pa.array(["\x01 films \x02 films"])
+    )
     assert starts.tolist() == [True, False, True, False]
     assert ids.tolist() == tokens._whole(backend, ["films films"], nothing, words)[1].tolist()
 
@@ -249,7 +251,7 @@ def test_a_text_with_the_separator_is_tokenised_whole(learnt):
 @pytest.mark.clause("TOK-019")
 def test_large_strings_are_documents_too():
     """A corpus of the caller's own may have Arrow's other type of strings."""
-    documents = ["a film", "", "films"]
+    documents = ["a film", "film", "films"]
     features = Features({"text": Value("large_string")})
     dataset = Dataset.from_dict({"text": documents}, features=features)
     corpus = Corpus(name="large", dataset=dataset, fingerprint="large", empty=0, source="here")

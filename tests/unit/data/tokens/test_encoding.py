@@ -12,10 +12,13 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 import mlmref
 from mlmref.base.errors import CorpusError, ModelError
+from mlmref.base.progress import Silent
+from mlmref.base.progress.clock import Clock
 from mlmref.data.tokens.encoding import encoded
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.evaluation.fill_mask import PromptError, fill
+from mlmref.runner.prepare import choose_plugins, prepare_text
 from mlmref.settings.resolve import resolve
 
 KMERS = [a + b for a in "ACGT" for b in "ACGT"]
@@ -258,3 +261,20 @@ def test_a_run_records_null_for_a_step_without_targets(tmp_path):
     ]
     assert "NaN" not in (made.folder / "report.html").read_text("utf-8")
     assert made._repr_html_()
+
+
+@pytest.mark.clause("TOK-026")
+def test_a_run_warns_of_lost_characters(tmp_path):
+    """Half of a genome in lower case is gone, and the run says how much."""
+    genes = bpe([*"ACGT"], pre_tokenizers.WhitespaceSplit())
+    config = settings(tmp_path, genes, "ACGT acgt\nAACC ggtt\n" * 60)
+    heard = []
+    reporter = Silent()
+    reporter.warn = heard.append
+    tokens = PreTrainedTokenizerFast.from_pretrained(tmp_path / "model")
+    with fresh_cache():
+        prepare_text(config, tokens, 32, choose_plugins(config)[1].segmenter, Clock(), reporter)
+    assert heard == [
+        f"480 of 960 characters (50.00%) are in no token of {tmp_path / 'model'}: "
+        "mlmref inspect shows which"
+    ]

@@ -1,0 +1,144 @@
+"""Characters of documents that no token covers (clause TOK-026, spec/tokens.md)."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_DROPPED = "\ue003\ue004\ue005"  # an unknown token, which no text has
+
+
+class Encoded(NamedTuple):
+    """The tokens of some documents.
+
+    Attributes:
+        offsets: int32 ``[D + 1]``, where each document's tokens begin; last, the end.
+        ids: int32 ``[N]``.
+        starts: bool ``[N]``, where a word begins.
+        visible: int64 ``[D]``, characters of each document that can be seen.
+        lost: int64 ``[D]``, those of them that are in no token.
+    """
+
+    offsets: Int32Array
+    ids: Int32Array
+    starts: BoolArray
+    visible: Int64Array
+    lost: Int64Array
+
+
+class Coverage:
+    """Finds the characters that a tokenizer drops.
+
+    Args:
+        backend: the tokenizer.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer) -> None:
+        parts = json.loads(backend.to_str())
+        self._whole = _keeps_all(parts)
+        self._marking, self._dropped = (None, -1) if self._whole else _marking(backend, parts)
+
+    def lost(
+        self, texts: Sequence[str], encodings: Sequence[tokenizers.Encoding]
+    ) -> tuple[BoolArray, BoolArray]:
+        """Find what is visible in texts, and what of it is in no token.
+
+        Args:
+            texts: as they were encoded.
+            encodings: what the tokenizer gave.
+
+        Returns:
+            Two bool arrays ``[C]``, of all characters of the texts one after the other.
+        """
+        visible = _visible("".join(texts))
+        if self._whole:
+            return visible, np.zeros_like(visible)
+        if self._marking is not None:
+            encodings = self._marking.encode_batch(list(texts), add_special_tokens=False)
+        seams = np.append(0, np.cumsum([len(text) for text in texts], dtype=np.int64))
+        spans = spans_of(encodings, seams)
+        if self._marking is not None:
+            ids = np.fromiter(chain.from_iterable(one.ids for one in encodings), np.int64)
+            spans = spans[ids != self._dropped]
+        size = len(visible) + 1
+        begins = np.bincount(spans[:, 0], minlength=size)
+        ends = np.bincount(spans[:, 1], minlength=size)
+        return visible, visible & (np.cumsum(begins - ends)[:-1] == 0)
+
+
+def spans_of(encodings: Sequence[tokenizers.Encoding], seams: Int64Array) -> Int64Array:
+    """Return begin and end of each token, int64 ``[N, 2]``, in characters of all texts.
+
+    Args:
+        encodings: of some texts.
+        seams: int64 ``[D + 1]``, where each text begins; last, the end.
+    """
+    counts = [len(one) for one in encodings]
+    flat = chain.from_iterable(chain.from_iterable(one.offsets for one in encodings))
+    spans = np.fromiter(flat, np.int64, 2 * sum(counts)).reshape(-1, 2)
+    spans += np.repeat(seams[:-1], counts)[:, None]
+    return spans
+
+
+def sums(amounts: BoolArray | Int64Array, seams: Int64Array) -> Int64Array:
+    """Sum amounts between seams, int64 ``[D]``."""
+    before = np.append(0, np.cumsum(amounts))
+    counted: Int64Array = before[seams[1:]] - before[seams[:-1]]
+    return counted
+
+
+def _visible(text: str) -> BoolArray:
+    """Return which characters are neither blank nor a control or format character."""
+    codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    visible: BoolArray = (codes > ord(" ")) & (codes != 0x7F)
+    other = codes >= 0x80
+    if other.any():
+        signs, which = np.unique(codes[other], return_inverse=True)
+        visible[other] = np.array([_is_visible(chr(sign)) for sign in signs])[which]
+    return visible
+
+
+def _is_visible(sign: str) -> bool:
+    hidden = unicodedata.category(sign) in {"Cc", "Cf"} or "\ufe00" <= sign <= "\ufe0f"
+    return not hidden and not sign.isspace()
+
+
+def _keeps_all(parts: dict[str, Any]) -> bool:
+    """Return whether no text loses anything: GPT-2's bytes, with a token for each of them."""
+    from tokenizers import pre_tokenizers
+
+    model, splits = parts["model"], parts["pre_tokenizer"]
+    if model["type"] != "BPE" or parts["normalizer"] or not splits or splits["type"] != "ByteLevel":
+        return False
+    return all(one in model["vocab"] for one in pre_tokenizers.ByteLevel.alphabet())
+
+
+def _marking(
+    backend: tokenizers.Tokenizer, parts: dict[str, Any]
+) -> tuple[tokenizers.Tokenizer | None, int]:
+    """Return a copy that gives an unknown token for what BPE drops, and that token's id.
+
+    BPE without an unknown token drops a character and shifts the offsets of those behind it.
+    """
+    from tokenizers import Tokenizer
+
+    model = parts["model"]
+    if model["type"] != "BPE" or model["unk_token"] is not None:
+        return None, -1
+    taken = max([*backend.get_vocab().values(), *model["vocab"].values()])
+    number = taken + 1 + len(parts["added_tokens"])
+    model["vocab"][_DROPPED] = number
+    model["unk_token"], model["fuse_unk"] = _DROPPED, False
+    copy = Tokenizer.from_str(json.dumps(parts))
+    copy.encode_special_tokens = backend.encode_special_tokens
+    return copy, number
