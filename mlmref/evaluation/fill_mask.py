@@ -12,8 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mlmref.base.errors import ConfigError
-from mlmref.data.tokens.encoding import encoded
-from mlmref.data.tokens.vocabulary import vocabulary_of
+from mlmref.data.tokenizer.encoding import encoded
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.model.load import max_length
 
 if TYPE_CHECKING:

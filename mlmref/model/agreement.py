@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import ModelError
-from mlmref.data.tokens.encoding import check_template, of_the_tokenizer
+from mlmref.data.tokenizer.encoding import check_template, of_the_tokenizer
 from mlmref.settings.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def _compare(
 
 def _plain(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer | None:
     """Copy the Rust tokenizer; ``None`` if it has parts in Python, which no file can hold."""
-    from mlmref.data.tokens.encoding import backend_of
+    from mlmref.data.tokenizer.encoding import backend_of
 
     try:
         return backend_of(tokenizer)

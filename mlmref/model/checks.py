@@ -124,7 +124,7 @@ def check_weights(name: str, model: PreTrainedModel) -> None:
 
 def check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Refuse a tokenizer that does not belong to the model, or cannot be used (MODEL-004)."""
-    from mlmref.data.tokens.vocabulary import vocabulary_of
+    from mlmref.data.tokenizer.vocabulary import vocabulary_of
 
     vocabulary = vocabulary_of(tokenizer)
     if not len(vocabulary.ordinary_ids):

@@ -12,9 +12,9 @@ from support.oracles import plain_word_starts
 from support.separable import SEPARABLE, WHOLE, parts_of, separable
 from support.tokens import corpus_of, fresh_cache, rows_of
 
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.by_pre_token import _BETWEEN, pieces_of
 from mlmref.data.tokens.tokenize import tokenize
-from mlmref.data.tokens.vocabulary import vocabulary_of
 
 _BLANKS = [" ", "  ", "\t", "\n", "\r", "\r\n", " \n", "\x0b", "\x0c", "\x1c", "\x1f", "\x85",
            "\u00a0", "\u1680", "\u2000", "\u200b", "\u2028", "\u2029", "\u202f", "\u3000", "\ufeff",

@@ -15,8 +15,8 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from mlmref.data.tokens.encoding import backend_of
-from mlmref.data.tokens.vocabulary import vocabulary_of
+from mlmref.data.tokenizer.encoding import backend_of
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.words.of_tokenizer import OwnWords
 
 

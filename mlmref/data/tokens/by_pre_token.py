@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlmref.coverage import Coverage, Encoded, sums
+from mlmref.data.tokenizer.coverage import Coverage, Encoded, sums
+from mlmref.data.tokenizer.encoding import of_the_tokenizer
 from mlmref.data.tokens.cut_points import Cut, around, cut, harmless
-from mlmref.data.tokens.encoding import of_the_tokenizer
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
 
 if TYPE_CHECKING:

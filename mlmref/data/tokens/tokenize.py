@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from mlmref.base.errors import CorpusError
 from mlmref.base.progress import SILENT, Reporter
-from mlmref.coverage import Coverage, Encoded, sums
 from mlmref.data.cache import cached
+from mlmref.data.tokenizer.coverage import Coverage, Encoded, sums
+from mlmref.data.tokenizer.encoding import backend_of, encoded
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
 from mlmref.data.tokens.columns import Segments
-from mlmref.data.tokens.encoding import backend_of, encoded
-from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.data.words import Words
 from mlmref.data.words.of_segmenter import SegmentedWords
 from mlmref.data.words.of_tokenizer import OwnWords

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlmref.base.errors import PluginError
-from mlmref.coverage import spans_of
+from mlmref.data.tokenizer.coverage import spans_of
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
 from mlmref.plugin.contracts import SegmenterEntry, WordSegmenter
 from mlmref.plugin.registry import Chosen

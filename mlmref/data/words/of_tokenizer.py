@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlmref.data.tokens.encoding import of_the_tokenizer
+from mlmref.data.tokenizer.encoding import of_the_tokenizer
 from mlmref.plugin.arrays import BoolArray, Int32Array
 
 if TYPE_CHECKING:

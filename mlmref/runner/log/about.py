@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlmref.data.tokens.vocabulary import unknown_id
+from mlmref.data.tokenizer.vocabulary import unknown_id
 from mlmref.plugin.arrays import Int64Array
 from mlmref.results.record import versions
 from mlmref.runner.log.provenance import corpus_used, model_used, plugins_used

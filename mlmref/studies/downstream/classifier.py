@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mlmref.base.errors import CorpusError, MlmrefError
-from mlmref.data.tokens.encoding import encoded
+from mlmref.data.tokenizer.encoding import encoded
 from mlmref.plugin.arrays import Int64Array
 from mlmref.settings.config import ModelConfig, TrainingConfig
 

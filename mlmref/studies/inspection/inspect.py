@@ -47,8 +47,8 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
     with reporter.stage("start"):  # importing torch takes seconds
         from mlmref.base.quiet_libraries import quiet
         from mlmref.data.corpus.load import load_corpus
+        from mlmref.data.tokenizer.vocabulary import unknown_id
         from mlmref.data.tokens.tokenize import tokenize
-        from mlmref.data.tokens.vocabulary import unknown_id
         from mlmref.model.load import check_documents, load_tokenizer
         from mlmref.plugin.discovery import discover
         from mlmref.plugin.registry import choose

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmref.coverage import Coverage
-from mlmref.data.tokens.encoding import backend_of
-from mlmref.data.tokens.vocabulary import unknown_id
+from mlmref.data.tokenizer.coverage import Coverage
+from mlmref.data.tokenizer.encoding import backend_of
+from mlmref.data.tokenizer.vocabulary import unknown_id
 from mlmref.plugin.arrays import Int64Array
 from mlmref.studies.inspection.counts import Counted
 from mlmref.studies.inspection.findings import Finding, graded, of, share

@@ -12,7 +12,7 @@ from mlmref_salient.__main__ import app
 from mlmref_salient.background import count_words, read_background, write_background
 from typer.testing import CliRunner
 
-from mlmref.data.tokens.vocabulary import vocabulary_of
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.model.load import embedded_checkpoint
 from mlmref.plugin import ConfigError
 

@@ -22,7 +22,7 @@ from transformers import (
 
 import mlmref.evaluation.fill_mask
 from mlmref.base.errors import ConfigError, ModelError
-from mlmref.data.tokens.vocabulary import vocabulary_of
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.evaluation.fill_mask import fill
 from mlmref.model.load import embedded_checkpoint
 

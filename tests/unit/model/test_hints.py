@@ -11,7 +11,7 @@ from support.runs import save_model
 from transformers import AutoModelForMaskedLM, AutoTokenizer, DebertaV2Config, DebertaV2ForMaskedLM
 
 from mlmref.base.errors import ModelError
-from mlmref.data.tokens.vocabulary import vocabulary_of
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.model.load import load_model
 from mlmref.settings.config import ModelConfig
 

@@ -40,7 +40,7 @@ def background(
 
     Example: python -m mlmref_salient background english.json --language en
     """
-    from mlmref.data.tokens.vocabulary import vocabulary_of
+    from mlmref.data.tokenizer.vocabulary import vocabulary_of
     from mlmref_salient.background import count_words, listed_words, write_background
 
     if (corpus is None) == (language is None):
@@ -73,7 +73,7 @@ def words(
 
     Example: python -m mlmref_salient words --corpus imdb --background english.json
     """
-    from mlmref.data.tokens.vocabulary import vocabulary_of
+    from mlmref.data.tokenizer.vocabulary import vocabulary_of
     from mlmref_salient import UNIT, SalientOptions, weigh
     from mlmref_salient.background import read_background
 

@@ -21,10 +21,10 @@ from tokenizers import (
 from transformers import CanineTokenizer, PreTrainedTokenizerFast
 
 from mlmref.base.errors import ModelError
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens import tokenize as station
 from mlmref.data.tokens.columns import Segments
 from mlmref.data.tokens.tokenize import tokenize
-from mlmref.data.tokens.vocabulary import vocabulary_of
 
 LONG = "this is a great film and the story is great " * 20
 

@@ -14,9 +14,9 @@ import mlmref
 from mlmref.base.errors import CorpusError, ModelError
 from mlmref.base.progress import Silent
 from mlmref.base.progress.clock import Clock
-from mlmref.data.tokens.encoding import encoded
+from mlmref.data.tokenizer.encoding import encoded
+from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.tokenize import tokenize
-from mlmref.data.tokens.vocabulary import vocabulary_of
 from mlmref.evaluation.fill_mask import PromptError, fill
 from mlmref.runner.prepare import choose_plugins, prepare_text
 from mlmref.settings.resolve import resolve
@@ -240,7 +240,7 @@ def test_words_of_a_corpus_without_unknown_token_are_its_words():
     assert len(ids) == sum(lengths)
 
 
-@pytest.mark.clause("BACK-033")
+@pytest.mark.clause("BACK-034")
 @pytest.mark.clause("TOK-025")
 def test_a_run_records_null_for_a_step_without_targets(tmp_path):
     """Record and metrics hold null, the report leaves the point out, and the run ends well."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlmref.base.errors import ModelError
-from mlmref.data.tokens.encoding import backend_of, check_template
+from mlmref.data.tokenizer.encoding import backend_of, check_template
 from mlmref.plugin.contracts import Vocabulary
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from support.tokens import corpus_of, fresh_cache
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mlmref.coverage import Coverage
+from mlmref.data.tokenizer.coverage import Coverage
 from mlmref.data.tokens.by_pre_token import pieces_of
 from mlmref.data.tokens.tokenize import _whole, tokenize
 
