@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 from mlmref.base.terminal import plain
@@ -59,6 +61,30 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error is a lack of memory: Python's, or torch's on a GPU or a CPU."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    )
+
+
+@contextmanager
+def memory_for(hint: str, *, where: str | None = None) -> Iterator[None]:
+    """Name the setting that lowers the memory of a piece of work, if the memory is too small.
+
+    Raises:
+        MlmrefError: it is too small.
+    """
+    try:
+        yield
+    except Exception as error:
+        if out_of_memory(error):
+            raise MlmrefError("out of memory", where=where, hint=hint) from error
+        raise
+
+
 class ConfigError(MlmrefError):
     """A configuration file, flag or option is wrong."""
 
@@ -86,9 +112,9 @@ def in_a_line(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError):
         place = f"{shortened(str(error.filename))}: " if error.filename else ""
         return plain(f"{place}{error.strerror or error}"), Status.MENDABLE
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
+    if out_of_memory(error):
         return (
-            "out of memory; lower --batch-size, and raise --accumulation by as much",
+            "out of memory; use a smaller model, or a part of the corpus (--limit)",
             Status.MENDABLE,
         )
     text = " ".join(str(error).split())[:300]

@@ -5,6 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 def seed_generators(seed: int) -> None:
@@ -32,6 +37,16 @@ def seed_torch(seed: int) -> None:
         torch.manual_seed(seed)
     else:
         torch.default_generator.manual_seed(seed)
+
+
+def torch_state(device: torch.device) -> Tensor:
+    """Return the state of the generator that a model on a device draws from."""
+    import torch
+
+    if device.type == "cpu":
+        return torch.get_rng_state()
+    state: Tensor = getattr(torch, device.type).get_rng_state(device)
+    return state
 
 
 @contextmanager

@@ -166,6 +166,20 @@ def _rows(values: np.ndarray[Any, Any], lengths: Int32Array, size: int, fill: in
     return rows
 
 
+def check_size(rule: ChunkConfig, max_length: int) -> None:
+    """Refuse chunks that are longer than the model takes (CHUNK-008).
+
+    Raises:
+        ConfigError: they are.
+    """
+    if rule.size > max_length:
+        raise ConfigError(
+            f"chunks of {rule.size:,} tokens are too long for a model that takes {max_length:,}",
+            where="chunks.size",
+            hint=f"use --chunk-size {max_length} or less",
+        )
+
+
 def chunk(
     tokens: Tokens,
     rule: ChunkConfig,
@@ -185,12 +199,8 @@ def chunk(
         ConfigError: chunks are longer than the model takes (CHUNK-008).
         CorpusError: there is not one chunk (CHUNK-007).
     """
-    if max_length is not None and rule.size > max_length:
-        raise ConfigError(
-            f"chunks of {rule.size:,} tokens are too long for a model that takes {max_length:,}",
-            where="chunks.size",
-            hint=f"use --chunk-size {max_length} or less",
-        )
+    if max_length is not None:
+        check_size(rule, max_length)
     if documents is None:
         documents = np.arange(len(tokens.offsets) - 1)
     chunks = cut(tokens, rule, documents)

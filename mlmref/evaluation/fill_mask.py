@@ -6,7 +6,6 @@ import copy
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -114,8 +113,12 @@ def fill(
             f"top_k is {top_k}",
             hint=f"ask for 1 to {len(ordinary)} answers, as many as there are ordinary tokens",
         )
+    import torch
+
+    from mlmref.model.unchanged import evaluating
+
     found: dict[tuple[int, int], Filled] = {}
-    with _undisturbed(model):
+    with evaluating(model), torch.no_grad():
         for row, log_probabilities in _ask(model, rows, vocabulary):
             scores, places = log_probabilities[:, ordinary].exp().topk(top_k)
             for mask, best in enumerate(zip(places.tolist(), scores.tolist(), strict=True)):
@@ -158,8 +161,12 @@ def _rank(
                 key = (*ids[:at], *pieces[:done], *masks, *ids[at + 1 :])
                 asked.setdefault(key, []).append((row, number, piece))
     totals = [[0.0] * len(candidates) for _ in prompts]
+    import torch
+
+    from mlmref.model.unchanged import evaluating
+
     questions = list(asked)
-    with _undisturbed(model):
+    with evaluating(model), torch.no_grad():
         for index, log_probabilities in _ask(model, questions, vocabulary):
             for row, number, piece in asked[questions[index]]:
                 totals[row][number] += float(log_probabilities[0, piece])
@@ -276,32 +283,32 @@ def _ask(
     """
     import torch
 
+    from mlmref.base.generators import seed_generators, torch_state
+    from mlmref.model.trial import failed
+    from mlmref.model.unchanged import unchanged
+
+    def logits(batch: Sequence[int]) -> Tensor:
+        """Return the logits of all masks; if the model draws, those of each row drawn alike."""
+        seed_generators(0)
+        before = torch_state(model.device)
+        ids = torch.tensor([rows[row] for row in batch], device=model.device)
+        try:
+            with unchanged(model):
+                found: Tensor = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+                found = found[ids == vocabulary.mask_id]
+        except Exception as error:
+            what, where = f"a prompt of {ids.shape[1]:,} tokens", model.name_or_path or None
+            raise failed(error, model, what, where) from error
+        if len(batch) > 1 and not torch.equal(torch_state(model.device), before):
+            return torch.cat([logits([row]) for row in batch])
+        return found
+
     by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))
     for length, group in groupby(by_length, key=lambda row: len(rows[row])):
         members = list(group)
         size = max(1, _LOGITS_AT_ONCE // (length * vocabulary.size))
         for start in range(0, len(members), size):
             batch = members[start : start + size]
-            ids = torch.tensor([rows[row] for row in batch], device=model.device)
-            logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-            masked = ids == vocabulary.mask_id
-            log_probabilities = logits[masked].float().log_softmax(-1)
-            yield from zip(batch, log_probabilities.split(masked.sum(1).tolist()), strict=True)
-
-
-@contextmanager
-def _undisturbed(model: PreTrainedModel) -> Iterator[None]:
-    """Evaluate without gradients; then put back modes and random state (FILL-012)."""
-    import torch
-
-    modes = [(module, module.training) for module in model.modules()]
-    device = model.device
-    devices = [] if device.type == "cpu" else [device]
-    # Some architectures draw random numbers in evaluation too (sparse attention).
-    with torch.no_grad(), torch.random.fork_rng(devices, device_type=device.type):
-        model.train(False)
-        try:
-            yield
-        finally:
-            for module, training in modes:
-                module.training = training
+            log_probabilities = logits(batch).float().log_softmax(-1)
+            masks = [rows[row].count(vocabulary.mask_id) for row in batch]
+            yield from zip(batch, torch.split(log_probabilities, masks), strict=True)

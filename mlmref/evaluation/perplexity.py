@@ -1,4 +1,4 @@
-"""Perplexity on fixed masks, with an interval (clauses EVAL-001 to EVAL-014 and EVAL-018).
+"""Perplexity on fixed masks, with an interval (EVAL-001 to EVAL-014, EVAL-018, EVAL-019).
 
 Summed negative log-likelihood over counted targets, in float64 from the batch on, so the figure
 does not move with the batch size (E09). Masks are keyed and their pass is a constant, so they
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from mlmref.base.errors import MlmrefError
+from mlmref.base.errors import MlmrefError, memory_for
+from mlmref.base.generators import seed_generators, torch_state
 from mlmref.base.progress import SILENT, Reporter, Stage
 from mlmref.base.ranks.process import state, sum_over_ranks
 from mlmref.data.chunks import Chunks
@@ -22,6 +23,7 @@ from mlmref.evaluation.intervals import Documents, exp, mean_interval
 from mlmref.evaluation.kept_targets import Targets
 from mlmref.masking.masker import Masker
 from mlmref.model.loss import MaskedLMObjective
+from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX, FloatArray, Int64Array
 from mlmref.plugin.contracts import MaskedRows
 from mlmref.plugin.draws import EVALUATION_PASS
@@ -163,7 +165,10 @@ def evaluate(
             yield Batch(numbers, rows.documents, masker(rows, EVALUATION_PASS - draw))
 
     mine = share(np.arange(len(chunks)))
-    with reporter.stage("evaluate", len(mine), "chunks") as stage:
+    with (
+        reporter.stage("evaluate", len(mine), "chunks") as stage,
+        memory_for(less_memory(batch_size), where="evaluation"),
+    ):
         evaluation = summed(objective, chunks, batches(), stage, targets)
     if not evaluation.targets:
         raise MlmrefError(
@@ -172,6 +177,13 @@ def evaluate(
             hint="raise --mlm-probability or --test-size",
         )
     return evaluation
+
+
+def less_memory(batch_size: int) -> str:
+    """Name the setting that lowers the memory of an evaluation."""
+    if batch_size == 1:
+        return "use a smaller --chunk-size, or a smaller model"
+    return f"use --set evaluation.batch_size={batch_size // 2}, which does not change the figures"
 
 
 class Batch(NamedTuple):
@@ -210,12 +222,10 @@ def summed(
     document_nll, document_targets = np.zeros((2, len(chunks.tokens.offsets) - 1))
     correct = np.zeros(1)
     each = np.zeros((2, len(kept))) if kept else None  # losses, and which were measured
-    was_training = objective.model.training
-    objective.model.eval()
-    try:
+    with evaluating(objective.model):
         for batch in batches:
             chosen = batch.masked.labels != IGNORE_INDEX
-            losses, hits = _losses(objective, batch.masked)
+            losses, hits = _losses(objective, batch)
             row, column = np.nonzero(chosen)
             np.add.at(nll, batch.chunks[row], losses)
             np.add.at(targets, batch.chunks[row], 1)
@@ -226,8 +236,6 @@ def summed(
                 each[:, places] = losses[there], np.ones(len(places))
             correct += hits
             stage.advance(len(batch.chunks))
-    finally:
-        objective.model.train(was_training)
     nll, targets, document_nll, document_targets, correct = map(
         sum_over_ranks, (nll, targets, document_nll, document_targets, correct)
     )
@@ -252,10 +260,40 @@ def summed(
     )
 
 
+def _losses(objective: MaskedLMObjective, batch: Batch) -> tuple[FloatArray, int]:
+    """Return each target's loss in row-major order, and how many were the first choice.
+
+    If they depend on random numbers, each row is predicted alone, with a seed of its chunk, so that
+    the losses depend neither on the batch nor on draws before (EVAL-019).
+    """
+    if not objective.draws:
+        before = torch_state(objective.device)
+        found = _predict(objective, batch.masked)
+        if objective.draws is False or torch.equal(torch_state(objective.device), before):
+            return found
+        # BigBird draws for the weights of another attention, and then copies its own into it.
+        seed_generators(0)
+        again = _predict(objective, batch.masked)
+        objective.draws = not np.array_equal(again[0], found[0])
+        if not objective.draws:
+            return found
+    each, masked = [], batch.masked
+    for row, chunk in enumerate(batch.chunks.tolist()):
+        one = slice(row, row + 1)
+        seed_generators(chunk)
+        alone = MaskedRows(
+            input_ids=masked.input_ids[one],
+            labels=masked.labels[one],
+            attention_mask=masked.attention_mask[one],
+        )
+        each.append(_predict(objective, alone))
+    losses, hits = zip(*each, strict=True)
+    return np.concatenate(losses), sum(hits)
+
+
 @torch.inference_mode()
-def _losses(objective: MaskedLMObjective, masked: MaskedRows) -> tuple[FloatArray, int]:
-    """Return each target's loss in row-major order, and how many were the first choice."""
-    device = next(objective.model.parameters()).device
+def _predict(objective: MaskedLMObjective, masked: MaskedRows) -> tuple[FloatArray, int]:
+    device = objective.device
     arrays = (masked.input_ids, masked.attention_mask, masked.labels)
     tensors = (torch.from_numpy(array).long().to(device) for array in arrays)
     with torch.autocast(device.type, enabled=False):

@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from mlmref.base.errors import ConfigError, MlmrefError
+from mlmref.base.errors import ConfigError, MlmrefError, memory_for
 from mlmref.base.explain import suggest
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.chunks import Chunks
-from mlmref.evaluation.perplexity import Batch, Evaluation, share, summed
+from mlmref.evaluation.perplexity import Batch, Evaluation, less_memory, share, summed
 from mlmref.masking.masker import number_words, present
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.plugin.arrays import IGNORE_INDEX, Int64Array
@@ -66,7 +66,9 @@ def pseudo_perplexity(
     order = np.random.default_rng(seed).permutation(len(chunks))
     some = chunks.select(np.sort(order[: sample or SAMPLE]))
     words = metric == "pseudo-perplexity"
-    evaluation = pseudo(objective, some, words=words, reporter=reporter)
+    evaluation = pseudo(
+        objective, some, words=words, batch_size=config.batch_size, reporter=reporter
+    )
     summary = evaluation.summary(config, seed)
     del summary["tutorial_estimate"]  # it is of batches of masked chunks
     return summary | {"chunks": len(some)}
@@ -93,7 +95,10 @@ def pseudo(
         MlmrefError: there is no token but special ones.
     """
     mine = share(np.arange(len(chunks)))
-    with reporter.stage("evaluate", len(mine) * chunks.rule.size, "tokens") as stage:
+    with (
+        reporter.stage("evaluate", len(mine) * chunks.rule.size, "tokens") as stage,
+        memory_for(less_memory(batch_size), where="evaluation"),
+    ):
         evaluation = summed(objective, chunks, _batches(chunks, mine, words, batch_size), stage)
     if not evaluation.targets:
         raise MlmrefError("there are no tokens but special ones", where="evaluation")

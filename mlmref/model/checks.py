@@ -141,7 +141,7 @@ def check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedToke
             where=name,
             hint="set it in tokenizer_config.json to the most tokens that the model reads",
         )
-    rows: Any = model.get_input_embeddings().num_embeddings
+    rows = _rows(model)
     if vocabulary.size > rows:
         raise ModelError(
             f"the tokenizer has {vocabulary.size:,} tokens and the model {rows:,} rows for them",
@@ -152,3 +152,12 @@ def check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedToke
             else "the mask token is one of those that the model lacks: choose a model that was "
             "trained with masks",
         )
+
+
+def _rows(model: PreTrainedModel) -> int:
+    """Return the number of tokens that a model has an embedding for."""
+    try:
+        embedding: Any = model.get_input_embeddings()
+        return len(embedding.weight)  # an Embedding, or I-BERT's that can be quantized
+    except (AttributeError, NotImplementedError, TypeError):  # Perceiver does not name its own
+        return int(model.config.get_text_config().vocab_size)

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"
 """The name of the checkpoint that ships with mlmref."""
 
+NOT_STATED = 1_000_000
+"""A limit of so many tokens or more says that there is none, as Transformers' 1e30 does."""
+
+_POSITIONS = {"position_embeddings", "embed_positions"}
+_OF_OTHERS = "entity_embeddings.position_embeddings"  # LUKE's, of the tokens that an entity spans
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
@@ -49,7 +55,7 @@ class LoadedModel:
         revision: the commit on the hub, if it came from there.
         digest: SHA-256 of the weights, in hexadecimal: of the folder's safetensors files one
             after the other, or of the tensors where the files are in the hub's cache.
-        max_length: the most tokens the model reads at once.
+        max_length: the most tokens the model reads at once; ``NOT_STATED`` if nothing says.
     """
 
     model: PreTrainedModel
@@ -316,17 +322,31 @@ def _set_dropout(settings: PretrainedConfig, rate: float) -> None:
 
 
 def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the smaller of the tokenizer's limit and the model's number of positions."""
+    """Return the smallest length that tokenizer, position tables and configuration allow.
+
+    A limit of a million tokens or more is taken for none; a million is returned if there is none.
+    """
     import torch
 
+    settings: Any = model.config
     limits = [tokenizer.model_max_length]
+    limits += [
+        getattr(one, "max_position_embeddings", None)
+        for one in (settings, settings.get_text_config())
+    ]
+    for name, buffer in model.named_buffers():
+        if name.rpartition(".")[2] == "position_ids":
+            limits.append(buffer.shape[-1])
     for name, module in model.named_modules():
-        known = name.rpartition(".")[2] in {"position_embeddings", "embed_positions"}
-        if known and isinstance(module, torch.nn.Embedding):
+        table: Any = getattr(module, "weight", None)
+        known = name.rpartition(".")[2] in _POSITIONS and not name.endswith(_OF_OTHERS)
+        if known and isinstance(table, torch.Tensor) and table.dim() == 2:
             # RoBERTa and its kin number positions from behind the padding's, BART's from 2.
-            offset = 0 if module.padding_idx is None else module.padding_idx + 1
-            limits.append(module.num_embeddings - getattr(module, "offset", offset))
-    return int(min(limits))
+            padding = getattr(module, "padding_idx", None)
+            offset = 0 if padding is None else padding + 1
+            limits.append(len(table) - getattr(module, "offset", offset))
+    stated = [one for one in limits if isinstance(one, int | float) and 0 < one < NOT_STATED]
+    return int(min(stated, default=NOT_STATED))
 
 
 def _commit(place: str, revision: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The loss at masked positions only (clauses LOSS-001 to LOSS-004, LOSS-007).
+"""The loss at masked positions only (clauses LOSS-001 to LOSS-004, LOSS-007 and LOSS-009).
 
 About 85 % of positions have no label, and projecting them onto the vocabulary is the largest
 single cost of a step. A hook on the base model keeps only the labelled positions of its last
@@ -11,22 +11,19 @@ checks them on the model at hand, and where one does not hold it is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from functools import partial
-from typing import Any, Literal
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mlmref.base.errors import ModelError
-from mlmref.base.generators import seed_generators
+from mlmref.base.generators import seed_generators, torch_state
+from mlmref.model.gathering import Path, at_targets, in_blocks
 from mlmref.model.projection import linear_cross_entropy, linear_losses
+from mlmref.model.unchanged import evaluating, unchanged
 from mlmref.plugin.arrays import IGNORE_INDEX
-
-Path = Literal["plain", "gathered", "projected"]
-"""``plain`` computes all logits, ``gathered`` those of the targets, and ``projected`` those of
-the targets a block at a time."""
 
 
 class MaskedLMObjective(nn.Module):
@@ -35,12 +32,19 @@ class MaskedLMObjective(nn.Module):
     Args:
         model: a Transformers ``*ForMaskedLM``; shared, not copied.
         path: how the loss is computed; left out, the quickest way that is right for the model.
+        length: tokens of the rows that the model is tried on.
+
+    Attributes:
+        draws: whether the losses depend on random numbers in evaluation mode; ``None`` until the
+            model was seen to draw some.
     """
 
-    def __init__(self, model: Any, path: Path | None = None) -> None:
+    def __init__(self, model: Any, path: Path | None = None, length: int = 8) -> None:
         super().__init__()
         self.model = model
-        self.path: Path = path or choose_path(model)
+        self.path: Path = path or choose_path(model, length)
+        self.length = length
+        self.draws: bool | None = None
         self._nll: Tensor | None = None
         self._targets = 0
         self._weight = 0.0
@@ -89,15 +93,33 @@ class MaskedLMObjective(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return each target's negative log-likelihood, and whether it was the first choice.
 
+        Restores the model afterwards, and holds the logits of a block at most, except those of one
+        row where the head needs every position (LOSS-009).
+
         Returns:
             float32 ``[n]`` and bool ``[n]``, in row-major order of the targets.
         """
-        output, targets = at_targets(self.model, input_ids, attention_mask, labels, self.path)
-        if self.path == "projected":
-            last = self.model.get_output_embeddings()
-            return linear_losses(output, last.weight, last.bias, targets)
-        nll = F.cross_entropy(output.float(), targets, reduction="none")
-        return nll, output.argmax(1) == targets
+        with unchanged(self.model):
+            if self.path == "projected":
+                output, targets = at_targets(
+                    self.model, input_ids, attention_mask, labels, self.path
+                )
+                last = self.model.get_output_embeddings()
+                return linear_losses(output, last.weight, last.bias, targets)
+            found = [
+                (
+                    F.cross_entropy(logits.float(), truth, reduction="none"),
+                    logits.argmax(1) == truth,
+                )
+                for logits, truth in in_blocks(
+                    self.model, input_ids, attention_mask, labels, self.path
+                )
+            ]
+        if not found:
+            empty = input_ids.new_empty(0)
+            return empty.float(), empty.bool()
+        nll, hits = zip(*found, strict=True)
+        return torch.cat(nll), torch.cat(hits)
 
     @property
     def device(self) -> torch.device:
@@ -107,22 +129,54 @@ class MaskedLMObjective(nn.Module):
 
     @torch.enable_grad()
     def trial(self) -> list[Tensor | None]:
-        """Return the gradients of a step on two short rows, none where the loss needs none.
+        """Return the gradients of a training step on two rows, none where the loss needs none.
 
-        One for each parameter that is trained. It draws nothing and leaves no trace.
+        One for each parameter that is trained. It leaves no trace.
         """
-        tokens = torch.arange(16, device=self.device).reshape(2, 8) % self.model.config.vocab_size
+        trained = [one for one in self.parameters() if one.requires_grad]
+        held = [one.grad for one in trained]
+        with evaluating(self):  # which restores the sums as well
+            try:
+                for one in trained:
+                    one.grad = None
+                # Reformer's layers add to their parameters' gradients themselves.
+                self._step(seed=0)["loss"].backward()  # type: ignore[no-untyped-call]
+                return [one.grad for one in trained]
+            finally:
+                for one, gradient in zip(trained, held, strict=True):
+                    one.grad = gradient
+
+    @torch.no_grad()
+    def reseeds(self) -> bool:
+        """Tell whether the model's forward pass seeds torch itself during training.
+
+        Torch's state is then the same after two seeds, or differs after one seed used twice.
+        """
+        after = []
+        for seed in (1, 1, 2):
+            with evaluating(self):
+                self._step(seed)
+                after.append(torch_state(self.device))
+        return not torch.equal(after[0], after[1]) or torch.equal(after[1], after[2])
+
+    def trial_losses(self) -> None:
+        """Compute the losses of two rows in evaluation mode; leaves no trace."""
+        with evaluating(self):
+            self.losses(*self._rows())
+
+    def _step(self, seed: int) -> dict[str, Tensor]:
+        """Compute the loss of two rows in training mode."""
+        self.train()
+        loss: dict[str, Tensor] = self(*self._rows(), weight=1.0, seed=seed)
+        return loss
+
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return two rows of tokens, their attention mask, and labels with a target in each."""
+        vocabulary = self.model.config.get_text_config().vocab_size
+        tokens = torch.arange(2 * self.length, device=self.device).reshape(2, -1) % vocabulary
         labels = torch.full_like(tokens, IGNORE_INDEX)
         labels[:, 1] = 0
-        sums, was_training = (self._nll, self._targets, self._weight), self.training
-        self.eval()
-        try:
-            loss = self(tokens, torch.ones_like(tokens), labels, 1.0)["loss"]
-            trained = [one for one in self.parameters() if one.requires_grad]
-            return list(torch.autograd.grad(loss, trained, allow_unused=True))
-        finally:
-            self.train(was_training)
-            self._nll, self._targets, self._weight = sums
+        return tokens, torch.ones_like(tokens), labels
 
     def take_sums(self) -> tuple[float, int]:
         """Return summed negative log-likelihood and targets since the last call."""
@@ -131,96 +185,51 @@ class MaskedLMObjective(nn.Module):
         return (0.0 if nll is None else float(nll)), targets
 
 
-def at_targets(
-    model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, path: Path
-) -> tuple[Tensor, Tensor]:
-    """Run the model as far as ``path`` says.
-
-    Returns:
-        The ``n`` targets' logits ``[n, V]``, or with ``projected`` what the head's last
-        projection would be given ``[n, d]``; and the true tokens, int64 ``[n]``.
-    """
-    flat = labels.reshape(-1)
-    positions = (flat != IGNORE_INDEX).nonzero().squeeze(1)
-    with ExitStack() as stack:
-        if path != "plain":
-            hook = model.base_model.register_forward_hook(partial(_keep, positions, labels.shape))
-            stack.callback(hook.remove)
-        if path == "projected":
-            stack.enter_context(_without_projection(model.get_output_embeddings()))
-        output = model(input_ids=input_ids, attention_mask=attention_mask).logits
-    if path != "plain":
-        return output[0], flat[positions]
-    _check_places(output, labels.shape)
-    return output.flatten(0, 1)[positions], flat[positions]
-
-
-def _check_places(output: Tensor, expected: torch.Size) -> None:
-    """Make sure that each token has a place in what the model gives."""
-    if output.shape[:2] != expected:
-        raise ModelError(
-            f"the model answers {list(expected)} tokens with {list(output.shape[:2])} places",
-            hint="choose a model with an answer for each token",
-        )
-
-
-def _keep(
-    positions: Tensor, expected: torch.Size, _module: nn.Module, _inputs: Any, output: Any
-) -> Any:
-    """Keep ``positions`` of the last hidden state, ``[B, T, hidden]`` to ``[1, n, hidden]``."""
-    hidden = output[0]
-    _check_places(hidden, expected)
-    kept = hidden.reshape(-1, hidden.shape[-1])[positions].unsqueeze(0)
-    if isinstance(output, tuple):
-        return (kept, *output[1:])
-    output[next(iter(output))] = kept
-    return output
-
-
-@contextmanager
-def _without_projection(last: nn.Module) -> Iterator[None]:
-    """Let a layer hand on what it is given."""
-    vars(last)["forward"] = nn.Identity()
-    try:
-        yield
-    finally:
-        del vars(last)["forward"]
-
-
 @torch.no_grad()
-def choose_path(model: Any) -> Path:
+def choose_path(model: Any, length: int = 8) -> Path:
     """Choose the quickest way to the loss that gives the plain forward's on this model.
 
-    Tries each on two rows of eight tokens, since an architecture's head may look beyond a single
+    Tries each on two rows of tokens, since an architecture's head may look beyond a single
     position, take its hidden state from elsewhere than its base model's output, or do something
-    after its last projection.
+    after its last projection. Model and generators stay as they were.
+
+    Args:
+        model: a Transformers ``*ForMaskedLM``.
+        length: tokens of a row, if the model cannot read a row of eight.
 
     Raises:
         ModelError: the model does not answer each token.
     """
-    device = next(model.parameters()).device
-    tokens = torch.arange(16, device=device).reshape(2, 8) * 7919 % model.config.vocab_size
+    with evaluating(model):
+        try:
+            return _choose_path(model, 8)
+        except Exception:
+            if length == 8:
+                raise
+            return _choose_path(model, length)
+
+
+def _choose_path(model: Any, length: int) -> Path:
+    """Try each way to the loss on rows of one length."""
+    tokens = torch.arange(2 * length, device=model.device).reshape(2, length) * 7919
+    tokens %= model.config.get_text_config().vocab_size
     labels = torch.full_like(tokens, IGNORE_INDEX)
-    labels[0, 1] = labels[0, 6] = labels[1, 3] = 0
-    was_training = model.training
-    model.eval()
+    labels[0, 1] = labels[0, -2] = labels[1, length // 2 - 1] = 0
 
     def losses(path: Path) -> Tensor:
+        seed_generators(0)  # for a model that draws in evaluation mode as well
         return MaskedLMObjective(model, path).losses(tokens, torch.ones_like(tokens), labels)[0]
 
     last = _last_projection(model)
-    try:
-        with _exaggerated(last) if last else nullcontext():
-            expected = losses("plain")
-            for path in _shortcuts(model, last):
-                try:
-                    got = losses(path)
-                except _ANY_FAILURE:
-                    continue  # whatever the architecture insists on, the next way may serve it
-                if torch.allclose(got, expected, rtol=1e-4, atol=1e-4):
-                    return path
-    finally:
-        model.train(was_training)
+    with _exaggerated(last) if last else nullcontext():
+        expected = losses("plain")
+        for path in _shortcuts(model, last):
+            try:
+                got = losses(path)
+            except _ANY_FAILURE:
+                continue  # whatever the architecture insists on, the next way may serve it
+            if torch.allclose(got, expected, rtol=1e-4, atol=1e-4):
+                return path
     return "plain"
 
 

@@ -24,9 +24,14 @@ GPU_BLOCK = 64_000_000
 before the next is started."""
 
 
-def blocks(rows: int, vocabulary: int, device: str = "cpu") -> list[slice]:
-    """Cut ``rows`` into blocks of so many logits at most, but of at least one row."""
-    most = BLOCK if device == "cpu" else GPU_BLOCK
+def blocks(
+    rows: int, vocabulary: int, device: str = "cpu", *, most: int | None = None
+) -> list[slice]:
+    """Cut ``rows`` into blocks of ``most`` logits, by default what suits the device.
+
+    A block has at least one row.
+    """
+    most = most or (BLOCK if device == "cpu" else GPU_BLOCK)
     height = min(max(1, most // vocabulary), 4096)  # few enough to add up in half precision
     return [slice(begin, min(begin + height, rows)) for begin in range(0, rows, height)]
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from mlmref.base.errors import PluginError
+from mlmref.base.errors import PluginError, out_of_memory
 from mlmref.base.explain import explain
 from mlmref.plugin.contracts import BackendEntry, Options, SegmenterEntry, StrategyEntry
 
@@ -217,7 +217,7 @@ class Chosen(Generic[EntryT]):
         try:
             yield
         except (Exception, SystemExit) as error:
-            if isinstance(error, through) or type(error).__name__ == "OutOfMemoryError":
+            if isinstance(error, through) or out_of_memory(error):
                 raise
             what = f"{doing} raised {type(error).__name__}: {error}"
             raise PluginError(what, where=self.owner, hint=REPORT) from error

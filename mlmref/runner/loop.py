@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlmref.base.errors import MlmrefError
+from mlmref.base.errors import MlmrefError, memory_for
 from mlmref.base.generators import generators_left
 from mlmref.base.progress import Reporter
 from mlmref.base.progress.clock import Clock
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlmref.evaluation.perplexity import Measured
     from mlmref.plugin.contracts import BackendEntry, TrainingBackend
     from mlmref.plugin.registry import Chosen
+    from mlmref.settings.config import TrainingConfig
     from mlmref.training.job import StepReport
 
 
@@ -98,6 +99,7 @@ def train(
 
     with (
         clock("train"),
+        memory_for(_less_memory(ready.config.training), where="training"),
         tempfile.TemporaryDirectory() as scratch,
         Stopping() as stopping,
         generators_left(),
@@ -139,3 +141,13 @@ def train(
                     if stopping.asked and not isinstance(error, RankError | LostError):
                         stopping.obey()
                 raise
+
+
+def _less_memory(training: TrainingConfig) -> str:
+    """Name the flags that lower a step's memory and leave the step the same."""
+    size = training.batch_size
+    if size == 1:
+        return "use a smaller --chunk-size, or a smaller model"
+    fewer = max(one for one in range(1, size // 2 + 1) if size % one == 0)
+    steps = training.accumulation * size // fewer
+    return f"use --batch-size {fewer} --accumulation {steps}"

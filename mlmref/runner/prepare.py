@@ -139,6 +139,16 @@ def load(config: Config, clock: Clock, reporter: Reporter) -> LoadedModel:
     return loaded
 
 
+def try_out(
+    config: Config, loaded: LoadedModel, clock: Clock, reporter: Reporter, *, train: bool = False
+) -> MaskedLMObjective:
+    """Try the model at the run's chunk size, and return it with its loss (MODEL-013)."""
+    from mlmref.model.trial import try_model
+
+    with clock("load"), reporter.stage("load"):
+        return try_model(config, loaded, reporter.warn, train=train)
+
+
 def masker_of(config: Config, strategy: Chosen[StrategyEntry], vocabulary: Vocabulary) -> Masker:
     """Make what masks chunks by a strategy."""
     from mlmref.masking.masker import Masker
@@ -262,16 +272,23 @@ def prepare(
     plugins: Plugins,
     clock: Clock,
     reporter: Reporter,
+    objective: MaskedLMObjective | None = None,
 ) -> Ready:
-    """Go from the name of a corpus to chunks split in two, and to what masks them."""
-    from mlmref.model.loss import MaskedLMObjective
+    """Go from the name of a corpus to chunks split in two, and to what masks them.
 
+    Args:
+        config: the run's configuration.
+        loaded: the model.
+        plugins: what the run uses of its plugins.
+        clock: times the stages.
+        reporter: told of them.
+        objective: the model with its loss, if :func:`try_out` made it already.
+    """
     text = prepare_text(
         config, loaded.tokenizer, loaded.max_length, plugins.segmenter, clock, reporter
     )
     masker = masker_for(config, plugins.strategy, text, reporter.warn)
-    with clock("load"):
-        objective = MaskedLMObjective(loaded.model)
+    objective = objective or try_out(config, loaded, clock, reporter)
     if objective.path == "plain":
         reporter.note(
             f"{config.model.name}: its head needs every position, so each step computes all logits"

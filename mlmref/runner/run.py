@@ -19,7 +19,7 @@ from mlmref.runner.log.logbook import logbook
 from mlmref.runner.log.provenance import plugin_used
 from mlmref.runner.log.trackers import check_trackers
 from mlmref.runner.loop import measure, train
-from mlmref.runner.prepare import check_first, choose_plugins, load, prepare
+from mlmref.runner.prepare import check_first, choose_plugins, load, prepare, try_out
 from mlmref.settings.config import Config, FillConfig
 from mlmref.settings.resolve import resolve, shared, to_toml
 
@@ -72,8 +72,9 @@ def run(
             replace(folder.building / "config.toml", to_toml(config).encode())
         with together():
             loaded = load(config, clock, reporter)
+            objective = try_out(config, loaded, clock, reporter, train=True)
             answers = [] if saved else ask(config, loaded, clock, reporter, reporter.note)
-            ready = prepare(config, loaded, plugins, clock, reporter)
+            ready = prepare(config, loaded, plugins, clock, reporter, objective)
         agree(ingredients(ready, plugins))
         saves.made_of(ingredients(ready, plugins), saved)
         if is_main():
@@ -121,7 +122,8 @@ def evaluate(
         check_launcher(reporter.note)
         config, plugins = choose_plugins(config, registry)
         loaded = load(config, clock, reporter)
-        ready = prepare(config, loaded, plugins, clock, reporter)
+        objective = try_out(config, loaded, clock, reporter)
+        ready = prepare(config, loaded, plugins, clock, reporter, objective)
     agree(surroundings(config) | ingredients(ready, plugins))
     if chosen == "perplexity":
         summary = measure(ready, clock, reporter).summary

@@ -92,6 +92,23 @@ OWN = {
 # The two that read images beside text have no small form; Perceiver answers as many places as it
 # has positions, however many tokens it is given.
 LEFT_OUT = {"modernvbert", "ultravbert", "perceiver"}
+# Families in a form that changes itself in a forward pass, or draws in evaluation mode.
+VARIANTS = {
+    "big_bird-sparse": ("big_bird", {"attention_type": "block_sparse", "block_size": 4}),
+    "reformer-lsh": (
+        "reformer",
+        {"attn_layers": ["local", "lsh"], "lsh_attn_chunk_length": 4, "num_hashes": 2},
+    ),
+    "ibert-quantized": ("ibert", {"quant_mode": True}),
+    "eurobert-dynamic": (
+        "eurobert",
+        {
+            "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0},
+            "max_position_embeddings": 16,
+        },
+    ),
+    "esm-absolute": ("esm", {"position_embedding_type": "absolute"}),
+}
 FAMILIES = tuple(sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - LEFT_OUT))
 
 
@@ -104,10 +121,16 @@ def tiny_model(family: str, **changes):
     return AutoModelForMaskedLM.from_config(config)
 
 
-def without_dropout(family):
+def variant(name: str, **changes):
+    """Build a tiny random model of a family, or of a variant of one."""
+    family, own = VARIANTS.get(name, (name, {}))
+    return tiny_model(family, **(own | changes))
+
+
+def without_dropout(family, **changes):
     """Return a family's tiny model with every dropout rate 0."""
     defaults = tiny_model(family).config.to_dict()
     rates = {
         key: 0.0 for key, value in defaults.items() if "dropout" in key and isinstance(value, float)
     }
-    return tiny_model(family, **rates)
+    return tiny_model(family, **(rates | changes))

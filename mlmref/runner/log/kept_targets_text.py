@@ -218,9 +218,10 @@ def answers(ready: Ready, shown: list[dict[str, Any]]) -> list[list[dict[str, An
     """
     import torch
 
-    from mlmref.base.generators import generators_left
+    from mlmref.base.generators import seed_generators
     from mlmref.evaluation.fill_mask import readable
-    from mlmref.model.loss import at_targets
+    from mlmref.model.gathering import at_targets
+    from mlmref.model.unchanged import evaluating, unchanged
 
     model, tokenizer, device = ready.objective.model, ready.loaded.tokenizer, ready.objective.device
     vocabulary = ready.chunks.tokens.vocabulary
@@ -228,47 +229,45 @@ def answers(ready: Ready, shown: list[dict[str, Any]]) -> list[list[dict[str, An
     spelled = cache(lambda piece: short(readable(tokenizer, piece)))
     path = ready.objective.path
     path = "gathered" if path == "projected" else path
-    was_training, found = model.training, []
-    model.eval()
-    try:
-        with (
-            generators_left(),
-            torch.inference_mode(),
-            torch.autocast(device.type, enabled=False),
-        ):
-            for chunk in shown:
-                rows = ready.split.test.gather(np.array([chunk["row"]]))
-                masked = ready.masker(rows, EVALUATION_PASS)
-                labels = masked.labels.copy()
-                labels[:, chunk["shown"] :] = IGNORE_INDEX
-                arrays = (masked.input_ids, masked.attention_mask, labels)
-                ids, mask, asked = (torch.from_numpy(one).long().to(device) for one in arrays)
+    found = []
+    with (
+        evaluating(model),
+        torch.inference_mode(),
+        torch.autocast(device.type, enabled=False),
+    ):
+        for chunk in shown:
+            rows = ready.split.test.gather(np.array([chunk["row"]]))
+            masked = ready.masker(rows, EVALUATION_PASS)
+            labels = masked.labels.copy()
+            labels[:, chunk["shown"] :] = IGNORE_INDEX
+            arrays = (masked.input_ids, masked.attention_mask, labels)
+            ids, mask, asked = (torch.from_numpy(one).long().to(device) for one in arrays)
+            seed_generators(chunk["row"])  # as in evaluation, if the model draws
+            with unchanged(model):
                 logits, true = at_targets(model, ids, mask, asked, path)
-                of_chunk: list[dict[str, Any]] = []
-                for first in range(0, len(true), _LOGITS):
-                    log = logits[first : first + _LOGITS].float().log_softmax(1)
-                    own = log.gather(1, true[first : first + _LOGITS, None])
-                    best = log.index_select(1, ordinary).topk(min(BEST, len(ordinary)), 1)
-                    columns = (
-                        own[:, 0].tolist(),
-                        (log > own).sum(1).tolist(),
-                        ordinary[best.indices].tolist(),
-                        best.values.exp().tolist(),
-                    )
-                    of_chunk += [
-                        {
-                            "nll": round(-of_true, 4),
-                            "rank": rank,
-                            "best": [
-                                [spelled(piece), round(share, 5)]
-                                for piece, share in zip(pieces, shares, strict=True)
-                            ],
-                        }
-                        for of_true, rank, pieces, shares in zip(*columns, strict=True)
-                    ]
-                found.append(of_chunk)
-    finally:
-        model.train(was_training)
+            of_chunk: list[dict[str, Any]] = []
+            for first in range(0, len(true), _LOGITS):
+                log = logits[first : first + _LOGITS].float().log_softmax(1)
+                own = log.gather(1, true[first : first + _LOGITS, None])
+                best = log.index_select(1, ordinary).topk(min(BEST, len(ordinary)), 1)
+                columns = (
+                    own[:, 0].tolist(),
+                    (log > own).sum(1).tolist(),
+                    ordinary[best.indices].tolist(),
+                    best.values.exp().tolist(),
+                )
+                of_chunk += [
+                    {
+                        "nll": round(-of_true, 4),
+                        "rank": rank,
+                        "best": [
+                            [spelled(piece), round(share, 5)]
+                            for piece, share in zip(pieces, shares, strict=True)
+                        ],
+                    }
+                    for of_true, rank, pieces, shares in zip(*columns, strict=True)
+                ]
+            found.append(of_chunk)
     return found
 
 

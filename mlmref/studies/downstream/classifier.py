@@ -85,8 +85,11 @@ def trial(model: PreTrainedModel, documents: Documents) -> None:
     """Take a step that leaves no trace, of a model in evaluation mode."""
     import torch
 
-    loss = model(**_batch(model, documents, np.arange(2))).loss
-    torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+    from mlmref.model.unchanged import evaluating
+
+    with evaluating(model):
+        loss = model(**_batch(model, documents, np.arange(2))).loss
+        torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
 
 
 def train_classifier(
@@ -129,13 +132,16 @@ def predict(model: Any, documents: Documents) -> Int64Array:
     """Return the class that the model finds most likely for each document."""
     import torch
 
-    model.eval()
+    from mlmref.model.unchanged import evaluating, unchanged
+
     found = np.zeros(len(documents.labels), dtype=np.int64)
     by_length = np.argsort([len(ids) for ids in documents.ids], kind="stable")
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         for first in range(0, len(by_length), _EVALUATED):
             some = by_length[first : first + _EVALUATED]
-            found[some] = model(**_batch(model, documents, some)).logits.argmax(1).cpu().numpy()
+            with unchanged(model):
+                logits = model(**_batch(model, documents, some)).logits
+            found[some] = logits.argmax(1).cpu().numpy()
     return found
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlmref.model.load import NOT_STATED
 from mlmref.studies.inspection.findings import Finding, graded, of, share
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def findings(it: Inspected) -> Iterator[Finding]:
         section="chunks",
         key="model_length",
         what="tokens in one, of those that the model reads",
-        figure=f"{size:,} of {most:,}",
+        figure=f"{size:,} of {most:,}" if most < NOT_STATED else f"{size:,}, no limit is stated",
         values={"size": size, "max_length": most},
         **graded(size, warning=most, problem=most, hint=f"use --chunk-size {most} or less"),
     )
@@ -99,6 +100,7 @@ def _cut_words(it: Inspected) -> Finding:
         **graded(
             share(cut, words),
             warning=CUT,
-            hint=f"use a larger --chunk-size, up to {it.max_length}",
+            hint="use a larger --chunk-size"
+            + (f", up to {it.max_length}" if it.max_length < NOT_STATED else ""),
         ),
     )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.models import VARIANTS, variant
 from support.tokenizers import FAMILIES, SPECIAL, tokenizer
 from transformers import (
     AddedToken,
@@ -24,7 +25,7 @@ import mlmref.evaluation.fill_mask
 from mlmref.base.errors import ConfigError, ModelError
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.evaluation.fill_mask import fill
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.load import embedded_checkpoint, max_length
 
 GREAT = "This is a great {mask}."
 
@@ -458,15 +459,37 @@ def test_a_failure_changes_nothing():
 
     def fail(*_):
         torch.rand(1)
-        raise RuntimeError("out of memory")
+        raise RuntimeError("out of order")
 
     model.register_forward_hook(fail)
     state = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(ModelError, match="the model fails on a prompt of .* out of order"):
         fill(model, tokens, [GREAT])
     assert model.training
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.clause("FILL-012")
+@pytest.mark.clause("FILL-013")
+@pytest.mark.clause("LOSS-008")
+@pytest.mark.parametrize("family", VARIANTS)
+def test_a_prompt_does_not_decide_what_the_model_is(family):
+    """The next answers, of a long prompt, are those of a model that was asked nothing before."""
+    tokens = tokenizer("wordpiece")
+    models = [variant(family, vocab_size=len(tokens)) for _ in range(2)]
+    long = "{mask}" + "!" * (max_length(models[0], tokens) - 3)
+    short = "a {mask}"
+    torch.manual_seed(1)
+    configured = models[0].config.to_dict()
+    fill(models[0], tokens, [short])
+    assert models[0].config.to_dict() == configured
+    torch.manual_seed(2)
+    [alone] = fill(models[1], tokens, [long])
+    both = fill(models[0], tokens, [long, short, long])
+    assert both[0] == both[2]
+    assert [one.token for one in both[0].answers] == [one.token for one in alone.answers]
+    assert _scores(both[0]) == pytest.approx(_scores(alone), rel=1e-5)
 
 
 @pytest.mark.clause("FILL-012")

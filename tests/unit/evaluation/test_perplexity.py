@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from support.jobs import masker, some_chunks
-from support.models import VOCABULARY, tiny_model
+from support.models import VOCABULARY, tiny_model, variant
 from support.tokens import tokens_of
 from torch.nn import functional as F
 
@@ -317,6 +317,65 @@ def test_accuracy_is_the_share_of_first_choices():
     assert measured.correct == np.count_nonzero(labels == 7)
     assert measured.accuracy == measured.correct / measured.targets
     assert VOCABULARY > 7
+
+
+@pytest.mark.clause("EVAL-019")
+@pytest.mark.parametrize("batch_size", [1, 7, 40])
+def test_what_a_model_draws_is_its_chunks(batch_size):
+    """Reformer hashes by chance: each chunk's loss is that of the chunk alone, with its seed."""
+    chunks, model = some_chunks(40, pad=True), variant("reformer-lsh").eval()
+    rows = chunks.gather(np.arange(len(chunks)))
+    masked = masker()(rows, EVALUATION_PASS)
+    tensors = (masked.input_ids, masked.attention_mask, masked.labels)
+    ids, mask, labels = (torch.from_numpy(one).long() for one in tensors)
+    expected = []
+    for row in range(len(chunks)):
+        torch.manual_seed(row)
+        with torch.no_grad():
+            logits = model(input_ids=ids[row, None], attention_mask=mask[row, None]).logits[0]
+        expected.append(F.cross_entropy(logits, labels[row], reduction="sum").item())
+    objective = MaskedLMObjective(model)
+    torch.manual_seed(batch_size)
+    state = torch.get_rng_state()
+    for _ in range(2):
+        found = evaluate(objective, chunks, masker(), batch_size=batch_size)
+        np.testing.assert_allclose(found.chunk_nll, expected, rtol=1e-5)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    with torch.no_grad():
+        again = model(input_ids=ids[:1], attention_mask=mask[:1]).logits[0]
+    assert F.cross_entropy(again, labels[0], reduction="sum").item() != expected[0]
+
+
+@pytest.mark.clause("EVAL-019")
+@pytest.mark.clause("LOSS-008")
+def test_draws_that_do_not_matter_leave_the_batches_whole():
+    """BigBird draws for each short batch, and the losses are the same: one pass is repeated."""
+    model, passes = variant("big_bird-sparse").eval(), []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    objective = MaskedLMObjective(model, "gathered")
+    evaluate(objective, some_chunks(40, pad=True), masker(), batch_size=10)
+    assert len(passes) == 4 + 1
+    assert objective.draws is False
+    assert model.bert.attention_type == "block_sparse"
+
+
+@pytest.mark.clause("MODEL-015")
+def test_too_little_memory_in_an_evaluation_names_its_batch_size():
+    """Not the batch size of training."""
+    model = tiny_model("bert").eval()
+    objective = MaskedLMObjective(model)
+
+    def fails(*_):
+        raise MemoryError
+
+    model.register_forward_hook(fails)
+    with pytest.raises(MlmrefError) as raised:
+        evaluate(objective, CHUNKS, masker())
+    assert str(raised.value) == (
+        "evaluation: out of memory; use --set evaluation.batch_size=32, which does not change "
+        "the figures"
+    )
 
 
 @pytest.mark.clause("EVAL-010")

@@ -1,5 +1,6 @@
 """Loading a model and its tokenizer (spec/model.md)."""
 
+import copy
 import hashlib
 import json
 import math
@@ -7,12 +8,13 @@ import math
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.models import tiny_model
+from support.models import FAMILIES, VARIANTS, tiny_model, variant
 from support.runs import save_model
 from support.tokenizers import tokenizer
 from transformers import AutoModelForMaskedLM, AutoTokenizer, RobertaForMaskedLM
 
 from mlmref.base.errors import ModelError
+from mlmref.model.checks import check_tokenizer
 from mlmref.model.load import embedded_checkpoint, load_model, load_tokenizer, max_length
 from mlmref.settings.config import ModelConfig
 
@@ -134,6 +136,59 @@ def test_the_maximum_is_the_smaller_of_tokenizer_and_positions(tmp_path):
     roberta(input_ids=torch.full((1, 18), 5))
     with pytest.raises((IndexError, RuntimeError)):
         roberta(input_ids=torch.full((1, 19), 5))
+
+
+# Of 32 position embeddings, RoBERTa and its kin number those behind the padding's, which is 1.
+BEHIND_PADDING = {
+    *("camembert", "data2vec-text", "esm-absolute", "ibert", "ibert-quantized", "longformer"),
+    *("luke", "mpnet", "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"),
+}
+# Their positions are relative or rotary, so a longer row is read too; TAPAS counts within a cell.
+READ_LONGER = {
+    *("esm", "esmc", "eurobert", "eurobert-dynamic", "funnel", "gte", "jina_embeddings_v3"),
+    *("modernbert", "neomme", "nomic_bert", "tapas", "ultrabert"),
+}
+
+
+@pytest.mark.clause("MODEL-007")
+@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+def test_the_limit_of_each_family_is_the_longest_row_that_it_reads(family):
+    """At the limit its forward pass works; one token more fails, or is more than it states."""
+    model = variant(family, max_position_embeddings=32).eval()
+    words = copy.deepcopy(tokenizer("wordpiece"))
+    words.model_max_length = int(1e30)
+    most = max_length(model, words)
+    assert most == (30 if family in BEHIND_PADDING else 32)
+    ids = torch.full((1, most + 1), 5)
+    with torch.no_grad():
+        model(input_ids=ids[:, 1:])
+        if family in READ_LONGER:
+            model(input_ids=ids)
+        else:
+            with pytest.raises((IndexError, RuntimeError, ValueError)):
+                model(input_ids=ids)
+
+
+@pytest.mark.clause("MODEL-007")
+def test_a_million_tokens_are_no_limit():
+    """A limit below counts, of the tokenizer or the model; a million stands for none at all."""
+    words, funnel = copy.deepcopy(tokenizer("wordpiece")), tiny_model("funnel")
+    for stated, limit in [(999_999, 999_999), (10**6, 10**6), (int(1e30), 10**6), (1e30, 10**6)]:
+        words.model_max_length = stated
+        assert max_length(funnel, words) == limit
+        assert max_length(tiny_model("bert", max_position_embeddings=20), words) == 20
+    axial = {"axial_pos_embds": True, "axial_pos_shape": [4, 8], "axial_pos_embds_dim": [16, 16]}
+    assert max_length(tiny_model("reformer", max_position_embeddings=32, **axial), words) == 32
+
+
+@pytest.mark.clause("MODEL-004")
+def test_an_embedding_of_another_kind_counts_its_rows(tmp_path):
+    """I-BERT's can be quantized, and has rows for fewer tokens than the tokenizer has here."""
+    model = tiny_model("ibert", vocab_size=9)
+    with pytest.raises(ModelError, match="tokens and the model 9 rows for them"):
+        check_tokenizer("m", model, tokenizer("wordpiece"))
+    check_tokenizer("m", tiny_model("ibert", vocab_size=1_000), tokenizer("wordpiece"))
+    check_tokenizer("m", tiny_model("perceiver", vocab_size=1_000), tokenizer("wordpiece"))
 
 
 @pytest.mark.clause("MODEL-008")

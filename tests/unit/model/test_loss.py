@@ -2,14 +2,15 @@
 
 import pytest
 import torch
-from support.models import FAMILIES, VOCABULARY, tiny_model, without_dropout
+from support.models import FAMILIES, VARIANTS, VOCABULARY, tiny_model, variant, without_dropout
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mlmref.base.errors import ModelError
-from mlmref.model import projection
+from mlmref.model import gathering, projection
 from mlmref.model.loss import MaskedLMObjective, choose_path
+from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX
 
 
@@ -229,3 +230,138 @@ def test_no_array_has_the_size_of_all_logits(monkeypatch, rows):
     with Largest() as largest:
         plain_loss(model, *inputs)
     assert largest.elements == ids.numel() * 2_000
+
+
+def everything(model):
+    """Return what a forward pass could change, by name: attributes, buffers, configuration."""
+    found = {"configuration": model.config.to_json_string()}
+    for name, module in model.named_modules():
+        found[name] = (id(module), type(module).__name__)
+        for key, value in vars(module).items():
+            if isinstance(value, dict):
+                found[name, key] = [(one, id(held)) for one, held in value.items()]
+            elif isinstance(value, str | int | float | tuple | list | set) or value is None:
+                found[name, key] = repr(value)
+            else:
+                found[name, key] = id(value)
+        for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            found[name, key, "value"] = tensor.detach().clone().tolist()
+            found[name, key, "gradient"] = tensor.grad
+    return found
+
+
+# They write to themselves in evaluation mode, and the sweep has to notice it.
+CHANGE = {"big_bird-sparse", "eurobert-dynamic", "funnel", "ibert-quantized", "reformer-lsh"}
+
+
+@pytest.mark.clause("LOSS-008")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+def test_looking_at_a_model_of_any_family_changes_nothing(family, training):
+    """The probe of its loss, a step that is tried, and losses of short rows and of long ones."""
+    model = variant(family).train(training)
+    long = min(40, getattr(model.config, "max_position_embeddings", 64) * 3 // 2)
+    before, generator = everything(model), torch.get_rng_state()
+
+    objective = MaskedLMObjective(model, length=16).train(training)
+    with evaluating(model):
+        for width in (12, long):
+            objective.losses(*batch(width=width))
+    objective.trial_losses()
+    objective.trial()
+    objective.reseeds()
+
+    after = everything(model)
+    assert {
+        key for key in before.keys() | after.keys() if before.get(key) != after.get(key)
+    } == set()
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert objective.take_sums() == (0.0, 0)
+    with torch.no_grad():
+        for width in (12, long):
+            ids, attention, _ = batch(width=width)
+            model.eval()(input_ids=ids, attention_mask=attention)
+        unguarded = everything(model.train(training))
+    assert (unguarded != before) == (family in CHANGE)
+
+
+@pytest.mark.clause("LOSS-008")
+def test_a_failed_forward_pass_changes_nothing():
+    """BigBird has replaced its attention when the head fails, and has its own again."""
+    model = variant("big_bird-sparse").train()
+    sparse = model.bert.encoder.layer[0].attention.self
+
+    def fails(*_):
+        assert model.bert.attention_type == "original_full"
+        raise ZeroDivisionError
+
+    model.cls.register_forward_hook(fails)
+    with pytest.raises(ZeroDivisionError):
+        MaskedLMObjective(model, "plain").losses(*batch(width=8))
+    assert model.bert.attention_type == "block_sparse"
+    assert model.bert.encoder.layer[0].attention.self is sparse
+
+
+@pytest.mark.clause("MODEL-014")
+@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+def test_a_family_that_seeds_torch_in_training_is_found(family):
+    """Reformer does, in each of its forms, and no other family."""
+    objective = MaskedLMObjective(variant(family), "plain", length=8)
+    assert objective.reseeds() is family.startswith("reformer")
+
+
+@pytest.mark.clause("MODEL-014")
+def test_a_fixed_seed_is_found_too():
+    """A layer that seeds torch with the same number each time: the dropout is always the same."""
+    model = tiny_model("bert")
+    assert not MaskedLMObjective(model).reseeds()
+    model.bert.embeddings.register_forward_hook(lambda *_: torch.manual_seed(3) and None)
+    assert MaskedLMObjective(model).reseeds()
+
+
+@pytest.mark.clause("LOSS-009")
+@pytest.mark.parametrize("rows", [4, 40])
+@pytest.mark.parametrize("family", ["mobilebert", "bart", "esm"])
+def test_an_evaluation_without_a_plain_projection_is_in_blocks(monkeypatch, family, rows):
+    """No array but those of the weights has more elements than a block; the losses are the same."""
+    model = without_dropout(family, vocab_size=4_000).eval()
+    ids = torch.arange(rows * 16).reshape(rows, 16) % 4_000
+    inputs = (ids, torch.ones_like(ids), ids)
+    objective = MaskedLMObjective(model, "gathered")
+    expected, _ = objective.losses(*inputs)
+    monkeypatch.setattr(gathering, "GPU_BLOCK", 20 * 4_000)
+    runs = []
+    model.base_model.register_forward_pre_hook(lambda *_: runs.append(1))
+    with Largest() as largest:
+        losses, hits = objective.losses(*inputs)
+    assert largest.elements <= 4_000 * 33
+    assert len(runs) == -(-ids.numel() // 20)
+    torch.testing.assert_close(losses, expected, rtol=1e-5, atol=1e-5)
+    assert hits.shape == losses.shape
+
+
+@pytest.mark.clause("LOSS-009")
+def test_a_head_that_needs_every_position_sees_a_row_at_a_time(monkeypatch):
+    """With a block of one row, no array has more logits than that row's."""
+    model = tiny_model("bert", vocab_size=1_000).eval()
+    model.cls = LooksAround(model.cls)
+    ids = torch.arange(40 * 16).reshape(40, 16) % 1_000
+    inputs = (ids, torch.ones_like(ids), ids)
+    objective = MaskedLMObjective(model, "plain")
+    expected, _ = objective.losses(*inputs)
+    monkeypatch.setattr(gathering, "GPU_BLOCK", 16 * 1_000)
+    with Largest() as largest:
+        losses, _ = objective.losses(*inputs)
+    assert largest.elements == 1_000 * 32  # the weight of the projection
+    torch.testing.assert_close(losses, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.clause("LOSS-003")
+@pytest.mark.parametrize("path", PATHS)
+def test_an_evaluation_without_targets_has_no_losses(path):
+    """All labels -100: no loss and no hit, whatever the path."""
+    ids, attention, labels = batch()
+    objective = MaskedLMObjective(tiny_model("bert").eval(), path)
+    losses, hits = objective.losses(ids, attention, torch.full_like(labels, IGNORE_INDEX))
+    assert (losses.dtype, hits.dtype) == (torch.float32, torch.bool)
+    assert losses.shape == hits.shape == (0,)

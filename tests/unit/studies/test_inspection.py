@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from mlmref.base.errors import ConfigError, CorpusError, ModelError, PluginError
 from mlmref.base.progress import SILENT
 from mlmref.cli import app
+from mlmref.model.load import NOT_STATED, load_tokenizer
 from mlmref.runner.run import evaluate
 from mlmref.settings.resolve import resolve
 from mlmref.studies import inspection
@@ -322,6 +323,17 @@ def test_the_remainder_and_words_cut_in_two_are_counted(place):
     padded = look(place, texts, "chunks.size=8", "split.test_size=1", "chunks.remainder=pad")
     assert padded["chunks.remainder"].values["tokens"] == 0
     assert padded["chunks.cut_words"].values["words"] == 2
+
+
+@pytest.mark.clause("MODEL-007")
+def test_a_limit_that_nothing_states_is_not_invented(place, monkeypatch):
+    """Funnel with a tokenizer that states 1e30: no limit, and none in a hint."""
+    words, _ = load_tokenizer(settings(place, sentences(50)).model)
+    monkeypatch.setattr("mlmref.model.load.load_tokenizer", lambda _: (words, NOT_STATED))
+    found = look(place, ["the film unwatchable"] * 40, "chunks.size=8")
+    assert found["chunks.model_length"].figure == "8, no limit is stated"
+    assert found["chunks.model_length"].mark == "good"
+    assert found["chunks.cut_words"].hint == "use a larger --chunk-size"
 
 
 @pytest.mark.clause("INSP-003")
