@@ -1,4 +1,4 @@
-"""Tokenize documents: token ids and word starts (clauses TOK-001 to TOK-027, spec/tokens.md)."""
+"""Tokenize documents: token ids and word starts (clauses TOK-001 to TOK-026, spec/tokens.md)."""
 
 from __future__ import annotations
 
