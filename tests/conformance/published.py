@@ -1,4 +1,4 @@
-"""How the collators that people use fare: writes spec/collators.md.
+"""Check published data collators; writes spec/collators.md.
 
 Run ``python tests/conformance/published.py`` where the extra ``test`` is installed.
 """
@@ -88,14 +88,14 @@ def seqmasking(tokenizer, mlm_probability):
 
 
 UNSEEDED = {
-    "MASK-001": "it draws from a shared generator unless it is given a seed of its own",
-    "MASK-002": "it says nothing of the rows beside a row",
-    "MASK-010": "its generator moves on from call to call",
-    "MASK-019": "it has no notion of a pass or of a chunk",
-    "MASK-035": "a copy goes on with the shared generator",
-    "MASK-032": "it says nothing of speed",
+    "MASK-001": "it draws from a shared generator unless it gets its own seed",
+    "MASK-002": "it does not mention other rows of the batch",
+    "MASK-010": "its generator is stateful",
+    "MASK-019": "it knows neither epochs nor chunks",
+    "MASK-035": "a copy continues with the shared generator",
+    "MASK-032": "it does not mention speed",
 }
-WRITES = {"MASK-009": "it says nothing of its caller's features"}
+WRITES = {"MASK-009": "it does not mention the caller's features"}
 
 COLLATORS = [
     Published(
@@ -106,11 +106,11 @@ COLLATORS = [
         ),
         never_promised=UNSEEDED
         | WRITES
-        | {"MASK-007": "it says that random tokens are of the vocabulary, which has special ones"},
+        | {"MASK-007": "it takes random tokens from the vocabulary, which includes special tokens"},
     ),
     Published(
         title="Transformers, whole words",
-        about="`DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True)`, which wants "
+        about="`DataCollatorForLanguageModeling(tokenizer, whole_word_mask=True)`, which needs "
         "`offset_mapping`",
         subject=collator_subject(
             load_collator(TRANSFORMERS, {"whole_word_mask": True}),
@@ -125,7 +125,7 @@ COLLATORS = [
     ),
     Published(
         title="The tutorial, whole words",
-        about="the tutorial's `whole_word_masking_data_collator`, written anew in "
+        about="the tutorial's `whole_word_masking_data_collator`, reimplemented in "
         "`tests/support/naive_masking.py`",
         subject=collator_subject(
             Tutorials,
@@ -140,11 +140,12 @@ COLLATORS = [
     ),
     Published(
         title="seqmask",
-        about="`seqmask.CategoricalMasking`, given a seed that depends on the whole batch's key",
+        about="`seqmask.CategoricalMasking`, with a seed that depends on the key of the whole "
+        "batch",
         subject=collator_subject(Seqmasks, name="seqmask", probability=0.15, rate="token"),
         never_promised={
-            "MASK-002": "its seed is of a batch, and it says nothing of the rows in it",
-            "MASK-032": "it says nothing of speed",
+            "MASK-002": "its seed is per batch, and it does not mention single rows",
+            "MASK-032": "it does not mention speed",
         },
     ),
 ]
@@ -176,7 +177,7 @@ def page(reports):
     for number, clause in enumerate(CLAUSES):
         cells = " | ".join(cells[number] for cells in columns)
         lines.append(f"| [{clause}](masking.md) | {cells} |")
-    lines += ["", "## What fails, and how it shows", ""]
+    lines += ["", "## Failures", ""]
     for one, report in zip(COLLATORS, reports, strict=True):
         lines += [*failures(one, report), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -213,22 +214,22 @@ def failures(one, report):
 def told(outcome):
     """Return the check's fact, whose failure is the same in each run though its figures are not."""
     fact = outcome.fact[0].lower() + outcome.fact[1:].rstrip(".")
-    return f"not so: {fact}".replace("``", "`")
+    return f"violated: {fact}".replace("``", "`")
 
 
-HEAD = """# How the collators that people use fare
+HEAD = """# Results for published data collators
 
-Data collators in the style of Transformers, put through the same checks as a masking strategy, with
-transformers {transformers} and seqmask {seqmask}. This page is written by
+This page shows how Transformers-style data collators perform in the checks for masking
+strategies, with transformers {transformers} and seqmask {seqmask}. This command writes the page:
 
 ```
 python tests/conformance/published.py
 ```
 
-and `tests/conformance/test_collators.py` holds it against what comes out. Any other collator is
-tried with `mlmref check --collator MODULE:NAME`. A collator is asked in batches that are padded
-already, with the seed of its constructor left out, as a data loader's main process would.
+`tests/conformance/test_collators.py` checks that the page is up to date. To check any other
+collator, run `mlmref check --collator MODULE:NAME`. A collator gets padded batches and no seed in
+its constructor, as in the main process of a data loader.
 
-*fails, never promised* marks what its documentation does not claim: these are mlmref's clauses, and
-nobody else signed them. `-` is a clause that does not apply.
+*fails, never promised* marks a clause that the collator's documentation does not promise: the
+clauses are those of mlmref. `-` means that the clause does not apply.
 """
