@@ -298,7 +298,8 @@ def _ask(
                 found = found[ids == vocabulary.mask_id]
         except Exception as error:
             what, where = f"a prompt of {ids.shape[1]:,} tokens", model.name_or_path or None
-            raise failed(error, model, what, where) from error
+            advice = "use a prompt of another length, or another model"
+            raise failed(error, model, what, where, lambda: advice) from error
         if len(batch) > 1 and not torch.equal(torch_state(model.device), before):
             return torch.cat([logits([row]) for row in batch])
         return found

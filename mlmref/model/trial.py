@@ -59,7 +59,7 @@ def failed(
     model: Any,
     what: str,
     where: str | None,
-    advice: Callable[[], str] = lambda: "choose another model",
+    advice: Callable[[], str],
 ) -> MlmrefError:
     """Return the error for a model whose forward or backward pass raised one.
 

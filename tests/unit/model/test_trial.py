@@ -82,6 +82,19 @@ def test_a_model_that_cannot_read_short_rows_is_tried_at_the_chunk_size():
 
 
 @pytest.mark.clause("MODEL-013")
+def test_a_prompt_that_the_model_cannot_read_says_its_length():
+    """Nyströmformer with 16 landmarks reads 32 tokens, and no short prompt."""
+    words = tokenizer("wordpiece")
+    sizes = {"segment_means_seq_len": 32, "num_landmarks": 16, "max_position_embeddings": 32}
+    model = tiny_model("nystromformer", vocab_size=len(words), **sizes)
+    with pytest.raises(ModelError) as caught:
+        fill(model, words, ["{mask}"])
+    assert str(caught.value).startswith("the model fails on a prompt of 3 tokens (RuntimeError: ")
+    assert str(caught.value).endswith("; use a prompt of another length, or another model")
+    assert fill(model, words, ["{mask}" + "!" * 29])
+
+
+@pytest.mark.clause("MODEL-013")
 @pytest.mark.parametrize("train", [True, False])
 def test_a_model_without_a_language_says_which_setting_it_needs(train):
     """X-MOD names its languages, in a run, an evaluation and a prompt; with one it is tried."""
