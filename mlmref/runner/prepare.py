@@ -145,7 +145,7 @@ def try_out(
     """Try the model at the run's chunk size, and return it with its loss (MODEL-013)."""
     from mlmref.model.trial import try_model
 
-    with clock("load"), reporter.stage("load"):
+    with clock("load"):
         return try_model(config, loaded, reporter.warn, train=train)
 
 
