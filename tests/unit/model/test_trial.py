@@ -3,8 +3,10 @@
 import pytest
 import torch
 from support.models import FAMILIES, VARIANTS, tiny_model, variant
+from support.runs import save_corpus, save_model
 from support.tokenizers import tokenizer
 
+from mlmref import run
 from mlmref.base.errors import ConfigError, MlmrefError, ModelError, in_a_line, memory_for
 from mlmref.evaluation.fill_mask import fill
 from mlmref.model.load import LoadedModel, max_length
@@ -12,6 +14,7 @@ from mlmref.model.loss import MaskedLMObjective
 from mlmref.model.trial import try_model
 from mlmref.runner.loop import _less_memory
 from mlmref.settings.config import Config
+from mlmref.settings.resolve import resolve
 
 AXIAL = {
     "axial_pos_embds": True,
@@ -191,6 +194,30 @@ def test_a_lack_of_memory_names_the_setting(lack):
         "out of memory; use a smaller model, or a part of the corpus (--limit)",
         2,
     )
+
+
+@pytest.mark.clause("MODEL-015")
+@pytest.mark.parametrize("lack", LACKS[1:3], ids=["gpu", "cpu"])
+def test_a_training_that_runs_out_of_memory_names_its_flags(tmp_path, monkeypatch, lack):
+    """A step of the run, and not the trial: not the backend's author is to be told."""
+    forward = MaskedLMObjective.forward
+
+    def fails(self, *arguments, weight, **options):
+        if weight != 1.0:  # which is the trial's
+            raise lack
+        return forward(self, *arguments, weight=weight, **options)
+
+    monkeypatch.setattr(MaskedLMObjective, "forward", fails)
+    sets = [
+        f"model.name={save_model(tmp_path / 'model')}",
+        f"corpus.name={save_corpus(tmp_path / 'corpus.txt')}",
+        f"output.folder={tmp_path / 'out'}",
+        "chunks.size=16",
+        "training.batch_size=8",
+    ]
+    with pytest.raises(MlmrefError) as caught:
+        run(resolve(sets=sets))
+    assert str(caught.value) == "training: out of memory; use --batch-size 4 --accumulation 2"
 
 
 @pytest.mark.clause("MODEL-015")
