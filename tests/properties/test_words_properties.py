@@ -34,6 +34,9 @@ def test_words_are_the_segmenters(case, family):
     special = set(backend.all_special_ids)
     for text, (ids, starts) in zip(texts, rows_of(tokens), strict=True):
         encoding = backend(text, return_offsets_mapping=True)
+        if special.issuperset(encoding["input_ids"]):  # skipped (TOK-025)
+            assert (ids, starts) == ([], [])
+            continue
         assert ids == encoding["input_ids"]
         begins = segmenter.segment([text])[0].tolist()
         offsets = encoding["offset_mapping"]
