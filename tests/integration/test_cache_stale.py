@@ -127,7 +127,7 @@ CHANGES = {
     "the order of two documents": ("corpus.jsonl", first_two_swapped, {READ, TOKENISED}),
     "a document more": (
         "corpus.jsonl",
-        lambda text: 10 * '{"text": "xyz"}\n' + text,
+        lambda text: 10 * '{"text": "film"}\n' + text,
         {READ, TOKENISED},
     ),
     "the tokenizer's normalisation": (
