@@ -209,7 +209,9 @@ def chunk(
         group = f" within {TUTORIAL_GROUP:,} documents" if rule.scope == "tutorial" else ""
         raise CorpusError(
             f"the {total:,} tokens there are do not fill one chunk of {rule.size:,}{group}",
-            hint="use --remainder pad or a smaller --chunk-size" if total else None,
+            hint="use --remainder pad or a smaller --chunk-size"
+            if total
+            else "give a model whose tokenizer knows the words of this corpus",
         )
     return chunks
 

@@ -159,6 +159,7 @@ def ask(
 
     Default prompts that it cannot read are noted, and not asked (FILL-016).
     """
+    from mlmref.base.errors import ModelError
     from mlmref.evaluation.fill_mask import PLACEHOLDER, PromptError, fill
 
     with clock("fill"), reporter.stage("fill"):
@@ -167,7 +168,7 @@ def ask(
         top_k = None if chosen.top_k == default.top_k else chosen.top_k
         try:
             return fill(loaded.model, loaded.tokenizer, prompts, top_k=top_k)
-        except PromptError as error:
+        except (PromptError, ModelError) as error:
             if chosen.prompts != default.prompts:
                 raise
             note(
