@@ -82,6 +82,7 @@ def a_value(key):
         "model.name": "m",
         "model.revision": "r",
         "model.dropout": 0.25,
+        "model.tokenizer": "file",
         "corpus.name": "imdb",
         "corpus.text_column": "t",
         "corpus.label_column": "l",
