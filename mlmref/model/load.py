@@ -136,7 +136,7 @@ def check_documents(
     config: ModelConfig, tokenizer: PreTrainedTokenizerBase, corpus: Corpus, reporter: Reporter
 ) -> None:
     """Compare the tokenizer with its file on the first documents of a corpus (TOK-021)."""
-    compare_documents(config, _place(config.name), tokenizer, corpus, reporter)
+    compare_documents(config, _place(_origin(config)[0].name), tokenizer, corpus, reporter)
 
 
 def pretrained(

@@ -3,6 +3,7 @@
 import pytest
 from support import ranks_child
 from support.launch import answers, launch, torchrun
+from support.runs import floats
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,7 @@ def test_unused_layers_and_steps_without_targets_train_as_in_one_process(found, 
     """Ranks wait for no gradient that never comes; without a target on one, the other's count."""
     for name, expected in alone["trained"][backend].items():
         assert len(expected) == 2 * 3
-        assert (0.0 in expected) is (name == "few targets")
+        assert (None in expected) is (name == "few targets")
         for one in found:
-            assert one["trained"][backend][name] == pytest.approx(expected, rel=1e-4)
+            trained = floats(one["trained"][backend][name])
+            assert trained == pytest.approx(floats(expected), rel=1e-4, nan_ok=True)

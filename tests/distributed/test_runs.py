@@ -5,7 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 from support.launch import accelerate_launch, launch, quick, torchrun
-from support.runs import save_corpus, save_model
+from support.runs import floats, save_corpus, save_model
 
 from mlmref import run
 from mlmref.settings.resolve import resolve
@@ -58,7 +58,8 @@ def test_losses_and_norms_are_those_of_one_process(launched, alone):
     assert [one["step"] for one in theirs] == [one["step"] for one in mine] == [*range(1, 47)]
     for key in ("loss", "grad_norm", "learning_rate"):
         expected = [one[key] for one in mine]
-        assert [one[key] for one in theirs] == pytest.approx(expected, rel=1e-4)
+        found = floats(one[key] for one in theirs)
+        assert found == pytest.approx(floats(expected), rel=1e-4, nan_ok=True)
     assert mine[-1]["loss"] < mine[0]["loss"] - 0.1
 
 

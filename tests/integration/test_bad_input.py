@@ -82,7 +82,7 @@ OTHER = {
         "no masking strategy 'tokn'; did you mean token?",
     ),
     "evaluate: no corpus": (
-        "evaluate model --corpus nowhere.txt --quiet",
+        "evaluate model --corpus nowhere.txt --chunk-size 16 --quiet",
         f"nowhere.txt: no such file or folder; {NAMES}",
     ),
     "fill: missing model": ("fill ./nowhere text", f"./nowhere: {NO_FOLDER}"),

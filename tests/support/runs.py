@@ -1,5 +1,6 @@
 """Small, real runs: a tiny trained tokenizer and model in a folder, and a corpus in a file."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -36,3 +37,8 @@ def save_corpus(file: Path, copies=12) -> Path:
 def mlmref(*arguments, **options):
     """Run the command as a user does; returns the completed process."""
     return run([warm.python(), "-m", "mlmref", *arguments], **options)
+
+
+def floats(values):
+    """Return losses of steps, NaN for those without targets, to compare with ``nan_ok``."""
+    return [math.nan if one is None else one for one in values]

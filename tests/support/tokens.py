@@ -68,7 +68,22 @@ def corpus_of(texts):
     """Return a corpus of just these texts; ``corpus_from_texts`` leaves out the empty ones."""
     dataset = Dataset.from_dict({"text": texts}, features=Features({"text": Value("string")}))
     fingerprint = hashlib.sha256(repr(texts).encode()).hexdigest()
-    return Corpus(name="made", dataset=dataset, fingerprint=fingerprint, empty=0, source="here")
+    return corpus_with(dataset, fingerprint)
+
+
+def corpus_with(dataset, fingerprint):
+    """Return a corpus whose documents are the rows of a dataset."""
+    places = {"file": [0] * len(dataset), "number": range(1, len(dataset) + 1)}
+    return Corpus(
+        name="made",
+        dataset=dataset,
+        fingerprint=fingerprint,
+        empty=0,
+        source="here",
+        places=Dataset.from_dict(places),
+        sources=(("made", "text"),),
+        odd={},
+    )
 
 
 @contextmanager

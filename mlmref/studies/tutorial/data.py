@@ -104,7 +104,8 @@ def no_labels(ground: Ground) -> Outcome:
 def token_columns(ground: Ground) -> Outcome:
     """Attention is made with a batch, and words are told by where they begin."""
     found = shown(ground.tokens().dataset.column_names)
-    return explained(found, "input_ids, word_start", "TOK-004: ids of words repeat (E02)")
+    why = "TOK-004: ids of words repeat (E02); TOK-026: characters that no token covers"
+    return explained(found, "input_ids, word_start, visible, lost", why)
 
 
 @figure("T05", "model_max_length", "512")

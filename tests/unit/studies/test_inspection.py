@@ -549,6 +549,6 @@ def test_text_without_blanks_is_told_from_a_language_of_long_words(place, text, 
 @pytest.mark.clause("INSP-026")
 def test_an_unknown_word_is_cut(place):
     """A sequence that is one word is its beginning, in the figure and in the values."""
-    found = look(place, ["\u2603" * 5_000] * 3)["tokens.unknown"]
+    found = look(place, ["we " * 20 + "\u2603" * 5_000] * 3)["tokens.unknown"]
     assert found.values["most_frequent"] == [{"text": "\u2603" * 40 + "...", "times": 3}]
     assert len(found.figure) < 200

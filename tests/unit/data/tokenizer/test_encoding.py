@@ -180,7 +180,8 @@ def test_a_default_prompt_that_cannot_be_encoded_is_not_asked(tmp_path):
     assert made.record["fill_mask"] == {"before": [], "after": []}
     assert made.record["perplexity"]["after"]["value"] > 1
     assert made._repr_html_()
-    bad = resolve(sets=[f"model.name={tmp_path / 'model'}", 'fill.prompts=["film {mask}"]'])
+    model = f"model.name={tmp_path / 'model'}"
+    bad = resolve(sets=[model, "chunks.size=16", 'fill.prompts=["film {mask}"]'])
     with pytest.raises(PromptError, match="film"):
         mlmref.run(bad.model_copy(update={"corpus": config.corpus}))
 

@@ -9,10 +9,9 @@ import pytest
 from datasets import Dataset, Features, Value
 from support.separable import SEPARABLE, WHOLE, parts_of, separable
 from support.tokenizers import TEXT
-from support.tokens import corpus_of, fresh_cache, rows_of
+from support.tokens import corpus_of, corpus_with, fresh_cache, rows_of
 from tokenizers import Tokenizer, models, processors
 
-from mlmref.data.corpus.load import Corpus
 from mlmref.data.tokens import by_pre_token as station
 from mlmref.data.tokens import cut_points as division
 from mlmref.data.tokens import tokenize as tokens
@@ -254,8 +253,9 @@ def test_large_strings_are_documents_too():
     documents = ["a film", "film", "films"]
     features = Features({"text": Value("large_string")})
     dataset = Dataset.from_dict({"text": documents}, features=features)
-    corpus = Corpus(name="large", dataset=dataset, fingerprint="large", empty=0, source="here")
-    assert rows_of(tokenize(corpus, separable("wordpiece"))) == whole(documents)
+    assert rows_of(tokenize(corpus_with(dataset, "large"), separable("wordpiece"))) == whole(
+        documents
+    )
 
 
 @pytest.mark.clause("TOK-011")

@@ -227,8 +227,8 @@ def _without(role):
     [
         (
             CanineTokenizer,
-            "CanineTokenizer is a slow tokenizer, which cannot tell words; choose a model that "
-            "has a tokenizer.json",
+            "CanineTokenizer is a slow tokenizer, which cannot tell words; choose a model "
+            "with a fast tokenizer, which has a tokenizer.json",
         ),
         (
             lambda: _without("mask_token"),
