@@ -15,7 +15,7 @@ from mlmref.plugin.contracts import Corruption
 from mlmref.settings.defaults import fitting
 
 MOST = 2**31 - 1
-"""The largest count: more is a slip of the finger, and less fits every library's integers."""
+"""The largest count that a setting takes, which fits the integers of every library."""
 
 Count = Annotated[int, Field(ge=1, le=MOST)]
 NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -338,7 +338,7 @@ class Config(Section):
 
 
 def plain_defaults() -> dict[str, dict[str, Any]]:
-    """Return the sections' own defaults of what :meth:`Config._fit` fills in.
+    """Return the sections' own defaults of what ``Config._fit`` fills in.
 
     Whoever names a preset gets all of it, and below it these (CONF-006).
     """
