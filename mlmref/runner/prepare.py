@@ -206,9 +206,9 @@ def prepare_text(
         f"{corpus.source}: {len(corpus):,} documents{left_out}, {tokens.offsets[-1]:,} tokens, "
         f"{len(chunks):,} chunks: {len(parts.train):,} to train on, {len(parts.test):,} held out"
     )
-    if lost := int(tokens.characters("lost").sum()):
-        visible = int(tokens.characters("visible").sum())
-        (reporter.warn if lost > LOST * visible else reporter.note)(
+    lost, visible = (int(tokens.characters(kind).sum()) for kind in ("lost", "visible"))
+    if lost > LOST * visible:
+        reporter.warn(
             f"{lost:,} of {visible:,} characters ({lost / visible:.2%}) are in no token of "
             f"{config.model.name}: mlmref inspect shows which"
         )
