@@ -1,19 +1,18 @@
-"""Whole-word masking of Chinese: what is masked, and a whole run as a user starts it."""
+"""Whole-word masking of Chinese: what is masked, and a whole run."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from chinese import PROSE, save_model, tokenizer
 from mlmref_jieba import mlmref_word_segmenters
 
+import mlmref
 from mlmref.data.chunks import chunk
 from mlmref.data.corpus.load import corpus_from_texts
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.masking.masker import Masker
-from mlmref.plugin import IGNORE_INDEX, discover
+from mlmref.plugin import IGNORE_INDEX, MlmrefError, discover
 from mlmref.plugin.registry import Registered, Source, choose
 from mlmref.settings.config import ChunkConfig
 
@@ -76,18 +75,24 @@ def test_without_jieba_they_are_not():
         assert fates(word, None)["some"], word
 
 
+def config(tmp_path, **options):
+    """Return the settings of a run with jieba's words."""
+    return mlmref.Config(
+        model={"name": str(tmp_path / "model")},
+        corpus={"name": str(tmp_path / "corpus.txt")},
+        words={"segmenter": "jieba", "options": options},
+        masking={"strategy": "whole-word"},
+        chunks={"size": 32},
+        training={"batch_size": 8, "learning_rate": 0.01, "epochs": 2},
+        output={"folder": str(tmp_path / "out")},
+    )
+
+
 def test_a_run_with_jieba(tmp_path):
-    """``mlmref run --masking whole-word --segmenter jieba`` trains, measures, and records it."""
+    """A run with whole-word masking and jieba's words trains, measures, and records them."""
     save_model(tmp_path / "model")
     (tmp_path / "corpus.txt").write_text("\n".join(list(PROSE) * 20), "utf-8")
-    command = [sys.executable, "-m", "mlmref", "run", "--model", "./model"]
-    command += ["--corpus", "corpus.txt", "--masking", "whole-word", "--segmenter", "jieba"]
-    command += ["--set", "words.options.hmm=false", "--chunk-size", "32", "--batch-size", "8"]
-    command += ["--learning-rate", "0.01", "--epochs", "2", "--output", "out", "--quiet"]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    mlmref.run(config(tmp_path, hmm=False))
     record = json.loads((tmp_path / "out" / "record.json").read_text("utf-8"))
     used = record["plugins"]["words"]
     assert (used["name"], used["distribution"]) == ("jieba", "mlmref-jieba")
@@ -96,13 +101,9 @@ def test_a_run_with_jieba(tmp_path):
     assert perplexity["after"]["value"] < perplexity["before"]["value"]
 
 
-def test_a_dictionary_that_is_not_there_is_named_before_anything_is_loaded(tmp_path):
-    """One line, with the option's full key."""
-    command = [sys.executable, "-m", "mlmref", "run", "--segmenter", "jieba"]
-    command += ["--set", "words.options.dictionary=none.txt"]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 2
-    assert "words.options.dictionary" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_a_dictionary_that_does_not_exist_is_named_before_anything_is_loaded(tmp_path):
+    """One line, with the option's full key; neither model nor corpus exists."""
+    with pytest.raises(MlmrefError) as refused:
+        mlmref.run(config(tmp_path, dictionary="none.txt"))
+    assert "words.options.dictionary" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1

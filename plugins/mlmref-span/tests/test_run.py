@@ -1,27 +1,28 @@
-"""A whole run with span masking, as a user starts it."""
+"""A whole run with span masking."""
 
 import json
-import subprocess
-import sys
+
+import mlmref
 
 TEXT = "Bromwell High is a cartoon comedy. It ran at the same time as other programmes.\n"
 
 
 def test_a_run_with_spans(tmp_path):
-    """``mlmref run --masking span`` trains, measures, and records whose strategy it used."""
+    """A run trains, measures, and records the strategy's options and distribution."""
     (tmp_path / "corpus.txt").write_text(TEXT * 60, "utf-8")
-    command = [sys.executable, "-m", "mlmref", "run", "--model", "embedded"]
-    command += ["--corpus", "corpus.txt", "--masking", "span", "--mlm-probability", "0.2"]
-    command += ["--set", "masking.options.max_length=5", "--chunk-size", "32"]
-    command += ["--max-steps", "2", "--output", "out", "--quiet"]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    options = {"mlm_probability": 0.2, "max_length": 5}
+    mlmref.run(
+        mlmref.Config(
+            corpus={"name": str(tmp_path / "corpus.txt")},
+            masking={"strategy": "span", "options": options},
+            chunks={"size": 32},
+            training={"max_steps": 2},
+            output={"folder": str(tmp_path / "out")},
+        )
     )
-    assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "out" / "record.json").read_text("utf-8"))
-    asked = record["config"]["masking"]
-    assert asked["strategy"] == "span"
-    assert asked["options"]["mlm_probability"] == 0.2
-    assert asked["options"]["max_length"] == 5
+    used = record["config"]["masking"]
+    assert used["strategy"] == "span"
+    assert used["options"].items() >= options.items()
     assert "mlmref-span" in json.dumps(record)
     assert record["perplexity"]["after"]["value"] > 1
