@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["support.full", "support.limits", "support.proof", "pytester"]
+pytest_plugins = ["support.full", "support.limits", "support.needless", "support.proof", "pytester"]
 
 # No deadline: the machines that run the tests are shared, and no test depends on the clock.
 # Examples that build a dataset are slow to draw, which says nothing about the property.
