@@ -78,7 +78,7 @@ def run(
         )
         registry = discover(disable=no_plugin or (), tell=tell)
         if print_config:
-            from mlmref.runner.prepare import choose_plugins
+            from mlmref.runner.context import choose_plugins
 
             out.print(
                 to_toml(choose_plugins(settings, registry)[0]), end="", markup=False, soft_wrap=True

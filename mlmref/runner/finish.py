@@ -9,31 +9,33 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlmref.base.disk import as_os_errors
+from mlmref.base.disk import as_os_errors, replace
 from mlmref.base.errors import OutputError
-from mlmref.base.progress import Reporter
 from mlmref.base.quiet_libraries import quiet
 from mlmref.base.ranks.consensus import by_main
+from mlmref.base.ranks.process import is_main
 from mlmref.results.report.page import write_last
 from mlmref.results.result import Result
 from mlmref.results.verdict import warning
+from mlmref.runner.context import RunContext
 from mlmref.runner.folder.checkpoints import Saves
 from mlmref.runner.folder.folder import RunFolder, held
 from mlmref.settings.config import CheckpointConfig, Config
+from mlmref.settings.resolve import to_toml
 
 if TYPE_CHECKING:
     from mlmref.runner.folder.resume import Found
     from mlmref.runner.log.logbook import Logbook
-    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.runner.prepare import Ready
 
 
-def finished(found: Found, config: Config, reporter: Reporter) -> Result:
+def finished(found: Found, context: RunContext) -> Result:
     """Return the result of a run that was finished before."""
-    place = found.place
+    place, reporter = found.place, context.reporter
     assert place is not None and found.begun is not None  # noqa: S101, PT018 - it was found there
     reporter.note(f"{place}: the run is finished already")
-    if config.output.push:
-        reporter.warn(f"nothing is published; to do that: {_upload(config, place)}")
+    if context.config.output.push:
+        reporter.warn(f"nothing is published; to do that: {_upload(context.config, place)}")
 
     def look() -> dict[str, Any]:
         assert found.begun is not None  # noqa: S101 - as above
@@ -48,17 +50,15 @@ def finished(found: Found, config: Config, reporter: Reporter) -> Result:
     return Result(folder=place, record=by_main(look))
 
 
-def finish(
-    ready: Ready,
-    plugins: Plugins,
-    folder: RunFolder,
-    log: Logbook,
-    saves: Saves,
-    reporter: Reporter,
-) -> dict[str, Any]:
-    """Put the whole run folder in its place; return the record."""
+def finish(ready: Ready, folder: RunFolder, log: Logbook, saves: Saves) -> dict[str, Any]:
+    """Write model, record and report, and rename the run folder into its place.
+
+    Returns:
+        The record.
+    """
+    reporter = ready.context.reporter
     export(ready, folder.building)
-    record = log.write(ready, plugins, folder)
+    record = log.write(ready, folder)
     if worse := warning(record["perplexity"]["better"]):
         reporter.warn(worse)
     with reporter.stage("report"):
@@ -74,14 +74,21 @@ def export(ready: Ready, folder: Path) -> None:
         ready.loaded.tokenizer.save_pretrained(folder)
 
 
-def publish_all(config: Config, place: Path, reporter: Reporter) -> None:
+def write_settings(config: Config, folder: Path) -> None:
+    """Write ``config.toml`` in the main process."""
+    if is_main():
+        replace(folder / "config.toml", to_toml(config).encode())
+
+
+def publish_all(context: RunContext, place: Path) -> None:
     """Publish the finished run."""
     try:
-        push(config, place, "The adapted model", reporter)
+        push(context, place, "The adapted model")
     except Exception:
         raise  # which says itself what to do (PUB-004)
     except BaseException as error:
-        error.add_note(f"not published: the run is whole, go on with {_upload(config, place)}")
+        upload = _upload(context.config, place)
+        error.add_note(f"not published: the run is whole, go on with {upload}")
         raise
 
 
@@ -90,21 +97,22 @@ def _upload(config: Config, place: Path) -> str:
     return shlex.join(["hf", "upload", str(config.output.push), str(place), *private])
 
 
-def publish_epoch(ready: Ready, epoch: int, reporter: Reporter) -> None:
-    """Publish what there is after an epoch."""
+def publish_epoch(ready: Ready, epoch: int) -> None:
+    """Publish the model after an epoch."""
     with tempfile.TemporaryDirectory() as folder:
         export(ready, Path(folder))
         try:
-            push(ready.config, Path(folder), f"After epoch {epoch}", reporter)
+            push(ready.context, Path(folder), f"After epoch {epoch}")
         except OutputError as error:  # the next epoch may reach the hub again
-            reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
+            ready.context.reporter.note(f"epoch {epoch}: {error.where}: {error.what}")
 
 
-def push(config: Config, folder: Path, message: str, reporter: Reporter) -> None:
+def push(context: RunContext, folder: Path, message: str) -> None:
     """Publish a folder on the hub."""
     from mlmref.results.publish import publish
 
-    assert config.output.push  # noqa: S101 - the callers ask for it
-    with quiet(), reporter.stage("publish"):
-        url = publish(folder, config.output.push, private=config.output.private, message=message)
-    reporter.note(f"published: {url}")
+    output = context.config.output
+    assert output.push  # noqa: S101 - the callers check it
+    with quiet(), context.reporter.stage("publish"):
+        url = publish(folder, output.push, private=output.private, message=message)
+    context.reporter.note(f"published: {url}")

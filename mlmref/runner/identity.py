@@ -18,7 +18,7 @@ from mlmref.settings.config import Config
 from mlmref.settings.tree import differences, dotted
 
 if TYPE_CHECKING:
-    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.runner.prepare import Ready
 
 # Keys that change no figure of a run beyond the last digits, and where it is written and reported;
 # how a step is cut into micro-batches is compared by the examples in it.
@@ -85,12 +85,13 @@ def what_matters(config: Config) -> dict[str, Any]:
     }
 
 
-def ingredients(ready: Ready, plugins: Plugins) -> dict[str, Any]:
-    """Return what a run is made of, beside its settings."""
+def ingredients(ready: Ready) -> dict[str, Any]:
+    """Return the data, model and plugins that a run uses, beside its settings."""
     from mlmref.base.ranks.process import state
     from mlmref.base.version import __version__
     from mlmref.training.optimizer import choose_precision
 
+    plugins = ready.context.plugins
     used = (plugins.segmenter, plugins.strategy, plugins.backend)
     return {
         "mlmref": __version__,
@@ -110,8 +111,8 @@ def _digest(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def surroundings(config: Config) -> dict[str, Any]:
-    """Return what ranks have to have in common beside what a run is made of."""
+def environment(config: Config) -> dict[str, Any]:
+    """Return the values that all ranks must share, beside the ingredients of a run."""
     from mlmref.base.ranks.process import state
 
     return {

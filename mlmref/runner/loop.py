@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from mlmref.base.errors import MlmrefError, memory_for
 from mlmref.base.generators import generators_left
-from mlmref.base.progress import Reporter
-from mlmref.base.progress.clock import Clock
 from mlmref.base.ranks.consensus import LostError, RankError, by_main, connected
 from mlmref.runner.finish import publish_epoch
 from mlmref.runner.folder.checkpoints import Saved, Saves
@@ -21,30 +19,22 @@ from mlmref.training.signals import Stopping
 if TYPE_CHECKING:
     from mlmref.evaluation.kept_targets import Targets
     from mlmref.evaluation.perplexity import Measured
-    from mlmref.plugin.contracts import BackendEntry, TrainingBackend
-    from mlmref.plugin.registry import Chosen
+    from mlmref.plugin.contracts import TrainingBackend
     from mlmref.settings.config import TrainingConfig
     from mlmref.training.job import StepReport
 
 
-def measure(
-    ready: Ready,
-    clock: Clock,
-    reporter: Reporter,
-    targets: Targets | None = None,
-) -> Measured:
-    """Measure the model on the held-out chunks, under as many draws of masks as configured.
+def measure(ready: Ready, targets: Targets | None = None) -> Measured:
+    """Measure the model on the held-out chunks, under the configured number of masking draws.
 
     Args:
         ready: model, chunks and masks.
-        clock: times it.
-        reporter: told of it.
-        targets: those whose losses under the first draw are kept.
+        targets: the targets whose losses under the first draw are kept.
     """
     from mlmref.evaluation.perplexity import evaluate, measured
 
-    config = ready.config.evaluation
-    with clock("evaluate"):
+    config, reporter = ready.config.evaluation, ready.context.reporter
+    with ready.context.clock("evaluate"):
         evaluations = [
             evaluate(
                 ready.objective,
@@ -61,20 +51,14 @@ def measure(
 
 
 def train(
-    ready: Ready,
-    chosen: Chosen[BackendEntry],
-    backend: TrainingBackend,
-    saved: Saved | None,
-    saves: Saves,
-    log: Logbook,
-    clock: Clock,
-    reporter: Reporter,
+    ready: Ready, backend: TrainingBackend, saved: Saved | None, saves: Saves, log: Logbook
 ) -> None:
-    """Train the model from where it is, and measure it after each epoch."""
+    """Train the model, from a checkpoint if there is one, and measure it after each epoch."""
     from mlmref.training.job import Job
     from mlmref.training.process import repeatable
 
-    output = ready.config.output
+    context, output = ready.context, ready.config.output
+    clock, reporter = context.clock, context.reporter
 
     def on_step(report: StepReport) -> None:
         log.step(report)
@@ -87,15 +71,15 @@ def train(
         )
 
     def on_save() -> None:
-        with clock("save"), reporter.stage("save"):
+        with context.stage("save"):
             saves.save(job, log.story.lines, clock)
 
     def on_epoch(epoch: int) -> None:
-        log.measured(epoch, job.done, measure(ready, clock, reporter, log.targets))
+        log.measured(epoch, job.done, measure(ready, log.targets))
         stage.advance(0, perplexity=log.last["value"])
         reporter.note(log.story.so_far())
         if output.push and output.push_every_epoch:
-            by_main(lambda: publish_epoch(ready, epoch, reporter))
+            by_main(lambda: publish_epoch(ready, epoch))
 
     with (
         clock("train"),
@@ -131,13 +115,13 @@ def train(
                 if job.done < job.total:
                     # Called back, the core raises what is the user's, and not the backend's.
                     through = (MlmrefError, OSError, MemoryError, SystemExit)
-                    with chosen.blamed("train", *through), connected():
+                    with context.plugins.backend.blamed("train", *through), connected():
                         backend.train(job)
             except BaseException as error:
                 try:
                     saves.save_if_whole(job, log.story.lines, clock)
                 finally:
-                    # A launcher sends SIGTERM because of that other rank, whose end is the news.
+                    # The launcher sent SIGTERM because another rank failed: report its error.
                     if stopping.asked and not isinstance(error, RankError | LostError):
                         stopping.obey()
                 raise

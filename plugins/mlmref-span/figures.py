@@ -8,19 +8,17 @@ from time import perf_counter
 import numpy as np
 from mlmref_span import length_cdf, tile
 
-from mlmref.base.progress import SILENT
-from mlmref.base.progress.clock import Clock
 from mlmref.plugin import EVALUATION_PASS
-from mlmref.runner.prepare import Ready, choose_plugins, load, prepare
+from mlmref.runner.context import RunContext
+from mlmref.runner.prepare import Ready, load, prepare
 from mlmref.settings.resolve import resolve
 
 
 def ready(masking: str) -> Ready:
     """Return 1,500 IMDb reviews in chunks of 128, and what masks them."""
     sets = ["corpus.limit=1500", "split.train_size=rest", "split.test_size=0.1"]
-    config, plugins = choose_plugins(resolve(sets=[*sets, f"masking.strategy={masking}"]))
-    clock = Clock()
-    return prepare(config, load(config, clock, SILENT), plugins, clock, SILENT)
+    context = RunContext.of(resolve(sets=[*sets, f"masking.strategy={masking}"]))
+    return prepare(context, load(context))
 
 
 def main() -> None:

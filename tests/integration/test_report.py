@@ -22,8 +22,7 @@ from typer.testing import CliRunner
 from mlmref import run
 from mlmref.base.disk import sha256
 from mlmref.base.errors import OutputError
-from mlmref.base.progress import SILENT, Silent
-from mlmref.base.progress.clock import Clock
+from mlmref.base.progress import Silent
 from mlmref.base.terminal import plain
 from mlmref.cli import app
 from mlmref.plugin.arrays import IGNORE_INDEX
@@ -31,8 +30,9 @@ from mlmref.plugin.draws import EVALUATION_PASS
 from mlmref.results.report.page import page, write_again
 from mlmref.results.report.read import read
 from mlmref.results.result import Result
+from mlmref.runner.context import RunContext
 from mlmref.runner.log.about import about, counts
-from mlmref.runner.prepare import choose_plugins, load, prepare
+from mlmref.runner.prepare import load, prepare
 from mlmref.settings.resolve import resolve
 
 
@@ -51,8 +51,8 @@ def done(place):
 @pytest.fixture(scope="module")
 def ready(place):
     """Prepare what that run trained on."""
-    config, plugins = choose_plugins(report_settings(place))
-    return prepare(config, load(config, Clock(), SILENT), plugins, Clock(), SILENT)
+    context = RunContext.of(report_settings(place))
+    return prepare(context, load(context))
 
 
 def text_of(html):
@@ -218,9 +218,9 @@ def test_unknown_tokens_are_counted(tmp_path):
     save_model(tmp_path / "model")
     (tmp_path / "odd.txt").write_text("a great film ☃\nthe ☂ ☃ story of the film\n" * 40, "utf-8")
     sets = [f"model.name={tmp_path / 'model'}", f"corpus.name={tmp_path / 'odd.txt'}"]
-    config, plugins = choose_plugins(resolve(sets=[*sets, "chunks.size=16", "split.test_size=4"]))
-    ready = prepare(config, load(config, Clock(), SILENT), plugins, Clock(), SILENT)
-    counted = about(ready, plugins, counts(ready))["corpus"]["counted"]
+    context = RunContext.of(resolve(sets=[*sets, "chunks.size=16", "split.test_size=4"]))
+    ready = prepare(context, load(context))
+    counted = about(ready, counts(ready))["corpus"]["counted"]
     train = ready.split.train
     ids = [train.gather(np.array([row])).input_ids[0] for row in range(len(train))]
     unknown = sum(int((one == ready.loaded.tokenizer.unk_token_id).sum()) for one in ids)

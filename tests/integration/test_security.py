@@ -24,7 +24,7 @@ from mlmref.cli import app
 from mlmref.data.corpus.load import load_corpus
 from mlmref.model.load import load_model
 from mlmref.plugin.discovery import discover
-from mlmref.runner.prepare import choose_plugins
+from mlmref.runner.context import choose_plugins
 from mlmref.settings.config import CorpusConfig, ModelConfig
 from mlmref.settings.resolve import resolve
 

@@ -13,7 +13,7 @@ from mlmref.runner.log.provenance import corpus_used, model_used, plugins_used
 
 if TYPE_CHECKING:
     from mlmref.data.chunks import Chunks
-    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.runner.prepare import Ready
 
 _COUNTED = 2**24
 """Tokens to train on that are counted by their ids, at most, which bounds the time."""
@@ -30,7 +30,7 @@ def _some(ready: Ready) -> Chunks:
     return train.select(np.arange(min(len(train), max(1, _COUNTED // train.rule.size))))
 
 
-def about(ready: Ready, plugins: Plugins, counted: Int64Array) -> dict[str, Any]:
+def about(ready: Ready, counted: Int64Array) -> dict[str, Any]:
     """Return ``model``, ``plugins``, ``versions``, ``words`` and ``corpus`` as JSON values."""
     from mlmref.base.ranks.process import state
 
@@ -38,7 +38,7 @@ def about(ready: Ready, plugins: Plugins, counted: Int64Array) -> dict[str, Any]
     tokens = ready.chunks.tokens
     return {
         "model": model_used(ready),
-        "plugins": plugins_used(plugins),
+        "plugins": plugins_used(ready.context.plugins),
         "versions": versions(str(state().device)),
         "words": tokens.has_words,
         "corpus": {

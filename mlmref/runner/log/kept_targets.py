@@ -25,9 +25,8 @@ from mlmref.plugin.arrays import FloatArray
 from mlmref.results.record import dumps
 
 if TYPE_CHECKING:
-    from mlmref.base.progress import Reporter
     from mlmref.evaluation.perplexity import Measured
-    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.runner.prepare import Ready
 
 
 class Keeper:
@@ -37,19 +36,14 @@ class Keeper:
     in that costs the report its data, and never the run (REP-002).
 
     Args:
-        ready: model, chunks and masks.
-        plugins: what they were made with.
+        ready: model, chunks and masks; its reporter is warned once if nothing more can be kept.
         folder: the run folder.
-        reporter: warned once if nothing more can be kept.
         goes_on: whether the run is taken up again, with what it measured first in the folder.
     """
 
-    def __init__(
-        self, ready: Ready, plugins: Plugins, folder: Path, reporter: Reporter, *, goes_on: bool
-    ) -> None:
+    def __init__(self, ready: Ready, folder: Path, *, goes_on: bool) -> None:
         self.targets: Targets = choose(ready.split.test, ready.masker)
-        self._ready, self._plugins, self._folder = ready, plugins, folder
-        self._reporter, self._works = reporter, is_main()
+        self._ready, self._folder, self._works = ready, folder, is_main()
         self._table = pa.table({})
         self._about: dict[str, Any] = {}
         self._before: FloatArray | None = None
@@ -70,7 +64,7 @@ class Keeper:
         self._about = {
             "format": FORMAT,
             "epoch": 0,
-            **about(ready, self._plugins, counted),
+            **about(ready, counted),
             "held_out": {"targets": len(self.targets), "chunks": len(self.targets.chunks)},
             "explorer": shown,
             "answers": {"before": None, "after": None},
@@ -107,7 +101,8 @@ class Keeper:
             do()
         except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
             self._works = False
-            self._reporter.warn(f"the report will lack what the model learnt ({error})")
+            warn = self._ready.context.reporter.warn
+            warn(f"the report will lack what the model learnt ({error})")
 
 
 def _first_losses(folder: Path, table: pa.Table) -> FloatArray | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mlmref.base.progress import Reporter
 from mlmref.base.progress.clock import Clock
 from mlmref.base.ranks.consensus import together
 from mlmref.runner.folder.checkpoints import Saved
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from mlmref.evaluation.kept_targets import Targets
     from mlmref.evaluation.perplexity import Measured
     from mlmref.runner.log.kept_targets import Keeper
-    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.runner.prepare import Ready
     from mlmref.training.job import StepReport
 
 
@@ -63,22 +62,15 @@ class Logbook:
         self.story.step(report.figures())
         self._trackers.step(report)
 
-    def write(self, ready: Ready, plugins: Plugins, folder: RunFolder) -> dict[str, Any]:
+    def write(self, ready: Ready, folder: RunFolder) -> dict[str, Any]:
         """Write the record and the model card; return the record."""
-        record = self.story.write(ready, plugins, folder.building)
+        record = self.story.write(ready, folder.building)
         self._trackers.finish(record)
         return record
 
 
 @contextmanager
-def logbook(
-    ready: Ready,
-    plugins: Plugins,
-    folder: RunFolder,
-    saved: Saved | None,
-    clock: Clock,
-    reporter: Reporter,
-) -> Iterator[Logbook]:
+def logbook(ready: Ready, folder: RunFolder, saved: Saved | None) -> Iterator[Logbook]:
     """Begin the logbook of a run, or take it up again at a checkpoint.
 
     Raises:
@@ -86,6 +78,7 @@ def logbook(
     """
     from mlmref.runner.log.kept_targets import Keeper
 
+    clock, reporter = ready.context.clock, ready.context.reporter
     done = int(saved.job["done"]) if saved else None
     with together():
         trackers = Trackers(ready.config, folder.building, folder.place, done, reporter.warn)
@@ -96,5 +89,5 @@ def logbook(
         else:
             story = Story(folder.building, clock)
         with clock("report"):
-            keeper = Keeper(ready, plugins, folder.building, reporter, goes_on=saved is not None)
+            keeper = Keeper(ready, folder.building, goes_on=saved is not None)
         yield Logbook(story, trackers, keeper, clock)

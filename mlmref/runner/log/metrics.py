@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlmref.evaluation.fill_mask import Filled
     from mlmref.evaluation.intervals import Documents
     from mlmref.evaluation.perplexity import Measured
-    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.runner.prepare import Ready
 
 
 class Story:
@@ -113,7 +113,7 @@ class Story:
             text += f"; {first!r}: {', '.join(tokens)}"
         return text
 
-    def write(self, ready: Ready, plugins: Plugins, folder: Path) -> dict[str, Any]:
+    def write(self, ready: Ready, folder: Path) -> dict[str, Any]:
         """Write ``record.json`` and the model card; return the record."""
         from mlmref.base.ranks.process import state
         from mlmref.evaluation.intervals import better, difference
@@ -141,7 +141,7 @@ class Story:
             "corpus": corpus_used(ready),
             "loss": [{key: step[key] for key in keys} for step in self._steps],
             "model": model_used(ready),
-            "plugins": plugins_used(plugins),
+            "plugins": plugins_used(ready.context.plugins),
             "config": ready.config.model_dump(mode="json"),
             "seed": ready.config.seed,
             "resumed": self._resumed,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlmref.plugin.registry import Chosen
-    from mlmref.runner.prepare import Plugins, Ready
+    from mlmref.runner.context import Plugins
+    from mlmref.runner.prepare import Ready
 
 
 def corpus_used(ready: Ready) -> dict[str, Any]:

@@ -40,21 +40,20 @@ def measure(
         on, and by document ``documents``, ``nll`` and ``targets``, summed over all draws of
         masks; ``correct`` counts first choices.
     """
-    from mlmref.base.progress.clock import Clock
     from mlmref.evaluation.perplexity import evaluate
-    from mlmref.runner.prepare import choose_plugins, load, prepare
+    from mlmref.runner.context import RunContext
+    from mlmref.runner.prepare import load, prepare
 
-    clock = Clock()
     config = task_config(plan.base, plan.task).model_copy(update={"model": model})
-    config, plugins = choose_plugins(config, registry)
-    loaded = load(config, clock, reporter)
-    ready = prepare(config, loaded, plugins, clock, reporter)
+    context = RunContext.of(config, registry, reporter)
+    loaded = load(context)
+    ready = prepare(context, loaded)
     evaluations = [
         evaluate(
             ready.objective,
             ready.split.test,
             ready.masker,
-            batch_size=config.evaluation.batch_size,
+            batch_size=ready.config.evaluation.batch_size,
             draw=draw,
             reporter=reporter,
         )

@@ -12,7 +12,7 @@ from typing import Any
 from mlmref.base.errors import ConfigError, MlmrefError
 from mlmref.base.explain import Sources, Tree, suggest
 from mlmref.plugin.registry import Registry
-from mlmref.runner.prepare import choose_plugins
+from mlmref.runner.context import choose_plugins
 from mlmref.settings.config import Config, MaskingConfig, OutputConfig
 from mlmref.settings.resolve import resolve_trees
 from mlmref.settings.tree import differences, dotted, nest, parse_assignment

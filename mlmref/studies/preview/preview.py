@@ -17,8 +17,9 @@ from mlmref.base.progress.clock import Clock
 from mlmref.data.tokens.spelling import Spelling
 from mlmref.masking.rates import MASKED, NAMES, Looked, count, look, rates
 from mlmref.plugin.arrays import Int64Array
+from mlmref.runner.context import RunContext
 from mlmref.runner.log.provenance import plugin_used
-from mlmref.runner.prepare import choose_plugins, masker_for, prepare_text
+from mlmref.runner.text import masker_for, prepare_text
 from mlmref.settings.config import Config
 from mlmref.studies.preview.parts import Masking, Preview, ShownChunk, Unit, Used
 
@@ -65,11 +66,11 @@ def preview(
     if unit not in (None, *UNITS):
         raise ConfigError(f"no unit {unit!r}", where="--as", hint=suggest(str(unit), UNITS))
     clock = Clock()
-    chosen = [choose_plugins(config, registry) for config in configs]
-    config, plugins = chosen[0]
-    with clock("load"), reporter.stage("load"):
+    contexts = [RunContext.of(config, registry, reporter, clock) for config in configs]
+    config = contexts[0].config
+    with contexts[0].stage("load"):
         tokenizer, limit = load_tokenizer(config.model)
-    text = prepare_text(config, tokenizer, limit, plugins.segmenter, clock, reporter)
+    text = prepare_text(contexts[0], tokenizer, limit)
     train, tokens = text.split.train, text.chunks.tokens
     if first > len(train):
         raise ConfigError(
@@ -84,10 +85,7 @@ def preview(
             hint="use --as tokens, or a --segmenter that tells words",
         )
     unit = unit or ("words" if tokens.has_words else "tokens")
-    maskers = [
-        replace(masker_for(one, used.strategy, text), seed=one.training_seed)
-        for one, used in chosen
-    ]
+    maskers = [replace(masker_for(one, text), seed=one.config.training_seed) for one in contexts]
     sample = np.arange(min(SAMPLE, len(train)))
     with reporter.stage("mask", len(maskers) * len(sample), "chunks") as stage:
         # One by one, since a chunk's mask does not depend on its batch (MASK-001).
@@ -101,13 +99,13 @@ def preview(
         ]
     strategies = [
         Used(
-            masking=plugin_used(used.strategy),
+            masking=plugin_used(one.plugins.strategy),
             corruption=None if masker.entry.replaces else masker.corruption.model_dump(),
             shown=count(under, has_words=tokens.has_words),
             sample=its_rates,
         )
-        for (_, used), masker, its_rates, under in zip(
-            chosen, maskers, found, zip(*looked, strict=True), strict=True
+        for one, masker, its_rates, under in zip(
+            contexts, maskers, found, zip(*looked, strict=True), strict=True
         )
     ]
     spelling, names = Spelling(tokenizer), [masker.entry.name for masker in maskers]

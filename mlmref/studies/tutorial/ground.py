@@ -17,7 +17,8 @@ from mlmref.base.errors import CorpusError, ModelError
 from mlmref.base.progress import Reporter
 from mlmref.base.quiet_libraries import quiet
 from mlmref.plugin.discovery import discover
-from mlmref.runner.prepare import choose_plugins, masker_of
+from mlmref.runner.context import choose_plugins
+from mlmref.runner.text import masker_of
 from mlmref.settings.config import Config, CorpusConfig, ModelConfig
 from mlmref.settings.resolve import resolve
 from mlmref.studies.tutorial.hub import asked_once

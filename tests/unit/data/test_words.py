@@ -15,7 +15,7 @@ from mlmref.data.words import of_segmenter as segmented
 from mlmref.plugin.contracts import Options, SegmenterEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.registry import Registered, Source, choose
-from mlmref.runner.prepare import choose_plugins
+from mlmref.runner.context import choose_plugins
 from mlmref.settings.config import Config
 
 

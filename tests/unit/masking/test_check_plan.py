@@ -10,7 +10,7 @@ from mlmref.base.errors import ConfigError, PluginError
 from mlmref.plugin.contracts import Corruption, Plan, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.hookspecs import hookimpl
-from mlmref.runner.prepare import choose_plugins
+from mlmref.runner.context import choose_plugins
 from mlmref.settings.resolve import resolve
 
 ROWS = chunk_rows([[CLS, 10, 11, SEP], [20, 21, 22, 0]], lengths=[4, 3], chunk_ids=[7, 9])

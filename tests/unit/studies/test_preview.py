@@ -14,15 +14,14 @@ from transformers import BertForMaskedLM, RobertaForMaskedLM
 
 from mlmref.base.disk import create
 from mlmref.base.errors import ConfigError, ModelError
-from mlmref.base.progress import SILENT
-from mlmref.base.progress.clock import Clock
 from mlmref.data.tokens.spelling import Spelling
 from mlmref.masking import rates as rates_module
 from mlmref.plugin.arrays import IGNORE_INDEX
 from mlmref.plugin.contracts import Plan, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.hookspecs import hookimpl
-from mlmref.runner.prepare import choose_plugins, load, prepare
+from mlmref.runner.context import RunContext
+from mlmref.runner.prepare import load, prepare
 from mlmref.settings.resolve import resolve
 from mlmref.studies.preview import preview as core
 from mlmref.studies.preview.preview import preview
@@ -62,8 +61,8 @@ def lines(shown, strategy=0):
 
 def ready_for(config):
     """Return what a run would prepare."""
-    config, plugins = choose_plugins(config)
-    return prepare(config, load(config, Clock(), SILENT), plugins, Clock(), SILENT)
+    context = RunContext.of(config)
+    return prepare(context, load(context))
 
 
 def trained_on(config, epoch):

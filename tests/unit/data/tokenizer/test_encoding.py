@@ -13,12 +13,12 @@ from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 import mlmref
 from mlmref.base.errors import CorpusError, ModelError
 from mlmref.base.progress import Silent
-from mlmref.base.progress.clock import Clock
 from mlmref.data.tokenizer.encoding import encoded
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.evaluation.fill_mask import PromptError, fill
-from mlmref.runner.prepare import choose_plugins, prepare_text
+from mlmref.runner.context import RunContext
+from mlmref.runner.text import prepare_text
 from mlmref.settings.resolve import resolve
 
 KMERS = [a + b for a in "ACGT" for b in "ACGT"]
@@ -274,7 +274,7 @@ def test_a_run_warns_of_lost_characters(tmp_path):
     reporter.warn = heard.append
     tokens = PreTrainedTokenizerFast.from_pretrained(tmp_path / "model")
     with fresh_cache():
-        prepare_text(config, tokens, 32, choose_plugins(config)[1].segmenter, Clock(), reporter)
+        prepare_text(RunContext.of(config, reporter=reporter), tokens, 32)
     assert heard == [
         f"480 of 960 characters (50.00%) are in no token of {tmp_path / 'model'}: "
         "mlmref inspect shows which"
