@@ -127,6 +127,7 @@ def stand_in():
         yield hub
 
 
+@pytest.mark.full
 @pytest.mark.clause("VER-004")
 @pytest.mark.clause("VER-006")
 def test_with_a_hub_every_figure_is_looked_for(stand_in, tmp_path):

@@ -1,5 +1,7 @@
 """Word segmenters for tests, and what tokens make of their words, token by token."""
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 
 from mlmref import hookimpl
@@ -53,23 +55,23 @@ class Plugin:
 
 def plain_segmented_starts(text, ids, offsets, begins, special_ids):
     """Tell word starts token by token, as TOK-015 and TOK-016 say and in no other way."""
-    word_of = [sum(begin <= number for begin in begins) for number in range(len(text))]
+    word_of = [bisect_right(begins, number) for number in range(len(text))]
     solid = [number for number, character in enumerate(text) if not character.isspace()]
 
     def words(first, end):
-        mine = {word_of[number] for number in solid if first <= number < end}
-        before = [word_of[number] for number in solid if number < first]
-        after = [word_of[number] for number in solid if number >= end]
-        if not mine and before and after and before[-1] == after[0]:
-            mine = {after[0]}
-        return mine
+        here = slice(bisect_left(solid, first), bisect_left(solid, end))
+        mine = {word_of[number] for number in solid[here]}
+        before = [word_of[number] for number in solid[: here.start][-1:]]
+        after = [word_of[number] for number in solid[here.stop :][:1]]
+        return mine or (set(before) & set(after))
 
+    own = [words(*offset) for offset in offsets]
     starts = []
     for position, token in enumerate(ids):
         starts.append(
             token in special_ids
             or position == 0
             or ids[position - 1] in special_ids
-            or not words(*offsets[position]) & words(*offsets[position - 1])
+            or not own[position] & own[position - 1]
         )
     return starts

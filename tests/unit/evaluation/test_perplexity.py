@@ -362,8 +362,16 @@ def test_draws_that_do_not_matter_leave_the_batches_whole():
 
 
 @pytest.mark.clause("MODEL-015")
-def test_too_little_memory_in_an_evaluation_names_its_batch_size():
-    """Not the batch size of training."""
+@pytest.mark.parametrize(
+    ("batch_size", "hint"),
+    [
+        (64, "use --set evaluation.batch_size=32, which does not change the figures"),
+        (2, "use --set evaluation.batch_size=1, which does not change the figures"),
+        (1, "use a smaller --chunk-size, or a smaller model"),
+    ],
+)
+def test_too_little_memory_in_an_evaluation_names_its_batch_size(batch_size, hint):
+    """It names the batch size of evaluation, not of training, until that is one chunk."""
     model = tiny_model("bert").eval()
     objective = MaskedLMObjective(model)
 
@@ -372,11 +380,8 @@ def test_too_little_memory_in_an_evaluation_names_its_batch_size():
 
     model.register_forward_hook(fails)
     with pytest.raises(MlmrefError) as raised:
-        evaluate(objective, CHUNKS, masker())
-    assert str(raised.value) == (
-        "evaluation: out of memory; use --set evaluation.batch_size=32, which does not change "
-        "the figures"
-    )
+        evaluate(objective, CHUNKS, masker(), batch_size=batch_size)
+    assert str(raised.value) == f"evaluation: out of memory; {hint}"
 
 
 @pytest.mark.clause("EVAL-010")

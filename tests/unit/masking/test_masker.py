@@ -139,6 +139,26 @@ def test_a_strategy_sees_the_truth_and_its_key():
     assert len({str(label) for label in labels}) == 4
 
 
+@pytest.mark.clause("MASK-001")
+@pytest.mark.parametrize("pass_", [0, 1, EVALUATION_PASS])
+def test_a_strategy_sees_what_can_be_asked_for(pass_):
+    """``shown`` returns the batch and the draws that the strategy gets for the same rows."""
+    rows = chunk_rows([[CLS, 10, 11, PAD], [12, 13, 14, 15]], lengths=[3, 4], chunk_ids=[77, 5])
+    seen = []
+
+    def look(batch, draws):
+        seen.append((batch.input_ids, batch.words, batch.special, draws.uniform("mine")))
+        return Plan(targets=np.zeros_like(batch.special))
+
+    made = proposing(look)
+    made(rows, pass_)
+    batch, draws = made.shown(rows, pass_)
+    for mine, its in zip(
+        (batch.input_ids, batch.words, batch.special, draws.uniform("mine")), seen[0], strict=True
+    ):
+        assert np.array_equal(mine, its)
+
+
 @pytest.mark.clause("MASK-019")
 @pytest.mark.parametrize("name", ["token", "whole-word"])
 def test_passes_and_seeds_have_masks_of_their_own(name):

@@ -244,8 +244,10 @@ def everything(model):
                 found[name, key] = repr(value)
             else:
                 found[name, key] = id(value)
-        for key, tensor in [*module.named_parameters(), *module.named_buffers()]:
-            found[name, key, "value"] = tensor.detach().clone().tolist()
+        own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+        for key, tensor in own:
+            value = tensor.detach().clone().reshape(-1)
+            found[name, key, "value"] = value.view(torch.uint8).numpy().tobytes()
             found[name, key, "gradient"] = tensor.grad
     return found
 
