@@ -12,10 +12,9 @@ from mlmref import __version__
 from mlmref.base.errors import Status
 from mlmref.base.terminal import Terminal
 from mlmref.cli.errors import err
-from mlmref.cli.usage import Command, Commands
+from mlmref.cli.usage import Commands
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., None])
 
 _EPILOG = "Example: mlmref run --corpus reviews.csv --text-column body\n\n" + "\n".join(
     ["Exit status:", *(f"{status.value:>5}  {status.meaning}" for status in Status)]
@@ -52,11 +51,6 @@ def main(
     """Adapt a masked language model to a corpus, and measure what that gained."""
 
 
-def command(name: str | None = None) -> Callable[[F], F]:
-    """Add a command to the application."""
-    return app.command(name, cls=Command)
-
-
 def show(answer: T, as_json: bool, shown: Callable[[T, Console], None]) -> None:
     """Print an answer as JSON, or for people by a function."""
     if as_json:
@@ -68,17 +62,17 @@ def show(answer: T, as_json: bool, shown: Callable[[T, Console], None]) -> None:
 
 
 def tell(text: str) -> None:
-    """Say a line beside the answer."""
+    """Print a line to standard error."""
     err.print(text, markup=False, soft_wrap=True)
 
 
 def reporter_of(quiet: bool) -> Any:
-    """Return whom the stations are to tell of their progress."""
+    """Return the reporter of progress."""
     from mlmref.base.progress import reporter
 
     return reporter(err, quiet=quiet)
 
 
 def parts(given: list[str] | None) -> list[str]:
-    """Return what was given with a flag each, or in one with commas."""
+    """Return the values of a repeatable flag, each of which may be several with commas."""
     return [part.strip() for one in given or () for part in one.split(",")]

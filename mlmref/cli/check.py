@@ -8,12 +8,13 @@ import typer
 
 from mlmref.base.errors import Status
 from mlmref.cli import completion, flags
-from mlmref.cli.base import command, show, tell
-from mlmref.cli.errors import told
+from mlmref.cli.base import show, tell
+from mlmref.cli.command import Given, command
 
 
-@command()
+@command("masking.corruption")
 def check(
+    given: Given,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -28,49 +29,46 @@ def check(
     column: flags.Column = None,
     rate: flags.Rate = None,
     whole_words: flags.WholeWords = False,
-    corruption: flags.Corruption = None,
     no_plugin: flags.NoPlugin = None,
     as_json: flags.AsJson = False,
-    debug: flags.Debug = False,
-) -> None:
+) -> int | None:
     """Tell clause by clause whether a plugin, or a data collator, keeps the specification.
 
     Example: mlmref check whole-word
     """
-    with told(debug):
-        from mlmref.conformance import by_name as checking
-        from mlmref.plugin.discovery import discover
+    from mlmref.conformance import by_name as checking
+    from mlmref.plugin.discovery import discover
 
-        if collator is not None:
-            checking.refuse_ignored(
-                {"names": names, "--all": every, "--option": option},
-                "check a plugin without --collator",
+    corruption = given.tree().get("masking", {}).get("corruption")
+    if collator is not None:
+        checking.refuse_ignored(
+            {"names": names, "--all": every, "--option": option},
+            "check a plugin without --collator",
+        )
+        reports = [
+            checking.check_collator(
+                collator,
+                arguments=collator_arg or (),
+                columns=column or (),
+                rate=rate,
+                whole_words=whole_words,
+                corruption=corruption,
             )
-            reports = [
-                checking.check_collator(
-                    collator,
-                    arguments=collator_arg or (),
-                    columns=column or (),
-                    rate=rate,
-                    whole_words=whole_words,
-                    corruption=corruption,
-                )
-            ]
-        else:
-            checking.refuse_ignored(
-                {
-                    "--collator-arg": collator_arg,
-                    "--column": column,
-                    "--rate": rate,
-                    "--whole-words": whole_words,
-                    "--corruption": corruption,
-                },
-                "it is for a data collator, which --collator MODULE:NAME names",
-            )
-            registry = discover(disable=no_plugin or (), tell=tell)
-            reports = checking.check_named(registry, names or (), every=every, options=option or ())
-        from mlmref.cli.show import show_reports
+        ]
+    else:
+        checking.refuse_ignored(
+            {
+                "--collator-arg": collator_arg,
+                "--column": column,
+                "--rate": rate,
+                "--whole-words": whole_words,
+                "--corruption": corruption,
+            },
+            "it is for a data collator, which --collator MODULE:NAME names",
+        )
+        registry = discover(disable=no_plugin or (), tell=tell)
+        reports = checking.check_named(registry, names or (), every=every, options=option or ())
+    from mlmref.cli.show import show_reports
 
-        show(reports, as_json, show_reports)
-    if not all(report.ok for report in reports):
-        raise typer.Exit(Status.FAULT)
+    show(reports, as_json, show_reports)
+    return None if all(report.ok for report in reports) else Status.FAULT

@@ -11,7 +11,10 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlmref.settings.setting import Flag
 
 Answers = list[tuple[str, str]]
 Completer = Callable[[str], Answers]
@@ -26,24 +29,26 @@ def words(*known: str) -> Completer:
     return complete
 
 
-def setting(key: str) -> Completer:
-    """Complete to one of the words that a setting may be."""
-
-    def complete(incomplete: str) -> Answers:
-        return _begun(incomplete, ((one, "") for one in _words_of(key)))
-
-    return complete
-
-
-def several(key: str) -> Completer:
-    """Complete the last of some words of a setting with commas between them."""
+def several(*known: str) -> Completer:
+    """Complete the last of some words with commas between them."""
 
     def complete(incomplete: str) -> Answers:
         before, comma, last = incomplete.rpartition(",")
-        known = [one for one in _words_of(key) if one not in before.split(",")]
-        return [(f"{before}{comma}{one}", "") for one, _ in _begun(last, ((x, "") for x in known))]
+        left = [(one, "") for one in known if one not in before.split(",")]
+        return [(f"{before}{comma}{one}", "") for one, _ in _begun(last, left)]
 
     return complete
+
+
+def of_setting(flag: Flag) -> Completer | None:
+    """Complete to a value of a setting; ``None`` leaves the word to the shell."""
+    if flag.suggest == "models":
+        return models
+    if isinstance(flag.suggest, str):
+        return entries(flag.suggest)
+    if not flag.suggest:
+        return None
+    return (several if flag.several else words)(*flag.suggest)
 
 
 def entries(*kinds: str) -> Completer:
@@ -119,6 +124,7 @@ def _runs(having: str) -> Answers:
 def _words_of(key: str) -> list[str]:
     """Return the words that the type of a setting names."""
     from mlmref.settings.config import Config
+    from mlmref.settings.setting import words_of
 
     kind: Any = Config
     for part in key.split("."):
@@ -126,11 +132,4 @@ def _words_of(key: str) -> list[str]:
         if part not in fields:
             return []
         kind = fields[part].annotation
-    return ["true", "false"] if kind is bool else _literals(kind)
-
-
-def _literals(kind: Any) -> list[str]:
-    inner = get_args(kind)
-    return [one for one in inner if isinstance(one, str)] or [
-        word for one in inner if get_args(one) for word in _literals(one)
-    ]
+    return words_of(kind)

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from mlmref.cli import completion, flags
-from mlmref.cli.base import command, out
-from mlmref.cli.errors import told
+from mlmref.cli import completion
+from mlmref.cli.base import out
+from mlmref.cli.command import command
 
 
-@command("new-plugin")
+@command(name="new-plugin")
 def new_plugin(
     name: Annotated[str, typer.Argument(help="of the strategy, backend or segmenter")],
     kind: Annotated[
@@ -26,15 +26,13 @@ def new_plugin(
     folder: Annotated[
         Path | None, typer.Option(help="where to; mlmref-NAME by default", show_default=False)
     ] = None,
-    debug: flags.Debug = False,
 ) -> None:
     """Write a package with a plugin of your own, which installs and passes its own tests at once.
 
     Example: mlmref new-plugin mine --kind masking
     """
-    with told(debug):
-        from mlmref.plugin.scaffold import new_plugin as new_plugin_
+    from mlmref.plugin.scaffold import new_plugin as new_plugin_
 
-        place = new_plugin_(name, kind, folder)
-        install = shlex.join(["pip", "install", "-e", f"{place}[test]"])
-        out.print(f"{place}; next: {install} && mlmref check {name}", markup=False, soft_wrap=True)
+    place = new_plugin_(name, kind, folder)
+    install = shlex.join(["pip", "install", "-e", f"{place}[test]"])
+    out.print(f"{place}; next: {install} && mlmref check {name}", markup=False, soft_wrap=True)

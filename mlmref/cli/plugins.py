@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from mlmref.cli import flags
-from mlmref.cli.base import command, show, tell
-from mlmref.cli.errors import told
+from mlmref.cli.base import show, tell
+from mlmref.cli.command import command
 
 
 @command()
-def plugins(
-    no_plugin: flags.NoPlugin = None, as_json: flags.AsJson = False, debug: flags.Debug = False
-) -> None:
+def plugins(no_plugin: flags.NoPlugin = None, as_json: flags.AsJson = False) -> None:
     """List strategies, backends and segmenters, and the plugins that are broken.
 
     Example: mlmref plugins --json
     """
-    with told(debug):
-        from mlmref.cli.show import show_plugins
-        from mlmref.plugin.discovery import discover
+    from mlmref.cli.show import show_plugins
+    from mlmref.plugin.discovery import discover
 
-        show(discover(disable=no_plugin or (), tell=tell), as_json, show_plugins)
+    show(discover(disable=no_plugin or (), tell=tell), as_json, show_plugins)

@@ -5,47 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from mlmref.base.errors import MlmrefError, Status
-from mlmref.base.terminal import is_utf8
-from mlmref.cli import closest, flags
+from mlmref.cli import closest
 from mlmref.cli.errors import err
-
-
-class Command(TyperCommand):
-    """A command whose ``--help`` leaves rare flags to ``--help-all``, if it has that."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the flags that most need; the others work and complete as well."""
-        shortens = any(one.name == "help_all" for one in self.params) and flags.ALL not in ctx.meta
-        rare: list[Any] = [one for one in self.params if shortens and one.name in flags.RARE]
-        if rare:
-            more = f"{ctx.command_path} --help-all"
-            self.epilog = f"{len(rare)} more flags: {more}. Every other setting: --set."
-        try:
-            for one in rare:  # for now alone, since a shell completes no hidden flags
-                one.hidden = True
-            super().format_help(ctx, formatter)
-        finally:
-            for one in rare:
-                one.hidden = False
-            self.epilog = None
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command, unless a text that it was given is no text (RUN-001)."""
-        # A setting is refused with its key, and may name a file (CONF-003).
-        settings = {*flags.FLAGS, "set_"} if "set_" in ctx.params else set()
-        for one in self.params:
-            if one.name in settings:
-                continue
-            given = ctx.params.get(one.name)
-            for text in given if isinstance(given, list | tuple) else [given]:
-                if isinstance(text, str) and not is_utf8(text):
-                    flag = one.opts[0] if one.param_type_name == "option" else one.name
-                    raise typer.BadParameter("is not UTF-8", ctx=ctx, param_hint=f"'{flag}'")
-        return super().invoke(ctx)
 
 
 class Commands(TyperGroup):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mlmref.plugin.arrays import Probability
 from mlmref.plugin.contracts import Corruption
 from mlmref.settings.defaults import fitting
+from mlmref.settings.setting import Section as Section
+from mlmref.settings.setting import setting
 
 MOST = 2**31 - 1
 """The largest count that a setting takes, which fits the integers of every library."""
@@ -25,56 +27,75 @@ Size = Count | Share
 """A number of chunks, or a share of all of them."""
 
 
-class Section(BaseModel):
-    """Base of a section: immutable, strict about unknown keys and about types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
 class ModelConfig(Section):
-    """Which model to adapt.
+    """Which model to adapt."""
 
-    Attributes:
-        name: ``embedded`` for the checkpoint that ships, a folder, or a name on the hub.
-        revision: branch, tag or commit on the hub.
-        trust_remote_code: run code that comes with the model; only if you trust its author.
-        dropout: sets every dropout rate of the model; ``checkpoint`` keeps its own.
-        tokenizer: ``file`` for the one in tokenizer.json, ``loaded`` for the one that Transformers
-            builds, or ``checked``, which refuses a model where the two differ.
-    """
-
-    name: str = Field(default="embedded", min_length=1)
-    revision: str | None = None
-    trust_remote_code: bool = False
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | Literal["checkpoint"] = "checkpoint"
-    tokenizer: Literal["checked", "file", "loaded"] = "checked"
+    name: str = setting(
+        "embedded",
+        "embedded, a folder, or a name on the hub. ``embedded`` is the checkpoint that ships",
+        flag="--model",
+        suggest="models",
+        min_length=1,
+    )
+    revision: str | None = setting(
+        None, "branch, tag or commit on the hub", flag="--revision", rare=True
+    )
+    trust_remote_code: bool = setting(
+        False,
+        "run code that comes with the model. Do this only if you trust its author",
+        flag="--trust-remote-code",
+        rare=True,
+    )
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | Literal["checkpoint"] = setting(
+        "checkpoint",
+        "every dropout rate of the model. ``checkpoint`` keeps the model's own rates",
+        flag="--dropout",
+        rare=True,
+    )
+    tokenizer: Literal["checked", "file", "loaded"] = setting(
+        "checked",
+        "if tokenizer.json and Transformers differ: file or loaded. ``file`` uses tokenizer.json, "
+        "``loaded`` the tokenizer that Transformers builds, and ``checked`` refuses the model",
+        flag="--tokenizer",
+        rare=True,
+    )
 
 
 class CorpusConfig(Section):
-    """Which text to adapt it to.
+    """Which text to adapt it to."""
 
-    Attributes:
-        name: ``imdb``, ``hub:NAME[:CONFIG]``, or a file, folder or glob of .txt, .csv, .tsv,
-            .jsonl or .parquet, each also with .gz.
-        text_column: the column that holds the text.
-        label_column: kept when the corpus has it.
-        documents: what is one document in a .txt file: a ``line`` or the whole ``file``.
-        delimiter: the character between the cells of .csv and .tsv files; ``None`` is a comma in
-            .csv and a tab in .tsv.
-        quotes: whether quotation marks enclose cells: ``auto`` (in .csv, not in .tsv), ``yes``
-            or ``no``.
-        split: which split of a data set on the hub.
-        limit: use only the first so many documents.
-    """
-
-    name: str = Field(default="imdb", min_length=1)
-    text_column: str = Field(default="text", min_length=1)
-    label_column: str = "label"
-    documents: Literal["line", "file"] = "line"
-    delimiter: str | None = None
-    quotes: Literal["auto", "yes", "no"] = "auto"
-    split: str = "train"
-    limit: Count | None = None
+    name: str = setting(
+        "imdb",
+        "imdb, hub:NAME[:CONFIG], or a file, folder or glob. Files are .txt, .csv, .tsv, .jsonl "
+        "or .parquet, each also with .gz",
+        flag="--corpus",
+        suggest=("imdb",),
+        min_length=1,
+    )
+    text_column: str = setting(
+        "text", "the column that contains the text", flag="--text-column", min_length=1
+    )
+    label_column: str = setting(
+        "label",
+        "the column that contains the labels. They are kept if the corpus has the column",
+        flag="--label-column",
+        rare=True,
+    )
+    documents: Literal["line", "file"] = setting(
+        "line", "one document in a .txt file: line or file", flag="--documents", rare=True
+    )
+    delimiter: str | None = setting(
+        None,
+        "the character between the cells of .csv and .tsv files. If it is not set, it is a comma "
+        "in .csv and a tab in .tsv",
+    )
+    quotes: Literal["auto", "yes", "no"] = setting(
+        "auto", "whether quotation marks enclose cells. ``auto`` is yes in .csv and no in .tsv"
+    )
+    split: str = setting(
+        "train", "split of a data set on the hub", flag="--corpus-split", rare=True
+    )
+    limit: Count | None = setting(None, "use only the first N documents", flag="--limit")
 
     @field_validator("delimiter")
     @classmethod
@@ -85,47 +106,50 @@ class CorpusConfig(Section):
 
 
 class WordsConfig(Section):
-    """Where words begin.
+    """Where words begin."""
 
-    Attributes:
-        segmenter: a word segmenter; ``mlmref plugins`` lists them. ``tokenizer`` leaves the
-            words to the tokenizer.
-        options: the segmenter's own options.
-    """
-
-    segmenter: str = "tokenizer"
-    options: dict[str, Any] = Field(default_factory=dict)
+    segmenter: str = setting(
+        "tokenizer",
+        "a word segmenter; see mlmref plugins. ``tokenizer`` uses the tokenizer's word boundaries",
+        flag="--segmenter",
+        rare=True,
+        suggest="segmenters",
+    )
+    options: dict[str, Any] = setting({}, "the segmenter's own options")
 
 
 class ChunkConfig(Section):
-    """How the joined text is cut.
+    """How the joined text is cut."""
 
-    Attributes:
-        size: tokens in a chunk.
-        scope: over what the remainder is taken: once for the ``corpus``, or once for every
-            1,000 documents as the ``tutorial`` does (E06).
-        remainder: ``drop`` the last, shorter chunk or ``pad`` it (T08).
-    """
-
-    size: Annotated[int, Field(ge=2, le=2**20)] = 128
-    scope: Literal["corpus", "tutorial"] = "corpus"
-    remainder: Literal["drop", "pad"] = "drop"
+    size: Annotated[int, Field(ge=2, le=2**20)] = setting(
+        128, "tokens in a chunk", flag="--chunk-size"
+    )
+    scope: Literal["corpus", "tutorial"] = setting(
+        "corpus",
+        "one remainder for the corpus, or as in the tutorial. The ``tutorial`` has one remainder "
+        "for every 1,000 documents, which loses text (E06)",
+        flag="--chunk-scope",
+        rare=True,
+    )
+    remainder: Literal["drop", "pad"] = setting(
+        "drop", "drop or pad the last, shorter chunk (T08)", flag="--remainder", rare=True
+    )
 
 
 class SplitConfig(Section):
-    """How chunks are held out.
+    """How chunks are held out."""
 
-    Attributes:
-        by: ``chunk`` as the tutorial does, or ``document``: no text is on both sides (E08).
-        train_size: chunks to train on, as a count or a share, or the ``rest``.
-        test_size: chunks to hold out, as a count or a share.
-        seed: seeds the shuffle.
-    """
-
-    by: Literal["chunk", "document"] = "chunk"
-    train_size: Size | Literal["rest"] = "rest"
-    test_size: Size = 0.1
-    seed: Seed = 42
+    by: Literal["chunk", "document"] = setting(
+        "chunk",
+        "by chunk, or by document. The tutorial splits by ``chunk``; by ``document``, no document "
+        "is on both sides (E08)",
+        flag="--split",
+    )
+    train_size: Size | Literal["rest"] = setting(
+        "rest", "chunks to train on: count, share or rest", flag="--train-size"
+    )
+    test_size: Size = setting(0.1, "chunks to hold out: count or share", flag="--test-size")
+    seed: Seed = setting(42, "seed of the shuffle")
 
     @field_validator("train_size", "test_size", mode="before")
     @classmethod
@@ -136,18 +160,33 @@ class SplitConfig(Section):
 
 
 class MaskingConfig(Section):
-    """Which positions are to be predicted, and what the model reads there.
+    """Which positions the model predicts, and what it reads there."""
 
-    Attributes:
-        strategy: a masking strategy; ``mlmref plugins`` lists them.
-        options: the strategy's own options.
-        corruption: shares of mask, random and kept tokens among the targets, as a table or as
-            ``"80/10/10"``; ``None`` for the strategy's own.
-    """
-
-    strategy: str = "token"
-    options: dict[str, Any] = Field(default_factory=dict)
-    corruption: Corruption | None = None
+    strategy: str = setting(
+        "token",
+        "a masking strategy; see mlmref plugins",
+        flag="--masking",
+        suggest="strategies",
+    )
+    options: dict[str, Any] = setting(
+        {},
+        "the strategy's own options. ``--mlm-probability`` sets the option ``mlm_probability``",
+        properties={
+            "mlm_probability": {
+                "type": "number",
+                "description": "probability that a token or word is a target",
+                "flag": "--mlm-probability",
+            }
+        },
+    )
+    corruption: Corruption | None = setting(
+        None,
+        "percentages MASK/RANDOM/KEEP, such as 80/10/10. They are the shares of mask, random and "
+        "kept tokens among the targets; a table is possible too. If they are not set, the "
+        "strategy's own apply",
+        flag="--corruption",
+        rare=True,
+    )
 
     @field_validator("corruption", mode="before")
     @classmethod
@@ -163,78 +202,117 @@ class MaskingConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How to train.
+    """How to train."""
 
-    Attributes:
-        backend: a training backend; ``mlmref plugins`` lists them.
-        options: the backend's own options.
-        epochs: passes over the training chunks.
-        max_steps: stop after so many optimiser steps, whatever ``epochs`` says.
-        batch_size: chunks in a micro-batch, on each device.
-        accumulation: micro-batches in an optimiser step, on each device.
-        learning_rate: the peak of the schedule.
-        schedule: its shape after the warm-up.
-        warmup_steps: steps of linear warm-up.
-        weight_decay: AdamW's, decoupled (Loshchilov and Hutter 2019).
-        decay: what it applies to: ``weights`` leaves out biases and norms, as Trainer does;
-            ``all`` leaves out nothing, as a bare ``AdamW(model.parameters())`` does.
-        adam_beta1: decay of AdamW's first moment.
-        adam_beta2: decay of its second moment.
-        adam_epsilon: added to its denominator.
-        max_grad_norm: clip the gradient's norm to this; 0 does not clip.
-        precision: ``auto`` is bf16 or fp16 on a GPU that has it and fp32 elsewhere.
-        workers: processes that prepare batches; 0 prepares them in the main process.
-        seed: seeds order, training masks and dropout; ``None`` leaves them to the run's seed,
-            which evaluation's masks and the bootstrap go by in any case.
-    """
+    panel = "Training"
 
-    backend: str = "trainer"
-    options: dict[str, Any] = Field(default_factory=dict)
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    max_steps: Count | None = None
-    batch_size: Count = 64
-    accumulation: Count = 1
-    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 5e-5
-    schedule: Literal["linear", "cosine", "constant"] = "linear"
-    warmup_steps: Annotated[int, Field(ge=0, le=MOST)] = 0
-    weight_decay: NonNegative = 0.01
-    decay: Literal["weights", "all"] = "weights"
-    adam_beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.9
-    adam_beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
-    adam_epsilon: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1e-8
-    max_grad_norm: NonNegative = 1.0
-    precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
-    workers: Annotated[int, Field(ge=0, le=1_024)] = 0
-    seed: Seed | None = None
+    backend: str = setting(
+        "trainer",
+        "a training backend; see mlmref plugins",
+        flag="--backend",
+        suggest="backends",
+    )
+    options: dict[str, Any] = setting({}, "the backend's own options")
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = setting(
+        1, "passes over the training chunks", flag="--epochs"
+    )
+    max_steps: Count | None = setting(
+        None, "stop after N optimizer steps. This overrides ``epochs``", flag="--max-steps"
+    )
+    batch_size: Count = setting(
+        64, "chunks in a micro-batch. The size applies to each device", flag="--batch-size"
+    )
+    accumulation: Count = setting(
+        1,
+        "micro-batches in an optimizer step. The number applies to each device",
+        flag="--accumulation",
+        rare=True,
+    )
+    learning_rate: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = setting(
+        5e-5, "peak learning rate", flag="--learning-rate"
+    )
+    schedule: Literal["linear", "cosine", "constant"] = setting(
+        "linear",
+        "linear, cosine or constant. The shape of the learning rate after the warm-up",
+        flag="--schedule",
+        rare=True,
+    )
+    warmup_steps: Annotated[int, Field(ge=0, le=MOST)] = setting(
+        0, "steps of linear warm-up", flag="--warmup-steps", rare=True
+    )
+    weight_decay: NonNegative = setting(
+        0.01,
+        "AdamW's weight decay. It is decoupled (Loshchilov and Hutter 2019)",
+        flag="--weight-decay",
+        rare=True,
+    )
+    decay: Literal["weights", "all"] = setting(
+        "weights",
+        "the parameters that the weight decay applies to. ``weights`` excludes biases and norms, "
+        "as Trainer does; ``all`` excludes nothing, as a bare ``AdamW(model.parameters())`` does",
+    )
+    adam_beta1: Annotated[float, Field(ge=0.0, lt=1.0)] = setting(
+        0.9, "decay rate of AdamW's first moment"
+    )
+    adam_beta2: Annotated[float, Field(ge=0.0, lt=1.0)] = setting(
+        0.999, "decay rate of AdamW's second moment"
+    )
+    adam_epsilon: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = setting(
+        1e-8, "the constant that AdamW adds to its denominator"
+    )
+    max_grad_norm: NonNegative = setting(
+        1.0, "clip the norm of the gradient to this value. 0 does not clip"
+    )
+    precision: Literal["auto", "fp32", "fp16", "bf16"] = setting(
+        "auto",
+        "auto, fp32, fp16 or bf16. ``auto`` is bf16 or fp16 on a GPU that supports it, and fp32 "
+        "otherwise",
+        flag="--precision",
+    )
+    workers: Annotated[int, Field(ge=0, le=1_024)] = setting(
+        0,
+        "processes that prepare batches. 0 prepares them in the main process",
+        flag="--workers",
+        rare=True,
+    )
+    seed: Seed | None = setting(
+        None,
+        "seed of order, training masks and dropout. If it is not set, the run's seed applies, "
+        "which always determines the evaluation masks and the bootstrap",
+    )
 
 
 class CheckpointConfig(Section):
-    """What is kept so that a run which is cut short can go on.
+    """Which checkpoints are kept, so that an interrupted run can be resumed."""
 
-    Attributes:
-        every: save after so many optimiser steps too; each epoch's end is saved in any case.
-        last: how many checkpoints to keep.
-        keep: leave them in the run folder when the run is finished.
-    """
+    panel = "Training"
 
-    every: Count | None = None
-    last: Count = 2
-    keep: bool = False
+    every: Count | None = setting(
+        None,
+        "save a checkpoint every N steps too; see --resume. The end of each epoch is always saved",
+        flag="--save-every",
+    )
+    last: Count = setting(2, "how many checkpoints to keep")
+    keep: bool = setting(False, "keep them in the run folder when the run is finished")
 
 
 class TrackingConfig(Section):
-    """Which trackers a run reports to as it goes.
+    """Which trackers a run reports to."""
 
-    Attributes:
-        to: any of ``tensorboard``, ``trackio``, ``wandb`` and ``mlflow``; also with commas in
-            one text.
-        project: what they are to file the run under; TensorBoard files nothing.
-        name: what they are to call it; ``None`` for the run folder's name.
-    """
+    panel = "Run"
 
-    to: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = ()
-    project: str = Field(default="mlmref", min_length=1)
-    name: str | None = None
+    to: tuple[Literal["tensorboard", "trackio", "wandb", "mlflow"], ...] = setting(
+        (),
+        "trackers: tensorboard, trackio, wandb, mlflow. Several can be a list, or one text with "
+        "commas",
+        flag="--report-to",
+    )
+    project: str = setting(
+        "mlmref", "the project of the run. TensorBoard has no projects", min_length=1
+    )
+    name: str | None = setting(
+        None, "the run's name in the tracker. If it is not set, it is the run folder's name"
+    )
 
     @field_validator("to", mode="before")
     @classmethod
@@ -248,19 +326,18 @@ class TrackingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How the held-out chunks are measured.
+    """How the held-out chunks are measured."""
 
-    Attributes:
-        batch_size: chunks in a forward pass; changes memory and speed, not the figures.
-        resamples: bootstrap resamples of the documents for the interval.
-        confidence: the interval's level.
-        draws: measure under so many fixed draws of masks, and report how far they differ.
-    """
-
-    batch_size: Count = 64
-    draws: Annotated[int, Field(ge=1, le=1_000)] = 1
-    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1_000
-    confidence: Probability = 0.95
+    batch_size: Count = setting(
+        64, "chunks in a forward pass. This changes memory and speed, not the results"
+    )
+    draws: Annotated[int, Field(ge=1, le=1_000)] = setting(
+        1, "number of fixed draws of masks to measure under. The spread over the draws is reported"
+    )
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = setting(
+        1_000, "bootstrap resamples of the documents for the interval"
+    )
+    confidence: Probability = setting(0.95, "confidence level of the interval")
 
     @model_validator(mode="after")
     def _open_interval(self) -> EvaluationConfig:
@@ -270,32 +347,34 @@ class EvaluationConfig(Section):
 
 
 class FillConfig(Section):
-    """What to ask the model before and after.
+    """Prompts that the model fills before and after training."""
 
-    Attributes:
-        prompts: texts with one or several masks; ``{mask}`` stands for the tokenizer's own.
-        top_k: answers for each mask.
-    """
+    panel = "Run"
 
-    prompts: tuple[str, ...] = ("This is a great {mask}.",)
-    top_k: Count = 5
+    prompts: tuple[str, ...] = setting(
+        ("This is a great {mask}.",),
+        "a text with {mask} to fill before and after; repeatable. ``{mask}`` is replaced by the "
+        "tokenizer's mask token, and a text can have several",
+        flag="--prompt",
+    )
+    top_k: Count = setting(5, "answers for each mask", flag="--top-k", rare=True)
 
 
 class OutputConfig(Section):
-    """Where the result goes.
+    """Where the result goes."""
 
-    Attributes:
-        folder: the run folder, which must not exist or be empty; ``None`` makes a new one
-            under ``runs/``.
-        push: a model repository on the hub to publish to.
-        push_every_epoch: publish after each epoch too, as the tutorial does (T18).
-        private: whether a repository that has to be made is private.
-    """
+    panel = "Run"
 
-    folder: str | None = None
-    push: str | None = None
-    push_every_epoch: bool = False
-    private: bool = False
+    folder: str | None = setting(
+        None,
+        "the run folder; default: a new one under runs/. It must be empty or not exist",
+        flag="--output",
+    )
+    push: str | None = setting(None, "publish to this repository on the hub", flag="--push")
+    push_every_epoch: bool = setting(
+        False, "publish after each epoch too, as the tutorial does (T18)"
+    )
+    private: bool = setting(False, "whether a new repository on the hub is private")
 
 
 class Config(Section):
@@ -303,12 +382,11 @@ class Config(Section):
 
     A setting that is not given has the value that ``mlmref run`` would use: for the embedded
     checkpoint and IMDb that of the preset ``tiny``, else the section's own default (CONF-006).
-
-    Attributes:
-        seed: seeds masks, order of examples, dropout and the bootstrap.
     """
 
-    seed: Seed = 42
+    seed: Seed = setting(
+        42, "seed of masks, order of examples, dropout and bootstrap", flag="--seed"
+    )
     model: ModelConfig = ModelConfig()
     corpus: CorpusConfig = CorpusConfig()
     words: WordsConfig = WordsConfig()

@@ -14,7 +14,8 @@ FLAGS = {
     "run --limit 1e3": "invalid value for '--limit': *; see mlmref run --help",
     "run --chunk-size x": "invalid value for '--chunk-size': *; see mlmref run --help",
     "run --learning-rate high": "invalid value for '--learning-rate': *; see mlmref run --help",
-    "run --dropout none": "invalid value for '--dropout': *; see mlmref run --help",
+    "run --dropout none": '--dropout: model.dropout = "none": input should be a valid number or '
+    "input should be 'checkpoint'",
     "run --mlm-probability x": "invalid value for '--mlm-probability': *; see mlmref run --help",
     "run --seed 1.5": "invalid value for '--seed': *; see mlmref run --help",
     "run --workers two": "invalid value for '--workers': *; see mlmref run --help",

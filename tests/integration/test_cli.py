@@ -14,10 +14,12 @@ from support.runs import mlmref, save_corpus, save_model
 from typer.testing import CliRunner
 
 from mlmref.cli import app
-from mlmref.cli.flags import FLAGS
 from mlmref.runner.folder.checkpoint import last_step
 from mlmref.settings.config import Config
 from mlmref.settings.resolve import resolve
+from mlmref.settings.setting import flags_of
+
+FLAGS = flags_of(Config, list(Config.model_fields))
 
 IMPORTED = """
 import runpy, sys
@@ -122,19 +124,19 @@ def a_value(key):
 
 
 @pytest.mark.clause("CLI-002")
-@pytest.mark.parametrize(("flag", "key"), FLAGS.items())
-def test_each_flag_sets_its_setting_and_no_other(flag, key):
+@pytest.mark.parametrize("flag", FLAGS, ids=[flag.name for flag in FLAGS])
+def test_each_flag_sets_its_setting_and_no_other(flag):
     """What --print-config prints differs from the defaults in that one setting."""
-    name = f"--{flag.replace('_', '-')}"
-    arguments = [name] if flag == "trust_remote_code" else [name, str(a_value(key))]
+    key, switch = flag.key, flag.kind is bool
+    arguments = [flag.name] if switch else [flag.name, str(a_value(key))]
     got = CliRunner().invoke(app, ["run", *arguments, "--print-config"])
     assert got.exit_code == 0, got.stderr
-    value = True if flag == "trust_remote_code" else a_value(key)
+    value = True if switch else a_value(key)
     wanted = [value] if key == "fill.prompts" else value
     sets = [f"{key}={json.dumps(wanted)}"]
     expected = CliRunner().invoke(app, ["run", "--print-config", "--set", sets[0]])
     assert tomllib.loads(got.stdout) == tomllib.loads(expected.stdout)
-    if flag not in {"corpus", "segmenter"}:  # of which the only value here is the default's
+    if flag.name not in {"--corpus", "--segmenter"}:  # the only value here is the default
         plain = CliRunner().invoke(app, ["run", "--print-config"])
         assert tomllib.loads(got.stdout) != tomllib.loads(plain.stdout)
 

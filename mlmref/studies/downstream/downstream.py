@@ -16,13 +16,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from mlmref.base.errors import ConfigError, CorpusError
-from mlmref.base.explain import explain
+from mlmref.base.explain import Tree, explain
 from mlmref.base.generators import generators_left
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.evaluation.intervals import bootstrap
 from mlmref.plugin.arrays import BoolArray, Int64Array
 from mlmref.settings.config import EvaluationConfig, ModelConfig
-from mlmref.settings.tree import parse_assignment
+from mlmref.settings.tree import merge, parse_assignment
 from mlmref.studies.downstream.classifier import (
     load_classifier,
     predict,
@@ -33,33 +33,26 @@ from mlmref.studies.downstream.classifier import (
 from mlmref.studies.downstream.config import DownstreamConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from mlmref.data.corpus.load import Corpus
 
 
-def configured(given: Mapping[str, Any]) -> DownstreamConfig:
-    """Make the configuration of what a command line gave; ``None`` was not given.
+def configured(tree: Tree, sets: Sequence[str] = ()) -> DownstreamConfig:
+    """Return the configuration of a tree of settings.
+
+    Args:
+        tree: the settings, by section and key.
+        sets: ``corpus.KEY=VALUE`` each, below the tree.
 
     Raises:
         ConfigError: a value is wrong; names it.
     """
-    of_corpus = {
-        "name": "corpus",
-        "split": "corpus_split",
-        "text_column": "text_column",
-        "label_column": "label_column",
-    }
-    own = {key: given.get(key) for key in DownstreamConfig.model_fields if key != "corpus"}
-    corpus = {key: given.get(flag) for key, flag in of_corpus.items()}
-    tree: dict[str, Any] = {key: value for key, value in own.items() if value is not None}
-    tree["corpus"] = {}
-    for text in given.get("set_") or ():
-        section, value = parse_assignment(text).popitem()
-        if section != "corpus" or not isinstance(value, dict):
+    for text in reversed(sets):
+        below = parse_assignment(text)
+        if set(below) != {"corpus"} or not isinstance(below["corpus"], dict):
             raise ConfigError("only corpus.KEY can be set here", where=f"--set {text}")
-        tree["corpus"] |= value
-    tree["corpus"] |= {key: value for key, value in corpus.items() if value is not None}
+        tree = merge(below, tree)
     try:
         return DownstreamConfig.model_validate(tree)
     except ValidationError as error:
