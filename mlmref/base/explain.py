@@ -88,11 +88,18 @@ def _complaint(error: ValidationError, first: ErrorDetails) -> str:
 
 def suggest(name: str, known: Sequence[str]) -> str:
     """Return a hint: the known names closest to ``name``, or all of them."""
+    close = closest(name, known)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are {', '.join(known)}" if known else "there is none"
+
+
+def closest(name: str, known: Sequence[str]) -> list[str]:
+    """Return the known names closest to ``name``, at most three; those with dots by either end."""
     by_last = {key.rpartition(".")[2]: key for key in known}
     close = difflib.get_close_matches(name, known, n=3)
     close += [by_last[last] for last in difflib.get_close_matches(name, list(by_last), n=3)]
-    close = list(dict.fromkeys(close))[:3]
-    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known)}"
+    return list(dict.fromkeys(close))[:3]
 
 
 def all_keys(model: type[BaseModel]) -> list[str]:

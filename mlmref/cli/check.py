@@ -10,6 +10,7 @@ from mlmref.base.errors import Status
 from mlmref.cli import completion, flags
 from mlmref.cli.base import show, tell
 from mlmref.cli.command import Given, command
+from mlmref.plugin.kinds import KINDS, listed
 
 
 @command("masking.corruption")
@@ -18,11 +19,11 @@ def check(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="strategies, backends or segmenters; see mlmref plugins",
-            autocompletion=completion.entries("strategies", "backends", "segmenters"),
+            help=f"{listed([kind.plural for kind in KINDS])}; see mlmref plugins",
+            autocompletion=completion.entries(),
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="whatever is installed")] = False,
+    every: Annotated[bool, typer.Option("--all", help="check all installed plugins")] = False,
     option: flags.PluginOption = None,
     collator: flags.Collator = None,
     collator_arg: flags.CollatorArgument = None,
@@ -32,7 +33,7 @@ def check(
     no_plugin: flags.NoPlugin = None,
     as_json: flags.AsJson = False,
 ) -> int | None:
-    """Tell clause by clause whether a plugin, or a data collator, keeps the specification.
+    """Check a plugin, or a data collator, against each clause of the specification.
 
     Example: mlmref check whole-word
     """
@@ -64,7 +65,7 @@ def check(
                 "--whole-words": whole_words,
                 "--corruption": corruption,
             },
-            "it is for a data collator, which --collator MODULE:NAME names",
+            "name a data collator with --collator MODULE:NAME",
         )
         registry = discover(disable=no_plugin or (), tell=tell)
         reports = checking.check_named(registry, names or (), every=every, options=option or ())

@@ -52,16 +52,17 @@ def of_setting(flag: Flag) -> Completer | None:
 
 
 def entries(*kinds: str) -> Completer:
-    """Complete to the name of a strategy, a backend or a segmenter that is installed."""
+    """Complete to the name of an installed entry of some kinds, or of all if none is given."""
 
     def complete(incomplete: str) -> Answers:
         from mlmref.plugin.discovery import discover
-        from mlmref.plugin.registry import KINDS
+        from mlmref.plugin.kinds import KINDS
 
         # What a plugin prints as it is imported would stand in the command line.
         with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
             registry = discover()
-        found = [one.entry for kind in KINDS if kind.key in kinds for one in registry.of(kind)]
+        wanted = [kind for kind in KINDS if not kinds or kind.plural in kinds]
+        found = [one.entry for kind in wanted for one in registry.of(kind)]
         return _begun(incomplete, ((one.name, one.summary) for one in found))
 
     return complete

@@ -11,23 +11,24 @@ import typer
 from mlmref.cli import completion
 from mlmref.cli.base import out
 from mlmref.cli.command import command
+from mlmref.plugin.kinds import KINDS, listed
 
 
 @command(name="new-plugin")
 def new_plugin(
-    name: Annotated[str, typer.Argument(help="of the strategy, backend or segmenter")],
+    name: Annotated[str, typer.Argument(help=f"name of the {listed([k.short for k in KINDS])}")],
     kind: Annotated[
         str,
         typer.Option(
-            help="masking, backend or segmenter",
-            autocompletion=completion.words("masking", "backend", "segmenter"),
+            help=listed([kind.flag for kind in KINDS]),
+            autocompletion=completion.words(*(kind.flag for kind in KINDS)),
         ),
     ],
     folder: Annotated[
-        Path | None, typer.Option(help="where to; mlmref-NAME by default", show_default=False)
+        Path | None, typer.Option(help="folder; mlmref-NAME by default", show_default=False)
     ] = None,
 ) -> None:
-    """Write a package with a plugin of your own, which installs and passes its own tests at once.
+    """Write a package with a new plugin, which installs and passes its tests.
 
     Example: mlmref new-plugin mine --kind masking
     """

@@ -9,7 +9,7 @@ from mlmref.cli.command import command
 
 @command()
 def plugins(no_plugin: flags.NoPlugin = None, as_json: flags.AsJson = False) -> None:
-    """List strategies, backends and segmenters, and the plugins that are broken.
+    """List the entries of all plugins by kind, and the plugins that are broken or disabled.
 
     Example: mlmref plugins --json
     """

@@ -11,7 +11,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mlmref.plugin.registry import KINDS, Registry
+from mlmref.plugin.kinds import KINDS
+from mlmref.plugin.registry import Registry
 from mlmref.results.record import dumps
 from mlmref.results.verdict import verdict
 from mlmref.studies.tutorial import Verified
@@ -192,7 +193,7 @@ def _registry(registry: Registry) -> dict[str, Any]:
         ]
 
     return {
-        **{kind.key: rows(registry.of(kind)) for kind in KINDS},
+        **{kind.plural: rows(registry.of(kind)) for kind in KINDS},
         "broken": [{**asdict(one.source), "reason": one.reason} for one in registry.broken],
         "disabled": [asdict(one) for one in registry.disabled],
     }

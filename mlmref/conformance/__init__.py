@@ -8,40 +8,32 @@ For a package's own tests::
     def test_it_conforms(check):
         check()
 
-It needs the extra ``conformance`` (Hypothesis and pytest).
+For each kind of plugin there are ``check_KIND`` and ``parametrize_KIND_checks``, methods of its
+:class:`~mlmref.conformance.kit.Kit`. They need the extra ``conformance`` (Hypothesis and pytest).
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # so that the tests of a plugin can be typed strictly
-    from mlmref.conformance.backends import check_backend, parametrize_backend_checks
-    from mlmref.conformance.segmenters import check_segmenter, parametrize_segmenter_checks
-    from mlmref.conformance.strategies import check_strategy, parametrize_strategy_checks
+from mlmref.plugin.kinds import KINDS, imported
 
-_PUBLIC = {
-    "check_backend": "backends",
-    "parametrize_backend_checks": "backends",
-    "check_segmenter": "segmenters",
-    "parametrize_segmenter_checks": "segmenters",
-    "check_strategy": "strategies",
-    "parametrize_strategy_checks": "strategies",
-}
+if TYPE_CHECKING:  # so that type checkers know the functions
+    from mlmref.conformance import backends, segmenters, strategies
 
-__all__ = [
-    "check_backend",
-    "check_segmenter",
-    "check_strategy",
-    "parametrize_backend_checks",
-    "parametrize_segmenter_checks",
-    "parametrize_strategy_checks",
-]
+    check_backend = backends.KIT.check
+    check_segmenter = segmenters.KIT.check
+    check_strategy = strategies.KIT.check
+    parametrize_backend_checks = backends.KIT.parametrize
+    parametrize_segmenter_checks = segmenters.KIT.parametrize
+    parametrize_strategy_checks = strategies.KIT.parametrize
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module of a public name when it is asked for."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    """Return a public function; the kit is imported when it is first used."""
+    for kind in KINDS:
+        if name == f"check_{kind.short}":
+            return imported(kind.kit).check
+        if name == f"parametrize_{kind.short}_checks":
+            return imported(kind.kit).parametrize
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

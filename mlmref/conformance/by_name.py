@@ -6,42 +6,27 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, get_args
 
-from mlmref.base.errors import ConfigError
-from mlmref.base.explain import suggest
+from mlmref.base.errors import ConfigError, PluginError
+from mlmref.base.explain import closest, suggest
 from mlmref.plugin.contracts import Rate
-from mlmref.plugin.registry import (
-    BACKEND,
-    KINDS,
-    SEGMENTER,
-    STRATEGY,
-    Kind,
-    Registered,
-    Registry,
-    choose,
-)
+from mlmref.plugin.kinds import KINDS, Kind, imported
+from mlmref.plugin.registry import Registered, Registry, choose
 from mlmref.settings.config import MaskingConfig
 from mlmref.settings.tree import parse_assignment
 
 if TYPE_CHECKING:
     from mlmref.conformance.checks import Report
 
-CHECK_OF = {
-    STRATEGY.key: ("strategies", "check_strategy"),
-    BACKEND.key: ("backends", "check_backend"),
-    SEGMENTER.key: ("segmenters", "check_segmenter"),
-}
-"""For each kind of entry the kit's module and the function that checks one."""
-
 
 def refuse_ignored(given: Mapping[str, object], why: str) -> None:
-    """Refuse flags that would be read by nothing (CLI-012).
+    """Refuse flags that would have no effect (CLI-012).
 
     Args:
-        given: the flags and their values; one that is empty or false was not given.
-        why: why they would not be read, and what to do.
+        given: the flags and their values; an empty or false value counts as not given.
+        why: why they would have no effect, and what to do.
 
     Raises:
         ConfigError: one was given.
@@ -54,20 +39,20 @@ def refuse_ignored(given: Mapping[str, object], why: str) -> None:
 def check_named(
     registry: Registry, names: Sequence[str], *, every: bool = False, options: Sequence[str] = ()
 ) -> list[Report]:
-    """Check the entries of any kind that are called so.
+    """Check the entries of all kinds that have these names.
 
     Args:
         registry: the plugins.
-        names: strategies, backends or segmenters.
+        names: names of entries of any kind.
         every: check all entries instead.
         options: KEY=VALUE each, for all of them.
 
     Raises:
-        PluginError: there is no such entry, or two plugins claim it.
-        ConfigError: nothing is named, a bad option, or the extra is not installed.
+        PluginError: a name is unknown, or several plugins have it.
+        ConfigError: no name, an invalid option, or Hypothesis is not installed.
     """
     if bool(names) == every:
-        raise ConfigError("name a plugin, or give --all, and not both", where="check")
+        raise ConfigError("give either names of plugins or --all", where="check")
     given: dict[str, Any] = {}
     for text in options:
         given |= parse_assignment(text, "--option")
@@ -80,27 +65,26 @@ def check_named(
     found = {one.entry.name for _, one in chosen}
     for name in names:
         if name not in found:
-            _missing(registry, name)
+            raise _unknown(registry, name)
     return [_check(registry, kind, one, given) for kind, one in chosen]
 
 
-def _missing(registry: Registry, name: str) -> None:
-    """Raise the error of the kind that has the closest name to offer."""
+def _unknown(registry: Registry, name: str) -> PluginError:
+    """Return the error about an unknown name, of the kind that has the closest name if any has."""
     known = {one.entry.name: kind for kind in KINDS for one in registry.of(kind)}
-    close = suggest(name, list(known)).removeprefix("did you mean ").rstrip("?")
-    registry.only(known.get(close, STRATEGY), name)
+    close = [known[one] for one in closest(name, list(known))]
+    return registry.unknown(name, close[:1] or KINDS)
 
 
 def _check(
     registry: Registry, kind: Kind[Any], one: Registered[Any], given: dict[str, Any]
 ) -> Report:
-    registry.only(kind, one.entry.name)  # refused when two plugins claim it
+    registry.only(kind, one.entry.name)  # raises if several plugins have the name
     chosen = choose(one, given, "--option")
-    module, function = CHECK_OF[kind.key]
-    check = getattr(_kit(module), function)
+    _need_hypothesis()
     with _hypothesis_elsewhere():
-        report: Report = check(one.entry, chosen.options)
-    return replace(report, subject=f"{kind.name} {chosen.owner}")
+        report: Report = imported(kind.kit).check(one.entry, chosen.options)
+    return replace(report, subject=f"{kind.name} {one.owner}")
 
 
 def check_collator(
@@ -112,20 +96,23 @@ def check_collator(
     whole_words: bool = False,
     corruption: str | None = None,
 ) -> Report:
-    """Check a data collator in the style of Transformers, under MODULE:NAME.
+    """Check a data collator in the style of Transformers.
 
     Args:
-        place: a class, or a function that is a collator itself.
-        arguments: KEY=VALUE each, what the class takes beside the tokenizer and the probability.
-        columns: what features it needs beside ``input_ids`` and ``attention_mask``.
-        rate: what its ``mlm_probability`` promises, as in :class:`mlmref.plugin.StrategyEntry`.
-        whole_words: whether it promises whole words.
-        corruption: the shares it promises, as MASK/RANDOM/KEEP; 80/10/10 if not given.
+        place: ``MODULE:NAME`` of a class, or of a function that is a collator itself.
+        arguments: KEY=VALUE each, further arguments of the class besides the tokenizer and the
+            probability.
+        columns: features that it needs besides ``input_ids`` and ``attention_mask``.
+        rate: the meaning of its ``mlm_probability``, as in :class:`mlmref.plugin.StrategyEntry`.
+        whole_words: whether it promises to mask whole words.
+        corruption: the shares that it promises, as MASK/RANDOM/KEEP; 80/10/10 by default.
 
     Raises:
-        ConfigError: there is no such collator, a bad argument, or the extra is not installed.
+        ConfigError: no such collator, an invalid argument, or Hypothesis is not installed.
     """
-    kit = _kit("collators")
+    _need_hypothesis()
+    from mlmref.conformance import collators as kit
+
     if rate is not None and rate not in get_args(Rate):
         raise ConfigError(f"no rate {rate!r}", where="--rate", hint=suggest(rate, get_args(Rate)))
     for column in columns:
@@ -154,7 +141,7 @@ def check_collator(
 
 @contextmanager
 def _hypothesis_elsewhere() -> Iterator[None]:
-    """Let Hypothesis keep its files in a folder of its own for a while, and not in this one."""
+    """Let Hypothesis write its files into a temporary folder instead of the current one."""
     from hypothesis import configuration
 
     before = getattr(configuration, "__hypothesis_home_directory", None)
@@ -166,13 +153,11 @@ def _hypothesis_elsewhere() -> Iterator[None]:
             configuration.set_hypothesis_home_dir(before)
 
 
-def _kit(module: str) -> Any:
-    try:
-        import hypothesis  # noqa: F401 - what the kit needs of the extra
-    except ImportError:
+def _need_hypothesis() -> None:
+    """Raise ConfigError unless Hypothesis, which the checks import, is installed."""
+    if find_spec("hypothesis") is None:
         raise ConfigError(
             "the conformance kit needs Hypothesis",
             where="check",
             hint="pip install 'mlmref[conformance]'",
-        ) from None
-    return import_module(f"mlmref.conformance.{module}")
+        )

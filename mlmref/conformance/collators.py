@@ -248,7 +248,7 @@ def check_collator(
             where=place,
             hint="give what it needs with --collator-arg and --column",
         ) from error
-    return run_checks(strategies.CHECKS, subject, place)
+    return run_checks(strategies.KIT.checks, subject, place)
 
 
 def _takes_probability(place: str) -> bool:

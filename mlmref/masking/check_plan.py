@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mlmref.base.errors import PluginError
 from mlmref.plugin.contracts import Batch, MaskingStrategy, Plan
 from mlmref.plugin.draws import Draws
+from mlmref.plugin.registry import faulty
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
@@ -100,4 +101,4 @@ def _check_array(
 
 
 def _fault(what: str, clause: str, where: str) -> PluginError:
-    return PluginError(f"{what} ({clause})", where=where, hint="report it to the plugin's author")
+    return faulty(f"{what} ({clause})", where)

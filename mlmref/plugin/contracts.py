@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,6 +246,18 @@ class StrategyEntry:
     whole_words: bool = False
     rate: Rate | None = None
     replaces: Replaces | None = None
+
+    def problem(self) -> str | None:
+        """Return how the entry's declarations contradict each other; ``None`` if they do not."""
+        if self.whole_words and not self.needs_words:
+            return "whole_words is declared without needs_words"
+        if self.rate not in {None, *get_args(Rate)}:
+            return f"unknown rate {self.rate!r}"
+        if self.replaces not in {None, *get_args(Replaces)}:
+            return f"unknown replaces {self.replaces!r}"
+        if self.rate and "mlm_probability" not in self.options.model_fields:
+            return "rate is declared without the option mlm_probability"
+        return None
 
 
 # --- training ------------------------------------------------------------------------------

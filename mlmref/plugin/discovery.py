@@ -1,13 +1,12 @@
 """Find, import and validate plugins; the result is a registry (spec/plugins.md).
 
-No module-level state: each :func:`discover` makes its own plugin manager, so two registries in
-one process cannot disturb each other. Discovery never fails; what is broken is recorded with
-its reason and named when somebody asks for it.
+No module-level state: each :func:`discover` makes its own plugin manager, so two registries in one
+process cannot affect each other. A broken plugin does not stop discovery. It is recorded with its
+reason, and named if somebody selects an entry that does not exist.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import sys
@@ -18,19 +17,22 @@ from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pluggy
 
 from mlmref.base.errors import ConfigError
+from mlmref.base.explain import suggest
 from mlmref.plugin import hookspecs
-from mlmref.plugin.contracts import Options, SegmenterEntry, StrategyEntry
-from mlmref.plugin.registry import KINDS, Broken, Entry, Registered, Registry, Source
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.kinds import KINDS, Entry, Kind, imported
+from mlmref.plugin.registry import Broken, Registered, Registry, Source
 
 PATIENCE = 5.0
-"""Seconds after which a plugin that is still being imported is named."""
+"""Seconds of import after which a plugin is named."""
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-"""What the name of an entry looks like."""
+"""The pattern of an entry's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +44,10 @@ class Found:
 
 
 def find() -> list[Found]:
-    """List the entry points of all installed distributions, by distribution and name.
+    """Return the entry points of all installed distributions, by distribution and name.
 
-    Of a distribution that is there twice, in two folders of the path, the first is the one that
-    Python imports. What cannot be read of another's is a plugin that cannot be imported.
+    If a distribution is installed twice, in two folders of the path, only the first counts, because
+    Python imports that one. A damaged distribution becomes a plugin whose import fails (PLUG-016).
     """
     found: dict[Source, Found] = {}
     seen: set[str] = set()
@@ -82,28 +84,29 @@ def discover(
     found: list[Found] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Registry:
-    """Import and validate every plugin there is.
+    """Import and validate all plugins, and return the registry.
 
     Args:
-        plugins: plugin objects (modules, say) to use beside the installed ones.
-        disable: plugins to leave out unimported: an entry point's name, a distribution's, or
-            ``DISTRIBUTION:ENTRY``. Those of ``$MLMREF_NO_PLUGINS`` (comma-separated) are too.
-        found: what to use in place of :func:`find`'s answer.
-        tell: told, from another thread, of a plugin that takes long to import.
+        plugins: plugin objects, such as modules, to use besides the installed ones.
+        disable: plugins that are not imported: the name of an entry point, of a distribution, or
+            ``DISTRIBUTION:ENTRY``. ``$MLMREF_NO_PLUGINS`` adds more, separated by commas.
+        found: plugins to use instead of the installed ones.
+        tell: called from another thread with a message about a plugin that imports slowly.
 
     Raises:
         ConfigError: ``disable`` names a plugin that is not installed.
-        KeyboardInterrupt: says which plugin was being imported.
+        KeyboardInterrupt: the message names the plugin that was being imported.
     """
     candidates = find() if found is None else list(found)
-    candidates += [
-        Found(Source("given", _name_of(one), ""), partial(_same, one)) for one in plugins
-    ]
+    for one in plugins:
+        name = str(getattr(one, "__name__", type(one).__name__))
+        candidates.append(Found(Source("given", name, ""), partial(_same, one)))
     _check_names(disable, candidates)
     unwanted = {*disable, *filter(None, os.environ.get("MLMREF_NO_PLUGINS", "").split(","))}
 
     manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    specs = {kind.hook: imported(kind.hookspec) for kind in KINDS}
+    manager.add_hookspecs(type("Hooks", (), specs))  # pluggy takes a module or a class
     entries: list[Registered[Entry]] = []
     broken: list[Broken] = []
     disabled: list[Source] = []
@@ -112,8 +115,8 @@ def discover(
         if any(source.answers_to(name) for name in unwanted):
             disabled.append(source)
             continue
-        # An import runs code of others, so whatever it raises is the plugin's own failure, also
-        # what is no Exception (SystemExit, pytest's Skipped); only the user's signals are not.
+        # An import runs foreign code, so all that it raises is the plugin's failure, even
+        # SystemExit and pytest's Skipped. Only the user's signals are not.
         try:
             with _watched(source, tell):
                 brought = _register(manager, candidate)
@@ -128,11 +131,11 @@ def discover(
 
 @contextmanager
 def _watched(source: Source, tell: Callable[[str], None]) -> Iterator[None]:
-    """Say which plugin it is that takes long, or that an interruption ends (PLUG-014).
+    """Name a plugin whose import is slow or interrupted (PLUG-014).
 
-    What it prints goes where messages do, since a command's output may be JSON (PLUG-015).
+    Its output goes to standard error, because a command's output may be JSON (PLUG-015).
     """
-    way_out = f"to do without it: --no-plugin {source.distribution}:{source.entry}"
+    way_out = f"to disable it: --no-plugin {source.distribution}:{source.entry}"
     slow = Timer(PATIENCE, tell, [f"plugin {source} takes long to import; {way_out}"])
     slow.daemon = True
     slow.start()
@@ -147,7 +150,7 @@ def _watched(source: Source, tell: Callable[[str], None]) -> Iterator[None]:
 
 
 def _is_a_signal(error: BaseException) -> bool:
-    """Tell whether the program itself raised this to end, as it does when SIGTERM comes."""
+    """Return whether mlmref itself raised this to end the program, as it does on SIGTERM."""
     own = type(error).__module__.partition(".")[0] == __name__.partition(".")[0]
     return own and not isinstance(error, Exception)
 
@@ -156,49 +159,42 @@ def _same(plugin: object) -> object:
     return plugin
 
 
-def _name_of(plugin: object) -> str:
-    return str(getattr(plugin, "__name__", type(plugin).__name__))
-
-
 def _check_names(names: Iterable[str], candidates: Sequence[Found]) -> None:
+    """Raise ConfigError unless each name means a plugin."""
     known = sorted({one.source.entry for one in candidates})
     for name in names:
         if not any(one.source.answers_to(name) for one in candidates):
-            close = difflib.get_close_matches(name, known, n=1)
-            raise ConfigError(
-                f"no plugin {name!r} is installed",
-                where="--no-plugin",
-                hint=f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}",
-            )
+            what = f"no plugin {name!r} is installed"
+            raise ConfigError(what, where="--no-plugin", hint=suggest(name, known))
 
 
 def _register(manager: pluggy.PluginManager, candidate: Found) -> list[Entry]:
-    """Import one plugin, hold it against the hooks, and ask it for its entries."""
+    """Import a plugin, validate its hooks, and return its entries."""
     plugin = candidate.load()
     key = f"{candidate.source.distribution}:{candidate.source.entry}"
     try:
         manager.register(plugin, key)
         manager.check_pending()
         if not manager.get_hookcallers(plugin):
-            raise TypeError(
-                f"implements no hook; there are {', '.join(kind.hook for kind in KINDS)}"
-            )
+            hooks = ", ".join(kind.hook for kind in KINDS)
+            raise TypeError(f"implements no hook; the hooks are {hooks}")
         return _entries(manager, plugin)
     except BaseException:
-        # pluggy leaves a plugin in place that has failed its validation.
+        # pluggy keeps a plugin that failed its validation.
         if manager.has_plugin(key):
             manager.unregister(name=key)
         raise
 
 
 def _entries(manager: pluggy.PluginManager, plugin: object) -> list[Entry]:
+    """Call the hooks that a plugin implements, and return the valid entries that they give."""
     others = [other for other in manager.get_plugins() if other is not plugin]
     implemented = {caller.name for caller in manager.get_hookcallers(plugin) or ()}
     entries: list[Entry] = []
     for kind in KINDS:
         if kind.hook not in implemented:
             continue
-        # One plugin at a time, so that an error has an owner. pluggy leaves out a None.
+        # One plugin at a time, so that an error has an owner. pluggy omits a None.
         [answer] = manager.subset_hook_caller(kind.hook, others)() or [None]
         if not isinstance(answer, Iterable):
             what = f"{kind.hook} gave {type(answer).__name__}"
@@ -207,38 +203,33 @@ def _entries(manager: pluggy.PluginManager, plugin: object) -> list[Entry]:
         for entry in answer:
             if not isinstance(entry, kind.entry):
                 raise TypeError(f"{kind.hook} gave {entry!r}, not a {kind.entry.__name__}")
-            _validate(entry)
+            _validate(entry, kind)
             if entry.name in names:
-                raise ValueError(f"{kind.hook} gave two called {entry.name!r}")
+                raise ValueError(f"{kind.hook} gave two entries named {entry.name!r}")
             names.add(entry.name)
             entries.append(entry)
     return entries
 
 
-def _validate(entry: Entry) -> None:
-    kind = type(entry).__name__
+def _validate(entry: Any, kind: Kind[Any]) -> None:
+    """Raise TypeError or ValueError unless an entry has valid fields that agree (PLUG-012)."""
+    type_name = type(entry).__name__
     if not isinstance(entry.name, str) or not NAME.fullmatch(entry.name):
         raise ValueError(
-            f"{kind} name {entry.name!r} is not lower-case letters, digits and single hyphens"
+            f"{type_name} name {entry.name!r} is not lower-case letters, digits and single hyphens"
         )
+    which = f"{type_name} {entry.name!r}"
     if not isinstance(entry.summary, str) or not entry.summary or not entry.summary.isprintable():
-        raise ValueError(f"{kind} {entry.name!r} has no summary of one line")
+        raise ValueError(f"{which} has no summary of one line")
     if not (isinstance(entry.options, type) and issubclass(entry.options, Options)):
-        raise TypeError(f"{kind} {entry.name!r}: options is not a subclass of Options")
+        raise TypeError(f"{which}: options is not a subclass of Options")
     try:
         entry.options.model_json_schema()
     except Exception as error:
         what = f"options cannot be written as JSON ({str(error).splitlines()[0]})"
-        raise TypeError(f"{kind} {entry.name!r}: {what}") from error
-    left_to_the_tokenizer = isinstance(entry, SegmenterEntry) and entry.build is None
-    if not (callable(entry.build) or left_to_the_tokenizer):
-        raise TypeError(f"{kind} {entry.name!r}: build cannot be called")
-    if isinstance(entry, StrategyEntry):
-        if entry.whole_words and not entry.needs_words:
-            raise ValueError(f"{kind} {entry.name!r}: whole_words needs words, and says not so")
-        if entry.rate not in {None, "token", "word", "share"}:
-            raise ValueError(f"{kind} {entry.name!r}: rate {entry.rate!r} is not known")
-        if entry.replaces not in {None, "random", "own"}:
-            raise ValueError(f"{kind} {entry.name!r}: replaces {entry.replaces!r} is not known")
-        if entry.rate and "mlm_probability" not in entry.options.model_fields:
-            raise ValueError(f"{kind} {entry.name!r}: a rate without the option mlm_probability")
+        raise TypeError(f"{which}: {what}") from error
+    if not (callable(entry.build) or (kind.optional and entry.build is None)):
+        raise TypeError(f"{which}: build cannot be called")
+    problem = entry.problem() if hasattr(entry, "problem") else None
+    if problem:
+        raise ValueError(f"{which}: {problem}")

@@ -2,60 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from pydantic import ValidationError
 
 from mlmref.base.errors import PluginError, out_of_memory
-from mlmref.base.explain import explain
+from mlmref.base.explain import explain, suggest
 from mlmref.plugin.contracts import BackendEntry, Options, SegmenterEntry, StrategyEntry
-
-Entry = StrategyEntry | BackendEntry | SegmenterEntry
-EntryT = TypeVar("EntryT", bound=Entry)
+from mlmref.plugin.kinds import BACKEND, SEGMENTER, STRATEGY, EntryT, Kind, kind_of, listed
 
 
-REPORT = "report it to the plugin's author"
-"""What to do about a plugin's fault."""
+def faulty(what: str, owner: str) -> PluginError:
+    """Return the error about a plugin with a bug.
 
-
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[EntryT]):
-    """A kind of entry that plugins bring.
-
-    Attributes:
-        key: what a list of them is called in JSON.
-        name: what one of them is called.
-        entry: the type of the entries.
-        hook: the hook that gives them.
-        method: the method of what they make.
+    Args:
+        what: what the plugin did wrong, with the clause that this breaks if there is one.
+        owner: the entry and the plugin that it comes from (:attr:`Chosen.owner`).
     """
-
-    key: str
-    name: str
-    entry: type[EntryT]
-    hook: str
-    method: str
-
-
-STRATEGY = Kind(
-    "strategies", "masking strategy", StrategyEntry, "mlmref_masking_strategies", "propose"
-)
-BACKEND = Kind("backends", "training backend", BackendEntry, "mlmref_training_backends", "train")
-SEGMENTER = Kind(
-    "segmenters", "word segmenter", SegmenterEntry, "mlmref_word_segmenters", "segment"
-)
-KINDS: tuple[Kind[Any], ...] = (STRATEGY, BACKEND, SEGMENTER)
-"""Every kind there is."""
-
-
-def kind_of(entry: EntryT) -> Kind[EntryT]:
-    """Return the kind of an entry."""
-    return next(kind for kind in KINDS if isinstance(entry, kind.entry))
+    return PluginError(what, where=owner, hint="report it to the plugin's author")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,10 +50,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Registered(Generic[EntryT]):
-    """An entry, and whose it is."""
+    """An entry, and the plugin that it comes from."""
 
     entry: EntryT
     source: Source
+
+    @property
+    def owner(self) -> str:
+        """The entry and its plugin, for messages."""
+        return f"{self.entry.name!r} of plugin {self.source}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +71,7 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the plugins of this process bring, in a fixed order."""
+    """The entries of all plugins, in the order of distribution and entry point."""
 
     entries: tuple[Registered[Any], ...]
     broken: tuple[Broken, ...]
@@ -120,15 +93,15 @@ class Registry:
         return self.of(SEGMENTER)
 
     def strategy(self, name: str) -> Registered[StrategyEntry]:
-        """Return the masking strategy called ``name``; PluginError if there is not just one."""
+        """Return the masking strategy called ``name``; raises as :meth:`only`."""
         return self.only(STRATEGY, name)
 
     def backend(self, name: str) -> Registered[BackendEntry]:
-        """Return the training backend called ``name``; PluginError if there is not just one."""
+        """Return the training backend called ``name``; raises as :meth:`only`."""
         return self.only(BACKEND, name)
 
     def segmenter(self, name: str) -> Registered[SegmenterEntry]:
-        """Return the word segmenter called ``name``; PluginError if there is not just one."""
+        """Return the word segmenter called ``name``; raises as :meth:`only`."""
         return self.only(SEGMENTER, name)
 
     def of(self, kind: Kind[EntryT]) -> tuple[Registered[EntryT], ...]:
@@ -139,57 +112,50 @@ class Registry:
         """Return the one entry of a kind that is called ``name``.
 
         Raises:
-            PluginError: there is none, or more than one; names what there is.
+            PluginError: no entry has the name, or several plugins have one.
         """
-        there_are = self.of(kind)
-        found = [one for one in there_are if one.entry.name == name]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        found = [one for one in self.of(kind) if one.entry.name == name]
+        if not found:
+            raise self.unknown(name, [kind])
+        if len(found) > 1:
             owners = " and ".join(str(one.source) for one in found)
             raise PluginError(
                 f"{kind.name} {name!r} is claimed by {owners}",
-                hint="keep one, with --no-plugin for the other",
+                hint="disable one of them with --no-plugin",
             )
-        names = sorted({one.entry.name for one in there_are})
-        close = difflib.get_close_matches(name, names, n=3)
-        hint = f"there are {', '.join(names)}" if names else "there is none"
-        if close:
-            hint = f"did you mean {' or '.join(close)}?"
+        return found[0]
+
+    def unknown(self, name: str, kinds: Sequence[Kind[Any]]) -> PluginError:
+        """Return the error about a name that no entry of these kinds has (PLUG-007)."""
+        names = sorted({one.entry.name for kind in kinds for one in self.of(kind)})
+        hint = suggest(name, names)
         for broken in self.broken:
             hint += f"; the plugin {broken.source} is broken ({broken.reason})"
         for source in self.disabled:
             hint += f"; the plugin {source} is disabled"
-        raise PluginError(f"no {kind.name} {name!r}", hint=hint)
+        return PluginError(f"no {listed([kind.name for kind in kinds])} {name!r}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen(Generic[EntryT]):
-    """An entry as a run uses it, its options read.
+class Chosen(Registered[EntryT]):
+    """An entry as a run uses it.
 
     Attributes:
         entry: as registered.
-        source: whose it is.
-        options: the options, complete.
+        source: the plugin that it comes from.
+        options: its options, complete.
     """
 
-    entry: EntryT
-    source: Source
     options: Options
 
-    @property
-    def owner(self) -> str:
-        """The entry and the plugin that it comes from, for messages."""
-        return f"{self.entry.name!r} of plugin {self.source}"
-
     def make(self) -> Any:
-        """Make the strategy, the backend or the segmenter.
+        """Build the object that the entry stands for, such as the strategy.
 
         Returns:
-            What the entry builds; ``None`` for one that leaves its part to others (SEG-009).
+            The object; ``None`` for an entry without ``build`` (SEG-009).
 
         Raises:
-            PluginError: the plugin raised, or made something else than it should.
+            PluginError: the plugin raised, or built an object without the kind's method.
         """
         if self.entry.build is None:
             return None
@@ -199,50 +165,48 @@ class Chosen(Generic[EntryT]):
             whole = callable(getattr(made, method, None))
         if not whole:
             what = f"build gave {type(made).__name__}, which has no method {method!r}"
-            raise PluginError(what, where=self.owner, hint=REPORT)
+            raise faulty(what, self.owner)
         return made
 
     @contextmanager
     def blamed(self, doing: str, *through: type[BaseException]) -> Iterator[None]:
-        """Name the plugin as what raised whatever comes out of a call of it (PLUG-009).
+        """Turn an exception of a plugin's method into an error that names the plugin (PLUG-009).
 
-        An exit is not the plugin's to choose. torch's lack of memory goes through, as the user's.
+        SystemExit counts too, because a plugin must not end the program. Errors about memory pass
+        unchanged, because the user can fix them.
 
         Args:
             doing: the method that is called.
-            through: what else goes through: for a call that takes long and calls the core back,
-                what the core raises, the system's word of a full disk, and the SystemExit by
-                which a program's own handler of a signal ends it.
+            through: other exceptions that pass unchanged. Training needs them: mlmref's own errors,
+                a full disk, and the SystemExit of a signal handler.
         """
         try:
             yield
         except (Exception, SystemExit) as error:
             if isinstance(error, through) or out_of_memory(error):
                 raise
-            what = f"{doing} raised {type(error).__name__}: {error}"
-            raise PluginError(what, where=self.owner, hint=REPORT) from error
+            raise faulty(f"{doing} raised {type(error).__name__}: {error}", self.owner) from error
 
 
 def choose(registered: Registered[EntryT], given: dict[str, Any], where: str) -> Chosen[EntryT]:
-    """Read a plugin's options.
+    """Parse the options of an entry.
 
     Args:
         registered: the entry.
         given: its options as configured.
-        where: the key they were configured under.
+        where: the setting that has them, such as ``masking.options``.
 
     Raises:
-        ConfigError: an unknown option or a bad value; names the key and close matches.
-        PluginError: the options' own type raised.
+        ConfigError: an unknown option or an invalid value; names the key and close matches.
+        PluginError: a validator of the options raised.
     """
-    entry, source = registered.entry, registered.source
+    entry, owner = registered.entry, registered.owner
     try:
-        # Through JSON, where strict typing still takes a list for a tuple.
+        # From JSON, strict validation accepts a list for a tuple.
         options = entry.options.model_validate_json(json.dumps(given, default=str), strict=True)
     except ValidationError as error:
-        owner = f"{entry.name!r} of plugin {source} has"
-        raise explain(error, entry.options, prefix=where, owner=owner) from None
-    except Exception as error:  # of a validator, which may raise anything
+        raise explain(error, entry.options, prefix=where, owner=f"{owner} has") from None
+    except Exception as error:  # a plugin's validator may raise anything
         what = f"reading its options raised {type(error).__name__}: {error}"
-        raise PluginError(what, where=f"{entry.name!r} of plugin {source}", hint=REPORT) from error
-    return Chosen(entry, source, options)
+        raise faulty(what, owner) from error
+    return Chosen(entry, registered.source, options)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import ConfigError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.base.progress.clock import Clock
 from mlmref.plugin.discovery import discover
+from mlmref.plugin.kinds import BACKEND, KINDS, SEGMENTER, STRATEGY, EntryT, Kind
 from mlmref.plugin.registry import Chosen, Registry, choose
 from mlmref.settings.config import Config
 
@@ -18,13 +19,30 @@ if TYPE_CHECKING:
     from mlmref.plugin.contracts import BackendEntry, SegmenterEntry, StrategyEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Plugins:
-    """What a run uses of its plugins."""
+    """The entry of each kind of plugin that a run uses, in the order of ``KINDS``."""
 
-    segmenter: Chosen[SegmenterEntry]
-    strategy: Chosen[StrategyEntry]
-    backend: Chosen[BackendEntry]
+    chosen: tuple[Chosen[Any], ...]
+
+    def of(self, kind: Kind[EntryT]) -> Chosen[EntryT]:
+        """Return the entry of a kind."""
+        return next(one for one in self.chosen if isinstance(one.entry, kind.entry))
+
+    @property
+    def segmenter(self) -> Chosen[SegmenterEntry]:
+        """The word segmenter."""
+        return self.of(SEGMENTER)
+
+    @property
+    def strategy(self) -> Chosen[StrategyEntry]:
+        """The masking strategy."""
+        return self.of(STRATEGY)
+
+    @property
+    def backend(self) -> Chosen[BackendEntry]:
+        """The training backend."""
+        return self.of(BACKEND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +104,17 @@ class RunContext:
 def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Config, Plugins]:
     """Find the plugins that a run names, and complete the configuration with their options."""
     registry = registry or discover()
-    words, masking, training = config.words, config.masking, config.training
-    segmenter = choose(registry.segmenter(words.segmenter), words.options, "words.options")
-    strategy = choose(registry.strategy(masking.strategy), masking.options, "masking.options")
-    backend = choose(registry.backend(training.backend), training.options, "training.options")
+    found: list[Chosen[Any]] = []
+    completed: dict[str, Any] = {}
+    for kind in KINDS:
+        section = getattr(config, kind.section)
+        entry = registry.only(kind, getattr(section, kind.key))
+        chosen = choose(entry, section.options, f"{kind.section}.options")
+        options = chosen.options.model_dump(mode="json")
+        completed[kind.section] = section.model_copy(update={"options": options})
+        found.append(chosen)
+    plugins = Plugins(tuple(found))
+    masking, strategy = config.masking, plugins.strategy
     if masking.corruption and strategy.entry.replaces:
         raise ConfigError(
             f"{strategy.owner} says itself what the model reads at a target",
@@ -97,20 +122,7 @@ def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Co
             hint="leave it out; see its own options in mlmref plugins",
         )
     own = None if strategy.entry.replaces else strategy.entry.corruption
-    complete = config.model_copy(
-        update={
-            "words": words.model_copy(
-                update={"options": segmenter.options.model_dump(mode="json")}
-            ),
-            "masking": masking.model_copy(
-                update={
-                    "options": strategy.options.model_dump(mode="json"),
-                    "corruption": masking.corruption or own,
-                }
-            ),
-            "training": training.model_copy(
-                update={"options": backend.options.model_dump(mode="json")}
-            ),
-        }
+    completed["masking"] = completed["masking"].model_copy(
+        update={"corruption": masking.corruption or own}
     )
-    return complete, Plugins(segmenter=segmenter, strategy=strategy, backend=backend)
+    return config.model_copy(update=completed), plugins

@@ -91,8 +91,6 @@ def ingredients(ready: Ready) -> dict[str, Any]:
     from mlmref.base.version import __version__
     from mlmref.training.optimizer import choose_precision
 
-    plugins = ready.context.plugins
-    used = (plugins.segmenter, plugins.strategy, plugins.backend)
     return {
         "mlmref": __version__,
         "corpus": ready.corpus.fingerprint,
@@ -101,7 +99,7 @@ def ingredients(ready: Ready) -> dict[str, Any]:
         "model": ready.loaded.digest,
         "the model's settings": _digest(ready.loaded.model.config.to_dict()),
         "precision": choose_precision(ready.config.training.precision, state().device),
-        **{f"plugin {one.entry.name}": str(one.source) for one in used},
+        **{f"plugin {one.entry.name}": str(one.source) for one in ready.context.plugins.chosen},
     }
 
 

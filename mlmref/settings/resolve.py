@@ -21,6 +21,7 @@ from mlmref.base.explain import Sources, Tree, all_keys, explain, suggest
 from mlmref.base.ranks.consensus import by_main
 from mlmref.base.ranks.process import world_size
 from mlmref.base.terminal import is_utf8
+from mlmref.plugin.kinds import KINDS
 from mlmref.settings.config import Config, Section, plain_defaults
 from mlmref.settings.defaults import preset as read_preset
 from mlmref.settings.tree import (
@@ -148,14 +149,11 @@ def _read_preset(name: object, where: str) -> Tree:
 def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
     """Leave out the options that belong to a plugin which ``high`` exchanges for another."""
     kept = dict(low)
-    for section, choice, own in (
-        ("words", "segmenter", ("options",)),
-        ("masking", "strategy", ("options", "corruption")),
-        ("training", "backend", ("options",)),
-    ):
-        before, after = table(low, section), table(high, section).get(choice)
-        if after is not None and choice in before and before[choice] != after:
-            kept[section] = {key: value for key, value in before.items() if key not in own}
+    for kind in KINDS:
+        before, after = table(low, kind.section), table(high, kind.section).get(kind.key)
+        if after is not None and kind.key in before and before[kind.key] != after:
+            own = {key: value for key, value in before.items() if key not in kind.tied}
+            kept[kind.section] = own
     return kept
 
 

@@ -174,18 +174,16 @@ OTHER = {
     ),
     "new-plugin: taken name": (
         "new-plugin token --kind masking",
-        "the masking strategy 'token' is there already, of plugin mlmref:builtin-masking "
-        f"{VERSION}; choose another name",
+        f"plugin mlmref:builtin-masking {VERSION} already has a masking strategy 'token'; "
+        "choose another name",
     ),
     "new-plugin: folder in use": (
         "new-plugin mine --kind masking --folder used",
-        "used: there is something already, and it stays as it is; choose a new folder with "
-        "--folder",
+        "used: already exists; nothing was changed; choose a new folder with --folder",
     ),
     "new-plugin: folder below a file": (
         "new-plugin mine --kind masking --folder a-file/x",
-        "a-file/x: nothing can be written there (Not a directory); choose another folder "
-        "with --folder",
+        "a-file/x: cannot be written (Not a directory); choose another folder with --folder",
     ),
     "new-plugin: no such user": (
         "new-plugin mine --kind masking --folder '~nobody-is-called-so/x'",

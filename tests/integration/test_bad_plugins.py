@@ -65,7 +65,7 @@ def bad(method):
 
 
 HIM = "mlmref-bad:bad 2.3"
-KEEP = "keep one, with --no-plugin for the other"
+KEEP = "disable one of them with --no-plugin"
 
 CASES = {
     # what is found when it is imported, and told to who asks for it
@@ -104,7 +104,7 @@ CASES = {
     "has no hook": (
         HEAD,
         MASKING,
-        f"{NO_STRATEGY} (TypeError: implements no hook; there are mlmref_masking_strategies, "
+        f"{NO_STRATEGY} (TypeError: implements no hook; the hooks are mlmref_masking_strategies, "
         "mlmref_training_backends, mlmref_word_segmenters)",
     ),
     "misspells a hook": (
@@ -156,7 +156,7 @@ CASES = {
     "gives one name twice": (
         hook("mlmref_masking_strategies", f"return [{ONE}, {ONE}]"),
         MASKING,
-        f"{NO_STRATEGY} (ValueError: mlmref_masking_strategies gave two called 'bad')",
+        f"{NO_STRATEGY} (ValueError: mlmref_masking_strategies gave two entries named 'bad')",
     ),
     "has an impossible name": (
         entry("name='Bad One', summary='s', build=build"),
@@ -182,8 +182,8 @@ CASES = {
     "promises words without needing them": (
         entry("name='bad', summary='s', build=build, whole_words=True"),
         MASKING,
-        f"{NO_STRATEGY} (ValueError: StrategyEntry 'bad': whole_words needs words, and says "
-        "not so)",
+        f"{NO_STRATEGY} (ValueError: StrategyEntry 'bad': whole_words is declared without "
+        "needs_words)",
     ),
     # names
     "claims the name of a strategy": (
@@ -378,5 +378,5 @@ def test_ctrl_c_names_the_plugin_that_hangs(install, tmp_path):
     assert (done.returncode, done.stdout) == (130, "")
     assert done.stderr == (
         "interrupted while plugin mlmref-bad:bad 2.3 was being imported; "
-        "to do without it: --no-plugin mlmref-bad:bad\n"
+        "to disable it: --no-plugin mlmref-bad:bad\n"
     )

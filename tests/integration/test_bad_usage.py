@@ -98,7 +98,7 @@ def test_a_plugin_that_hangs_is_named_while_it_does(tmp_path):
     line = process.stderr.readline()
     process.send_signal(signal.SIGINT)
     rest = finish(process).stderr
-    way_out = "to do without it: --no-plugin mlmref-slow:slow\n"
+    way_out = "to disable it: --no-plugin mlmref-slow:slow\n"
     assert line == f"plugin mlmref-slow:slow 1.0 takes long to import; {way_out}"
     assert rest == f"interrupted while plugin mlmref-slow:slow 1.0 was being imported; {way_out}"
     assert process.returncode == 130

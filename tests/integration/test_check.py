@@ -8,13 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 from mlmref.cli import app
-from mlmref.conformance import by_name as checking
 from mlmref.conformance import checks as core
-from mlmref.conformance import segmenters, strategies
+from mlmref.conformance import kit, segmenters, strategies
 from mlmref.masking.builtin import TokenOptions
 from mlmref.plugin.contracts import BackendEntry, Plan, SegmenterEntry, StrategyEntry
 from mlmref.plugin.discovery import Found, Source
 from mlmref.plugin.hookspecs import hookimpl
+from mlmref.plugin.kinds import KINDS, imported
 
 
 class EveryToken:
@@ -48,8 +48,8 @@ def few(monkeypatch):
     """Keep the kit to a few quick checks, so that a test of the command is quick."""
     quick = {"check_special_tokens_are_never_targets", "check_words_are_whole"}
     some = core.Checks()
-    some._checks = [one for one in strategies.CHECKS if one.name in quick]
-    monkeypatch.setattr(strategies, "CHECKS", some)
+    some._checks = [one for one in strategies.KIT.checks if one.name in quick]
+    monkeypatch.setattr(strategies.KIT, "checks", some)
 
 
 def invoke(*arguments):
@@ -102,8 +102,8 @@ def test_all_checks_every_entry_of_every_kind(monkeypatch):
         seen.append(type(entry))
         return core.Report(subject=entry.name, outcomes=())
 
-    for kind, function in checking.CHECK_OF.values():
-        monkeypatch.setattr(f"mlmref.conformance.{kind}.{function}", note)
+    for kind in KINDS:
+        monkeypatch.setattr(imported(kind.kit), "check", note)
     got = invoke("--all")
     assert got.exit_code == 0, got.output
     assert set(seen) == {StrategyEntry, BackendEntry, SegmenterEntry}
@@ -114,13 +114,13 @@ def test_all_checks_every_entry_of_every_kind(monkeypatch):
 def test_options_reach_the_plugin(few, monkeypatch):
     """--option is read by the plugin's own options type."""
     got = []
-    run = strategies.run_checks
+    run = kit.run_checks
 
     def note(checks, subject, *rest):
         got.append(subject.options)
         return run(checks, subject, *rest)
 
-    monkeypatch.setattr(strategies, "run_checks", note)
+    monkeypatch.setattr(kit, "run_checks", note)
     assert invoke("token", "--option", "mlm_probability=0.3").exit_code == 0
     assert got == [TokenOptions(mlm_probability=0.3)]
 
@@ -132,7 +132,7 @@ def test_the_default_segmenter_has_nothing_to_check():
     (report,) = json.loads(got.stdout)
     assert got.exit_code == 0
     assert {one["status"] for one in report["outcomes"]} == {"not applicable"}
-    assert len(report["outcomes"]) == len(list(segmenters.CHECKS))
+    assert len(report["outcomes"]) == len(list(segmenters.KIT.checks))
 
 
 @pytest.mark.clause("KIT-007")
@@ -141,8 +141,8 @@ def test_the_default_segmenter_has_nothing_to_check():
     [
         (["tokn"], "no masking strategy 'tokn'; did you mean token"),
         (["accelerat"], "no training backend 'accelerat'; did you mean accelerate?"),
-        ([], "check: name a plugin, or give --all, and not both"),
-        (["token", "--all"], "check: name a plugin, or give --all, and not both"),
+        ([], "check: give either names of plugins or --all"),
+        (["token", "--all"], "check: give either names of plugins or --all"),
         (["token", "--option", "x"], "--option: 'x' is not KEY=VALUE"),
         (["token", "--option", "mlm_probabilty=1"], "did you mean"),
         (["--collator", "nowhere:Thing"], "--collator: no collator 'nowhere:Thing'"),
@@ -211,13 +211,13 @@ def test_nothing_is_written_to_the_current_folder(few, tmp_path, monkeypatch):
     from hypothesis import configuration
 
     seen = []
-    run = strategies.run_checks
+    run = kit.run_checks
 
     def look(*arguments):
         seen.append(vars(configuration)["__hypothesis_home_directory"])
         return run(*arguments)
 
-    monkeypatch.setattr(strategies, "run_checks", look)
+    monkeypatch.setattr(kit, "run_checks", look)
     monkeypatch.chdir(tmp_path)
     before = vars(configuration)["__hypothesis_home_directory"]
     assert invoke("token").exit_code == 0

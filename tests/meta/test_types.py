@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from support.processes import run
 
-from mlmref.plugin.scaffold import SORTS, new_plugin
+from mlmref.plugin.kinds import KINDS
+from mlmref.plugin.scaffold import new_plugin
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +19,7 @@ def test_all_code_is_typed(tmp_path):
 
     All in one run, which reads mlmref and torch once.
     """
-    new = [new_plugin(f"my-{sort}", sort, tmp_path / sort) / "src" for sort in SORTS]
+    new = [new_plugin(f"my-{kind.flag}", kind.flag, tmp_path / kind.flag) / "src" for kind in KINDS]
     sources = ["mlmref", *sorted(ROOT.glob("plugins/*/src")), *new]
     done = run([sys.executable, "-m", "mypy", *sources], cwd=ROOT)
     assert done.returncode == 0, done.stdout

@@ -7,8 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlmref.plugin import kinds
+
 ROOT = Path(__file__).parents[2]
-KINDS = ("strategies", "backends", "segmenters")
+KINDS = tuple(kind.plural for kind in kinds.KINDS)
 """What the conformance kit has checks for; a clause names its kind in a line ``Kit: KIND``."""
 AWAY = ("gpu", "hub", "browser")
 """Marks of tests that need what most machines do not have."""
@@ -119,7 +121,7 @@ def load_kit():
     for kind in KINDS:
         if not (ROOT / "tests" / "conformance" / "mutants" / f"{kind}.py").exists():
             continue  # a kit that is not whole yet; from its mutants on it is held to all of this
-        checks = importlib.import_module(f"mlmref.conformance.{kind}").CHECKS
+        checks = importlib.import_module(f"mlmref.conformance.{kind}").KIT.checks
         mutants = importlib.import_module(f"conformance.mutants.{kind}").MUTANTS
         kits[kind] = Kit(
             checks={check.name: check.clause for check in checks},

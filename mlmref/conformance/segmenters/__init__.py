@@ -1,13 +1,11 @@
-"""The kit for word segmenters: its checks, and the functions that run them."""
+"""The kit for word segmenters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Report, Violation, parametrize, run_checks
+from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.kit import Kit
 from mlmref.conformance.options import check_written_and_read
 from mlmref.conformance.search import search
 from mlmref.conformance.segmenters import company
@@ -29,10 +27,7 @@ from mlmref.conformance.segmenters.texts import (
     small_batches,
 )
 from mlmref.plugin.arrays import Int64Array
-from mlmref.plugin.contracts import Options, SegmenterEntry
-
-if TYPE_CHECKING:
-    import pytest
+from mlmref.plugin.contracts import SegmenterEntry
 
 _SHAPES: Checks[SegmenterSubject] = Checks()
 _LATER: Checks[SegmenterSubject] = Checks()
@@ -150,54 +145,6 @@ def _agree(
         )
 
 
-CHECKS: Checks[SegmenterSubject] = Checks(_SHAPES, company.CHECKS, _LATER)
-
-Entries = Iterable[SegmenterEntry | tuple[SegmenterEntry, Options | Mapping[str, Any]]]
-
-
-def subject_of(
-    entry: SegmenterEntry, options: Options | Mapping[str, Any] | None = None
-) -> SegmenterSubject:
-    """Return an entry on the bench."""
-    if not isinstance(options, Options):
-        options = entry.options(**(options or {}))
-    return SegmenterSubject(entry=entry, options=options)
-
-
-def check_segmenter(
-    entry: SegmenterEntry,
-    options: Options | Mapping[str, Any] | None = None,
-    *,
-    expected_failures: Mapping[str, str] | None = None,
-) -> Report:
-    """Hold a word segmenter against every clause of spec/segmenters.md that is a segmenter's.
-
-    Args:
-        entry: as its plugin registers it.
-        options: as a run would be given; the defaults by default.
-        expected_failures: clauses that are known not to hold, each with the reason; strict.
-
-    Returns:
-        What came of each check; ``report.ok`` tells whether all is well.
-    """
-    return run_checks(CHECKS, subject_of(entry, options), entry.name, expected_failures)
-
-
-def parametrize_segmenter_checks(
-    entries: Entries, *, expected_failures: Mapping[str, str] | None = None
-) -> pytest.MarkDecorator:
-    """Make a pytest decorator that runs ``check`` once for each entry and clause.
-
-    Example::
-
-        @parametrize_segmenter_checks([(entry, {"dictionary": "words.txt"})])
-        def test_it_conforms(check):
-            check()
-
-    Args:
-        entries: segmenters as registered, each alone or with its options.
-        expected_failures: as of :func:`check_segmenter`, for all of them.
-    """
-    pairs: Sequence[Any] = [one if isinstance(one, tuple) else (one, None) for one in entries]
-    subjects = [(entry.name, subject_of(entry, options)) for entry, options in pairs]
-    return parametrize(CHECKS, subjects, expected_failures)
+KIT: Kit[SegmenterEntry, SegmenterSubject] = Kit(
+    Checks(_SHAPES, company.CHECKS, _LATER), SegmenterSubject
+)

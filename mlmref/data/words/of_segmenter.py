@@ -11,7 +11,7 @@ from mlmref.base.errors import PluginError
 from mlmref.data.tokenizer.coverage import spans_of
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
 from mlmref.plugin.contracts import SegmenterEntry, WordSegmenter
-from mlmref.plugin.registry import Chosen
+from mlmref.plugin.registry import Chosen, faulty
 
 if TYPE_CHECKING:
     import tokenizers
@@ -109,9 +109,7 @@ class SegmentedWords:
         return fingerprint
 
     def _fault(self, what: str, clause: str = "SEG-001") -> PluginError:
-        return PluginError(
-            f"{what} ({clause})", where=self._owner, hint="report it to the plugin's author"
-        )
+        return faulty(f"{what} ({clause})", self._owner)
 
 
 def read_answer(answer: Any, length: int) -> Int64Array:

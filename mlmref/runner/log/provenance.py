@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mlmref.plugin.kinds import kind_of
+
 if TYPE_CHECKING:
     from mlmref.plugin.registry import Chosen
     from mlmref.runner.context import Plugins
@@ -37,11 +39,7 @@ def model_used(ready: Ready) -> dict[str, Any]:
 
 def plugins_used(plugins: Plugins) -> dict[str, Any]:
     """Return which plugin of each kind was used, and how."""
-    return {
-        "words": plugin_used(plugins.segmenter),
-        "masking": plugin_used(plugins.strategy),
-        "backend": plugin_used(plugins.backend),
-    }
+    return {kind_of(one.entry).record: plugin_used(one) for one in plugins.chosen}
 
 
 def plugin_used(chosen: Chosen[Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from mlmref_salient.background import write_background
 
 from mlmref.conformance import parametrize_strategy_checks
 from mlmref.conformance.checks import run_checks
-from mlmref.conformance.strategies import CHECKS, subject_of
+from mlmref.conformance.strategies import KIT
 from mlmref.conformance.strategies.worlds import worlds
 
 (ENTRY,) = mlmref_masking_strategies()
@@ -25,7 +25,7 @@ def test_it_conforms_with_a_background(tmp_path):
     write_background(
         place, model="kit", source="chance", vocabulary=world.vocabulary, counts=counts
     )
-    subject = subject_of(ENTRY, {"background": str(place)}, world=world)
-    report = run_checks(CHECKS, subject, "salient")
+    subject = KIT.subject(ENTRY, {"background": str(place)}, world=world)
+    report = run_checks(KIT.checks, subject, "salient")
     assert not report.failures
     assert [one.clause for one in report.outcomes if one.status == "pass"].count("MASK-006") >= 2

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from conformance.mutants import Mutant
 
-from mlmref.conformance.segmenters import subject_of
+from mlmref.conformance.segmenters import KIT
 from mlmref.plugin.contracts import Options, SegmenterEntry
 
 MUTANTS = []
@@ -62,7 +62,7 @@ def fault(rejected_by, kind=Faulty, **fields):
             Mutant(
                 name=name,
                 fault=function.__doc__,
-                subject=subject_of(entry),
+                subject=KIT.subject(entry),
                 rejected_by=rejected_by,
             )
         )

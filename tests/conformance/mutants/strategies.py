@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from conformance.mutants import Mutant
 
-from mlmref.conformance.strategies import subject_of
+from mlmref.conformance.strategies import KIT
 from mlmref.conformance.strategies.subject import Seen
 from mlmref.masking.masker import corrupt
 from mlmref.plugin.arrays import IGNORE_INDEX, Probability
@@ -65,7 +65,7 @@ def fault(rejected_by, **fields):
             Mutant(
                 name=name,
                 fault=function.__doc__,
-                subject=subject_of(declared),
+                subject=KIT.subject(declared),
                 rejected_by=rejected_by,
             )
         )
@@ -493,7 +493,7 @@ MUTANTS.append(
     Mutant(
         name="holds-a-lambda",
         fault="It holds a function without a name, so it cannot be sent to another process.",
-        subject=subject_of(
+        subject=KIT.subject(
             StrategyEntry(
                 name="holds-a-lambda",
                 summary="faulty",

@@ -9,7 +9,8 @@ from mlmref.base.errors import ConfigError, PluginError
 from mlmref.cli.show import as_json
 from mlmref.plugin.contracts import SegmenterEntry
 from mlmref.plugin.discovery import Found, discover, find
-from mlmref.plugin.registry import KINDS, Source, choose, kind_of
+from mlmref.plugin.kinds import KINDS, kind_of
+from mlmref.plugin.registry import Source, choose
 
 
 @pytest.mark.clause("PLUG-001")
@@ -149,7 +150,7 @@ class Does:
         """Tell of no word."""
 
 
-EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.key for kind in KINDS])
+EVERY_KIND = pytest.mark.parametrize("kind", KINDS, ids=[kind.plural for kind in KINDS])
 
 
 def of_kind(kind, name="mine", **changes):
@@ -167,7 +168,7 @@ def test_every_kind_is_found_listed_chosen_and_made_alike(kind):
     one = registry.only(kind, "mine")
     assert (kind_of(one.entry), registry.of(kind), registry.broken) == (kind, (one,), ())
     assert not [other for other in KINDS if other is not kind and registry.of(other)]
-    (row,) = json.loads(as_json(registry))[kind.key]
+    (row,) = json.loads(as_json(registry))[kind.plural]
     assert (row["name"], row["summary"], row["distribution"], row["entry"], row["version"]) == (
         "mine", "a summary", "other", "entry", "1.0",
     )  # fmt: skip

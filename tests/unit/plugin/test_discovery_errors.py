@@ -60,7 +60,7 @@ def test_ctrl_c_during_an_import_is_the_users_and_names_the_plugin():
         discover(found=[found(KeyboardInterrupt())])
     assert str(caught.value) == (
         "interrupted while plugin other:entry 1.0 was being imported; "
-        "to do without it: --no-plugin other:entry"
+        "to disable it: --no-plugin other:entry"
     )
 
 
@@ -97,7 +97,7 @@ def test_a_plugin_that_takes_long_is_named_while_it_lasts(monkeypatch, where):
     [(text, thread)] = told
     assert thread is not current_thread()
     assert text == (
-        "plugin slow-dist:bad 2.3 takes long to import; to do without it: --no-plugin slow-dist:bad"
+        "plugin slow-dist:bad 2.3 takes long to import; to disable it: --no-plugin slow-dist:bad"
     )
 
 
@@ -183,7 +183,7 @@ INVALID = [
     (plugin(entry(build=None)), "build cannot be called"),
     (plugin(entry(), entry(name="UPPER")), "UPPER"),
     (plugin(entry(summary="a\x1b[31m colour")), "summary"),
-    (plugin(entry(), entry()), "mlmref_masking_strategies gave two called 'mine'"),
+    (plugin(entry(), entry()), "mlmref_masking_strategies gave two entries named 'mine'"),
     (answering(None), "mlmref_masking_strategies gave NoneType, not a list of StrategyEntry"),
     (answering(3), "mlmref_masking_strategies gave int, not a list of StrategyEntry"),
     (answering(entry()), "mlmref_masking_strategies gave StrategyEntry, not a list of"),
@@ -300,10 +300,10 @@ def test_options_that_raise_are_blamed_on_the_plugin():
 @pytest.mark.parametrize(
     ("declared", "reason"),
     [
-        ({"whole_words": True}, "whole_words needs words"),
-        ({"rate": "often"}, "rate 'often' is not known"),
-        ({"rate": "token"}, "a rate without the option mlm_probability"),
-        ({"replaces": True}, "replaces True is not known"),
+        ({"whole_words": True}, "whole_words is declared without needs_words"),
+        ({"rate": "often"}, "unknown rate 'often'"),
+        ({"rate": "token"}, "rate is declared without the option mlm_probability"),
+        ({"replaces": True}, "unknown replaces True"),
     ],
 )
 def test_capabilities_that_do_not_fit_together_are_refused(declared, reason):

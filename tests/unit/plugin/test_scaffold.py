@@ -10,7 +10,10 @@ from support.runs import mlmref
 
 from mlmref.base.errors import ConfigError, OutputError
 from mlmref.plugin import scaffold
-from mlmref.plugin.scaffold import SORTS, new_plugin
+from mlmref.plugin.kinds import KINDS
+from mlmref.plugin.scaffold import new_plugin
+
+FLAGS = [kind.flag for kind in KINDS]
 
 
 def files(folder):
@@ -26,7 +29,7 @@ def files(folder):
 def written(tmp_path_factory):
     """Return a folder with a package of each kind."""
     folder = tmp_path_factory.mktemp("written")
-    for sort in SORTS:
+    for sort in FLAGS:
         new_plugin(f"my-{sort}", sort, folder / sort)
     return folder
 
@@ -35,7 +38,7 @@ def written(tmp_path_factory):
 def outsider(tmp_path_factory, written):
     """Return an environment in which a package of each kind is installed."""
     environment = Outsider(tmp_path_factory.mktemp("outsider"))
-    folders = " ".join(f"./{sort}[test]" for sort in SORTS)
+    folders = " ".join(f"./{sort}[test]" for sort in FLAGS)
     done = environment(f"pip install -q {folders}", written)
     assert done.returncode == 0, done.stderr
     return environment
@@ -46,7 +49,7 @@ def test_new_plugins_are_found_once_they_are_installed(outsider, tmp_path):
     """``mlmref plugins`` lists each with its distribution, and none as broken."""
     listed = outsider("mlmref plugins --json", tmp_path)
     assert listed.returncode == 0, listed.stderr
-    for sort in SORTS:
+    for sort in FLAGS:
         assert f'"name": "my-{sort}"' in listed.stdout
         assert f"mlmref-my-{sort}" in listed.stdout
     assert '"broken": []' in listed.stdout
@@ -77,7 +80,7 @@ def test_a_new_plugin_is_in_order(written, tmp_path, command):
     # mypy reads mlmref itself once for all kinds.
     caches = {"ruff": ["--no-cache"], "mypy": ["--cache-dir", str(tmp_path)]}
     tool, *arguments = command.split()
-    for sort in SORTS:
+    for sort in FLAGS:
         done = run([sys.executable, "-m", tool, *arguments, *caches[tool]], cwd=written / sort)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -129,7 +132,7 @@ def test_nothing_is_overwritten(tmp_path):
     file.write_text("mine", "utf-8")
     link.symlink_to(empty)
     for place in (full, file, link):
-        with pytest.raises(OutputError, match="stays as it is"):
+        with pytest.raises(OutputError, match="already exists; nothing was changed"):
             new_plugin("mine", "masking", place)
     assert files(full) == {"mine.py": b"mine"}
     assert file.read_text("utf-8") == "mine"
@@ -162,7 +165,7 @@ def test_a_folder_that_comes_to_be_there_in_the_meantime_stays(tmp_path, monkeyp
         return write(file, *arguments)
 
     monkeypatch.setattr(scaffold.Path, "write_text", fill)
-    with pytest.raises(OutputError, match="nothing can be written there"):
+    with pytest.raises(OutputError, match="cannot be written"):
         new_plugin("mine", "masking", place)
     assert files(tmp_path) == {"here/theirs": b"theirs"}
 
@@ -178,10 +181,10 @@ def test_a_folder_that_comes_to_be_there_in_the_meantime_stays(tmp_path, monkeyp
 )
 def test_a_name_that_is_taken_is_refused(tmp_path, name, sort, owner):
     """The error names whose it is; of another kind it is free."""
-    with pytest.raises(ConfigError, match=f"is there already, of plugin {owner}"):
+    with pytest.raises(ConfigError, match=f"plugin {owner} .* already has a"):
         new_plugin(name, sort, tmp_path / "here")
     assert not list(tmp_path.iterdir())
-    other = SORTS[SORTS.index(sort) - 1]
+    other = FLAGS[FLAGS.index(sort) - 1]
     new_plugin(name, other, tmp_path / "here")
 
 
@@ -196,5 +199,5 @@ def test_the_command_says_what_comes_next_or_what_is_wrong(tmp_path):
     )
     again = mlmref("new-plugin", "mine", "--kind", "masking", cwd=tmp_path)
     assert again.returncode == 2
-    assert again.stderr.startswith("mlmref: mlmref-mine: there is something already")
+    assert again.stderr.startswith("mlmref: mlmref-mine: already exists")
     assert len(again.stderr.splitlines()) == 1
