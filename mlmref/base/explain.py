@@ -86,9 +86,9 @@ def _complaint(error: ValidationError, first: ErrorDetails) -> str:
     return " or ".join(dict.fromkeys(text[:1].lower() + text[1:] for text in texts))
 
 
-def suggest(name: str, known: Sequence[str]) -> str:
-    """Return a hint: the known names closest to ``name``, or all of them."""
-    close = closest(name, known)
+def suggest(name: str, known: Sequence[str], most: int = 3) -> str:
+    """Return a hint: the known names closest to ``name``, at most ``most``, or else all of them."""
+    close = closest(name, known)[:most]
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"there are {', '.join(known)}" if known else "there is none"

@@ -8,12 +8,9 @@ Hypothesis; the checks do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
-
-if TYPE_CHECKING:
-    import pytest
+from typing import Any, Generic, Literal, TypeVar
 
 READABLE = 500
 """Values of an array that an example shows."""
@@ -241,51 +238,6 @@ def check_expected(checks: Iterable[Check[Any]], expected: Mapping[str, str]) ->
             raise ValueError(f"no check is of {clause!r}; there are {', '.join(sorted(clauses))}")
         if not reason.strip():
             raise ValueError(f"the expected failure of {clause} needs a reason")
-
-
-def parametrize(
-    checks: Checks[SubjectT],
-    subjects: Sequence[tuple[str, SubjectT]],
-    expected_failures: Mapping[str, str] | None = None,
-) -> pytest.MarkDecorator:
-    """Make a ``pytest.mark.parametrize`` of ``check``: one test for each subject and clause."""
-    import pytest
-
-    expected = dict(expected_failures or {})
-    check_expected(checks, expected)
-    clauses = list(dict.fromkeys(check.clause for check in checks))
-    cases = []
-    for name, subject in subjects:
-        for clause in clauses:
-            marks = [pytest.mark.clause(clause)]
-            if clause in expected:
-                reason = expected[clause]
-                marks.append(pytest.mark.xfail(strict=True, reason=reason, raises=AssertionError))
-            of_clause = [check for check in checks if check.clause == clause]
-            case = _Case(of_clause, subject)
-            cases.append(pytest.param(case, marks=marks, id=f"{name}-{clause}"))
-    return pytest.mark.parametrize("check", cases)
-
-
-class _Case:
-    """One clause held against one subject; calling it passes, skips or fails the test."""
-
-    def __init__(self, checks: Sequence[Check[SubjectT]], subject: SubjectT) -> None:
-        self._run: Callable[[], list[Outcome]] = lambda: [run_check(one, subject) for one in checks]
-
-    def __call__(self) -> None:
-        import pytest
-
-        __tracebackhide__ = True  # the violation says what is wrong; the kit's own lines do not
-        outcomes = self._run()
-        failed = [outcome for outcome in outcomes if outcome.status == "fail"]
-        if failed:
-            raise AssertionError("\n".join(line for one in failed for line in told(one)))
-        hidden = [outcome for outcome in outcomes if outcome.status == "not reached"]
-        if hidden:
-            pytest.skip(f"not reached ({hidden[0].detail})")
-        if all(outcome.status == "not applicable" for outcome in outcomes):
-            pytest.skip(outcomes[0].detail)
 
 
 def told(outcome: Outcome) -> list[str]:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
-from mlmref.conformance.checks import Checks, Report, SubjectT, parametrize, run_checks
+from mlmref.conformance.checks import (
+    Check,
+    Checks,
+    Outcome,
+    Report,
+    SubjectT,
+    check_expected,
+    run_check,
+    run_checks,
+    told,
+)
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.kinds import EntryT
 
@@ -79,3 +89,48 @@ class Kit(Generic[EntryT, SubjectT]):
             entry, options = one if isinstance(one, tuple) else (one, None)
             subjects.append((entry.name, self.subject(entry, options)))
         return parametrize(self.checks, subjects, expected_failures)
+
+
+def parametrize(
+    checks: Checks[SubjectT],
+    subjects: Sequence[tuple[str, SubjectT]],
+    expected_failures: Mapping[str, str] | None = None,
+) -> pytest.MarkDecorator:
+    """Make a ``pytest.mark.parametrize`` of ``check``: one test for each subject and clause."""
+    import pytest
+
+    expected = dict(expected_failures or {})
+    check_expected(checks, expected)
+    clauses = list(dict.fromkeys(check.clause for check in checks))
+    cases = []
+    for name, subject in subjects:
+        for clause in clauses:
+            marks = [pytest.mark.clause(clause)]
+            if clause in expected:
+                reason = expected[clause]
+                marks.append(pytest.mark.xfail(strict=True, reason=reason, raises=AssertionError))
+            of_clause = [check for check in checks if check.clause == clause]
+            case = _Case(of_clause, subject)
+            cases.append(pytest.param(case, marks=marks, id=f"{name}-{clause}"))
+    return pytest.mark.parametrize("check", cases)
+
+
+class _Case:
+    """One clause held against one subject; calling it passes, skips or fails the test."""
+
+    def __init__(self, checks: Sequence[Check[SubjectT]], subject: SubjectT) -> None:
+        self._run: Callable[[], list[Outcome]] = lambda: [run_check(one, subject) for one in checks]
+
+    def __call__(self) -> None:
+        import pytest
+
+        __tracebackhide__ = True  # the violation says what is wrong; the kit's own lines do not
+        outcomes = self._run()
+        failed = [outcome for outcome in outcomes if outcome.status == "fail"]
+        if failed:
+            raise AssertionError("\n".join(line for one in failed for line in told(one)))
+        hidden = [outcome for outcome in outcomes if outcome.status == "not reached"]
+        if hidden:
+            pytest.skip(f"not reached ({hidden[0].detail})")
+        if all(outcome.status == "not applicable" for outcome in outcomes):
+            pytest.skip(outcomes[0].detail)

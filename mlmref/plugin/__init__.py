@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from mlmref.plugin.arrays import Int32Array as Int32Array
     from mlmref.plugin.arrays import Int64Array as Int64Array
     from mlmref.plugin.arrays import Probability as Probability
-    from mlmref.plugin.contracts import BackendEntry as BackendEntry
     from mlmref.plugin.contracts import Batch as Batch
     from mlmref.plugin.contracts import ChunkRows as ChunkRows
     from mlmref.plugin.contracts import Corruption as Corruption
     from mlmref.plugin.contracts import MaskedRows as MaskedRows
     from mlmref.plugin.contracts import MaskingStrategy as MaskingStrategy
-    from mlmref.plugin.contracts import MicroBatch as MicroBatch
     from mlmref.plugin.contracts import Options as Options
     from mlmref.plugin.contracts import Plan as Plan
-    from mlmref.plugin.contracts import Precision as Precision
     from mlmref.plugin.contracts import Rate as Rate
     from mlmref.plugin.contracts import Replaces as Replaces
     from mlmref.plugin.contracts import SegmenterEntry as SegmenterEntry
-    from mlmref.plugin.contracts import Stateful as Stateful
-    from mlmref.plugin.contracts import Step as Step
-    from mlmref.plugin.contracts import Steps as Steps
     from mlmref.plugin.contracts import StrategyEntry as StrategyEntry
-    from mlmref.plugin.contracts import TrainingBackend as TrainingBackend
-    from mlmref.plugin.contracts import TrainingJob as TrainingJob
     from mlmref.plugin.contracts import Vocabulary as Vocabulary
     from mlmref.plugin.contracts import WordSegmenter as WordSegmenter
     from mlmref.plugin.discovery import discover as discover
     from mlmref.plugin.draws import EVALUATION_PASS as EVALUATION_PASS
     from mlmref.plugin.draws import Draws as Draws
     from mlmref.plugin.hookspecs import hookimpl as hookimpl
+    from mlmref.plugin.training import BackendEntry as BackendEntry
+    from mlmref.plugin.training import MicroBatch as MicroBatch
+    from mlmref.plugin.training import Precision as Precision
+    from mlmref.plugin.training import Stateful as Stateful
+    from mlmref.plugin.training import Step as Step
+    from mlmref.plugin.training import Steps as Steps
+    from mlmref.plugin.training import TrainingBackend as TrainingBackend
+    from mlmref.plugin.training import TrainingJob as TrainingJob
 
 _HOMES = {
     "BoolArray": "arrays",
@@ -52,25 +52,25 @@ _HOMES = {
     "Int32Array": "arrays",
     "Int64Array": "arrays",
     "Probability": "arrays",
-    "BackendEntry": "contracts",
+    "BackendEntry": "training",
     "Batch": "contracts",
     "ChunkRows": "contracts",
     "Corruption": "contracts",
     "MaskedRows": "contracts",
     "MaskingStrategy": "contracts",
-    "MicroBatch": "contracts",
+    "MicroBatch": "training",
     "Options": "contracts",
     "Plan": "contracts",
-    "Precision": "contracts",
+    "Precision": "training",
     "Rate": "contracts",
     "Replaces": "contracts",
     "SegmenterEntry": "contracts",
-    "Stateful": "contracts",
-    "Step": "contracts",
-    "Steps": "contracts",
+    "Stateful": "training",
+    "Step": "training",
+    "Steps": "training",
     "StrategyEntry": "contracts",
-    "TrainingBackend": "contracts",
-    "TrainingJob": "contracts",
+    "TrainingBackend": "training",
+    "TrainingJob": "training",
     "Vocabulary": "contracts",
     "WordSegmenter": "contracts",
     "discover": "discovery",

@@ -165,7 +165,7 @@ def _check_names(names: Iterable[str], candidates: Sequence[Found]) -> None:
     for name in names:
         if not any(one.source.answers_to(name) for one in candidates):
             what = f"no plugin {name!r} is installed"
-            raise ConfigError(what, where="--no-plugin", hint=suggest(name, known))
+            raise ConfigError(what, where="--no-plugin", hint=suggest(name, known, most=1))
 
 
 def _register(manager: pluggy.PluginManager, candidate: Found) -> list[Entry]:

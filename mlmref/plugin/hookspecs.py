@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pluggy
 
-from mlmref.plugin.contracts import BackendEntry, SegmenterEntry, StrategyEntry
+from mlmref.plugin.contracts import SegmenterEntry, StrategyEntry
+from mlmref.plugin.training import BackendEntry
 
 PROJECT = "mlmref"
 """The name of the hooks' namespace and of the entry-point group that plugins are found in."""

@@ -17,7 +17,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
-    from mlmref.plugin.contracts import BackendEntry, Options, SegmenterEntry, StrategyEntry
+    from mlmref.plugin.contracts import Options, SegmenterEntry, StrategyEntry
+    from mlmref.plugin.training import BackendEntry
 
 
 class Entry(Protocol):
@@ -142,7 +143,7 @@ STRATEGY: Kind[StrategyEntry] = Kind(
 BACKEND: Kind[BackendEntry] = Kind(
     name="training backend",
     plural="backends",
-    entry_type="mlmref.plugin.contracts:BackendEntry",
+    entry_type="mlmref.plugin.training:BackendEntry",
     hookspec="mlmref.plugin.hookspecs:mlmref_training_backends",
     method="train",
     setting="training.backend",

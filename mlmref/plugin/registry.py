@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from mlmref.base.errors import PluginError, out_of_memory
 from mlmref.base.explain import explain, suggest
-from mlmref.plugin.contracts import BackendEntry, Options, SegmenterEntry, StrategyEntry
+from mlmref.plugin.contracts import Options, SegmenterEntry, StrategyEntry
 from mlmref.plugin.kinds import BACKEND, SEGMENTER, STRATEGY, EntryT, Kind, kind_of, listed
+from mlmref.plugin.training import BackendEntry
 
 
 def faulty(what: str, owner: str) -> PluginError:

@@ -16,7 +16,8 @@ from mlmref.plugin.registry import Chosen, Registry, choose
 from mlmref.settings.config import Config
 
 if TYPE_CHECKING:
-    from mlmref.plugin.contracts import BackendEntry, SegmenterEntry, StrategyEntry
+    from mlmref.plugin.contracts import SegmenterEntry, StrategyEntry
+    from mlmref.plugin.training import BackendEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from mlmref.training.signals import Stopping
 if TYPE_CHECKING:
     from mlmref.evaluation.kept_targets import Targets
     from mlmref.evaluation.perplexity import Measured
-    from mlmref.plugin.contracts import TrainingBackend
+    from mlmref.plugin.training import TrainingBackend
     from mlmref.settings.config import TrainingConfig
     from mlmref.training.job import StepReport
 

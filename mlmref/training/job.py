@@ -17,7 +17,7 @@ from mlmref.base.ranks.process import state, sum_over_ranks
 from mlmref.data.chunks import Chunks
 from mlmref.masking.masker import Masker
 from mlmref.model.loss import MaskedLMObjective
-from mlmref.plugin.contracts import Precision, Stateful, Steps
+from mlmref.plugin.training import Precision, Stateful, Steps
 from mlmref.settings.config import Config
 from mlmref.training.optimizer import choose_precision, make_optimizer, schedule
 from mlmref.training.process import EVERY, give_back

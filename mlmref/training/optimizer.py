@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mlmref.base.errors import ConfigError
-from mlmref.plugin.contracts import Precision
+from mlmref.plugin.training import Precision
 from mlmref.settings.config import TrainingConfig
 
 

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 from mlmref.data.chunks import Chunks
 from mlmref.masking.masker import Masker
 from mlmref.plugin.arrays import IGNORE_INDEX, Int64Array
-from mlmref.plugin.contracts import MicroBatch, Step
 from mlmref.plugin.draws import Draws
+from mlmref.plugin.training import MicroBatch, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

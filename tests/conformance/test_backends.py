@@ -11,8 +11,8 @@ from mlmref.conformance.backends import CHECKS
 from mlmref.conformance.backends.toy_job import PlainLoop
 from mlmref.conformance.checks import run_checks
 from mlmref.conformance.search import as_found
-from mlmref.plugin.contracts import BackendEntry
 from mlmref.plugin.discovery import discover
+from mlmref.plugin.training import BackendEntry
 
 RIGHT = [
     discover().backend("trainer").entry,

@@ -7,7 +7,8 @@ import pytest
 from conformance import published
 
 from mlmref.conformance.collators import CollatorStrategy, features_of
-from mlmref.conformance.strategies.worlds import make_rows, make_vocabulary
+from mlmref.conformance.strategies.rows import make_rows
+from mlmref.conformance.strategies.worlds import make_vocabulary
 from mlmref.masking.masker import Masker
 from mlmref.plugin.contracts import Plan, StrategyEntry
 

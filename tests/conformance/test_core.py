@@ -6,7 +6,8 @@ import pytest
 from support.processes import run
 from support.specification import KINDS, load_kit, read_clauses
 
-from mlmref.conformance.checks import Checks, NotReached, Violation, parametrize, run_checks, told
+from mlmref.conformance.checks import Checks, NotReached, Violation, run_checks, told
+from mlmref.conformance.kit import parametrize
 
 CHECKS = Checks()
 
@@ -165,7 +166,8 @@ def test_the_decorator_makes_a_test_of_each_clause(pytester):
     pytester.makepyfile(
         """
         import pytest
-        from mlmref.conformance.checks import Checks, Violation, parametrize
+        from mlmref.conformance.checks import Checks, Violation
+        from mlmref.conformance.kit import parametrize
         CHECKS = Checks()
 
         @CHECKS("AAA-001", fix="add one")

@@ -96,7 +96,8 @@ def test_the_example_can_be_pasted_back():
     import numpy as np
     from conformance.mutants.strategies import half_a_word
 
-    from mlmref.conformance.strategies.worlds import make_rows, make_vocabulary
+    from mlmref.conformance.strategies.rows import make_rows
+    from mlmref.conformance.strategies.worlds import make_vocabulary
     from mlmref.masking.masker import Masker
 
     (mutant,) = [one for one in MUTANTS if one.name == half_a_word.__name__.replace("_", "-")]

@@ -9,8 +9,8 @@ from support.runs import save_corpus, save_model
 
 from mlmref import hookimpl, run
 from mlmref.conformance.backends.toy_job import PlainLoop
-from mlmref.plugin.contracts import BackendEntry
 from mlmref.plugin.discovery import discover
+from mlmref.plugin.training import BackendEntry
 from mlmref.settings.resolve import resolve
 
 

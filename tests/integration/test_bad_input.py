@@ -117,8 +117,8 @@ OTHER = {
         "fill ./nan {mask}",
         f"./nan: its weights are damaged: there is NaN in {LAYER}; {CHECKPOINT}",
     ),
-    "check: nothing": ("check", "check: name a plugin, or give --all, and not both"),
-    "check: both": ("check token --all", "check: name a plugin, or give --all, and not both"),
+    "check: nothing": ("check", "check: give either names of plugins or --all"),
+    "check: both": ("check token --all", "check: give either names of plugins or --all"),
     "check: unknown": ("check tokn", "no masking strategy 'tokn'; did you mean token?"),
     "check: unknown option": (
         "check token --option rate=1",
@@ -166,7 +166,8 @@ OTHER = {
     ),
     "new-plugin: bad name": (
         "new-plugin Mine --kind masking",
-        "the name 'Mine' is not lower-case letters, digits and single hyphens; such as my-masking",
+        "the name 'Mine' is not lower-case letters, digits and single hyphens; choose "
+        "a name such as my-masking",
     ),
     "new-plugin: unknown kind": (
         "new-plugin mine --kind maskng",

@@ -13,7 +13,8 @@ HEAD = """
 import sys
 import numpy as np
 from mlmref import hookimpl
-from mlmref.plugin.contracts import BackendEntry, Options, Plan, SegmenterEntry, StrategyEntry
+from mlmref.plugin.contracts import Options, Plan, SegmenterEntry, StrategyEntry
+from mlmref.plugin.training import BackendEntry
 
 class Bad:
     fingerprint = ""

@@ -119,7 +119,7 @@ def test_a_backend_that_raises_in_train_is_named(place, tmp_path, monkeypatch, b
     (info / "METADATA").write_text("Name: mlmref-worse\nVersion: 2.3\n")
     (info / "entry_points.txt").write_text("[mlmref]\nbad = mlmref_worse\n")
     (tmp_path / "mlmref_worse.py").write_text(
-        "from mlmref import hookimpl\nfrom mlmref.plugin.contracts import BackendEntry\n"
+        "from mlmref import hookimpl\nfrom mlmref.plugin.training import BackendEntry\n"
         f"class Bad:\n    def train(self, job):\n        {body}\n"
         "@hookimpl\ndef mlmref_training_backends():\n"
         "    return [BackendEntry(name='bad', summary='bad', build=lambda options: Bad())]\n"

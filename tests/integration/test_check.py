@@ -11,10 +11,11 @@ from mlmref.cli import app
 from mlmref.conformance import checks as core
 from mlmref.conformance import kit, segmenters, strategies
 from mlmref.masking.builtin import TokenOptions
-from mlmref.plugin.contracts import BackendEntry, Plan, SegmenterEntry, StrategyEntry
+from mlmref.plugin.contracts import Plan, SegmenterEntry, StrategyEntry
 from mlmref.plugin.discovery import Found, Source
 from mlmref.plugin.hookspecs import hookimpl
 from mlmref.plugin.kinds import KINDS, imported
+from mlmref.plugin.training import BackendEntry
 
 
 class EveryToken:

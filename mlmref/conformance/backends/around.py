@@ -10,20 +10,14 @@ import torch
 
 from mlmref.base.errors import MlmrefError
 from mlmref.base.generators import seed_generators
-from mlmref.conformance.backends.subject import (
-    BackendSubject,
-    Run,
-    attempt,
-    compare,
-    expected,
-    scratch,
-    train,
-)
+from mlmref.conformance.backends.comparison import TrialRun, compare
+from mlmref.conformance.backends.subject import BackendSubject, attempt, expected, scratch, train
 from mlmref.conformance.backends.toy import Event, Toy, ToyModel, on_device
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.backends.watch import changed, objects, process, undisturbed, watched_files
 from mlmref.conformance.checks import Checks, Violation
-from mlmref.plugin.contracts import Options, TrainingBackend
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.training import TrainingBackend
 
 CHECKS: Checks[BackendSubject] = Checks()
 
@@ -221,7 +215,7 @@ def check_jobs_one_after_another(subject: BackendSubject) -> None:
             raise Violation(f"{found.what} of job {number} on one model", **USUAL.example())
 
 
-def _on_one_model(backend: TrainingBackend, model: ToyModel) -> list[Run]:
+def _on_one_model(backend: TrainingBackend, model: ToyModel) -> list[TrialRun]:
     own = copy.deepcopy(model)
     jobs = (USUAL, replace(USUAL, precision="bf16"), replace(USUAL, optimizer="sgd"))
     return [train(backend, toy, model=own) for toy in jobs]

@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 
-from mlmref.conformance.backends.subject import BackendSubject, alike, attempt, scratch
+from mlmref.conformance.backends.comparison import alike
+from mlmref.conformance.backends.subject import BackendSubject, attempt, scratch
 from mlmref.conformance.backends.toy import Event, Toy, plain
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.search import shrinks
-from mlmref.plugin.contracts import Options, TrainingBackend
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.training import TrainingBackend
 from mlmref.training.state import from_plain, to_plain
 
 CHECKS: Checks[BackendSubject] = Checks()

@@ -1,91 +1,24 @@
-"""Check a backend's steps against the plain loop's trace."""
+"""Check the gradients, updates and reports of a backend's steps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from mlmref.conformance.backends.subject import CLAUSES, BackendSubject, alike, hold
+from mlmref.conformance.backends.comparison import CLAUSES, alike
+from mlmref.conformance.backends.forward import each_toy, quiet_toy
+from mlmref.conformance.backends.subject import BackendSubject, hold
 from mlmref.conformance.backends.toy import Event, Toy
 from mlmref.conformance.backends.toys import Parts, shrink
 from mlmref.conformance.checks import Checks, NotReached, Violation
 
 CHECKS: Checks[BackendSubject] = Checks()
 
-AHEAD = 2
-"""Steps that a backend may have taken beyond the one that it trains (BACK-011)."""
-
 CLOSE = 1e-5
 """How far the gradients of one step may be apart, relative to their norm, when its rows are cut
 otherwise: float32 has 1.2e-7, and sums of some dozens of terms are added in another order."""
-
-
-def quiet_toy(toy: Toy) -> bool:
-    """Tell whether a job evaluates nothing."""
-    return not toy.evaluates
-
-
-@CHECKS(
-    "BACK-010",
-    fix="call job.model(**micro_batch) once for each micro-batch, in order and unchanged",
-)
-def check_every_micro_batch_once_and_in_order(subject: BackendSubject) -> None:
-    """Each micro-batch of each step is run once, in order, and just as the job has it."""
-    hold(subject, "calls", where=quiet_toy)
-
-
-@CHECKS("BACK-011", fix="iterate once over job.steps(rank, world_size), at most two steps ahead")
-def check_steps_are_taken_as_they_are_needed(subject: BackendSubject) -> None:
-    """Steps are taken once, on one process by rank 0 of 1, and at most two ahead."""
-    _each(subject, _taken)
-
-
-def _taken(subject: BackendSubject, toy: Toy) -> str | None:
-    run = subject.run(toy)
-    if set(run.asked) - {(0, 1)}:
-        return f"it asked for the steps of rank and world size {run.asked}"
-    taken = done = 0
-    for event in run.only("take", "told"):
-        taken, done = taken + (event.kind == "take"), done + (event.kind == "told")
-        if taken - done > 1 + AHEAD:
-            return f"it has taken {taken} steps when {done} are done"
-    if taken > len(toy.steps):
-        return f"it has taken {taken} steps, of {len(toy.steps)}"
-    return None
-
-
-@CHECKS("BACK-012", fix="call job.model.train() before the micro-batches of each step")
-def check_micro_batches_run_in_training_mode(subject: BackendSubject) -> None:
-    """The model is in training mode in each call, though it was not when the job began."""
-    hold(subject, "mode", where=quiet_toy)
-
-
-@CHECKS(
-    "BACK-013", fix="run the model under autocast to job.precision, or without autocast for fp32"
-)
-def check_the_precision_is_the_jobs(subject: BackendSubject) -> None:
-    """The forward is computed in the job's precision: float32, or autocast to bfloat16."""
-    hold(subject, "precision", where=quiet_toy)
-
-
-@CHECKS(
-    "BACK-033",
-    fix="leave the model's dropout layers on, and seed no generator during the forward pass",
-)
-def check_dropout_is_the_models(subject: BackendSubject) -> None:
-    """Each dropout layer has the mask that the model draws from the micro-batch's seed."""
-    hold(subject, "dropout", where=quiet_toy)
-
-
-@CHECKS(
-    "BACK-014",
-    fix="call job.model itself, with its current weights and without hooks that change values",
-)
-def check_the_model_runs_as_it_is(subject: BackendSubject) -> None:
-    """The loss of each micro-batch is the one that the job's own weights give."""
-    hold(subject, "loss", where=quiet_toy)
 
 
 @CHECKS(
@@ -171,7 +104,7 @@ def check_gradients_are_clipped(subject: BackendSubject) -> None:
     try:
         hold(subject, "clipping", where=quiet_toy)
     except NotReached:  # the gradient is another; whether it was clipped is still seen
-        _each(subject, _unclipped)
+        each_toy(subject, _unclipped)
         raise
 
 
@@ -211,7 +144,7 @@ def check_after_step_is_told(subject: BackendSubject) -> None:
 @CHECKS("BACK-004", fix="change weights only with job.optimizer.step()")
 def check_a_step_without_targets_changes_nothing(subject: BackendSubject) -> None:
     """In a step without targets the weights stay, whatever momentum and decay would do."""
-    _each(subject, _moved)
+    each_toy(subject, _moved)
 
 
 def _moved(subject: BackendSubject, toy: Toy) -> str | None:
@@ -258,15 +191,3 @@ def check_evaluation_leaves_no_trace(subject: BackendSubject) -> None:
             *(replace(toy, evaluates=False) for toy in subject.toys if toy.evaluates)
         )
         raise
-
-
-def _each(subject: BackendSubject, problem: Callable[[BackendSubject, Toy], str | None]) -> None:
-    """Hold each job's run against a rule that tells what is wrong with it."""
-    for toy in filter(quiet_toy, subject.toys):
-        if problem(subject, toy):
-            least = shrink(toy, lambda one: problem(subject, one) is not None)
-            raise Violation(problem(subject, least) or "", **least.example())
-    for toy in filter(quiet_toy, subject.toys):
-        run = subject.run(toy)
-        if len(run.only("told")) < len(toy.steps):
-            raise NotReached(f"after {CLAUSES['told' if run.error is None else 'calls']}")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mlmref.base.generators import seed_generators
-from mlmref.plugin.contracts import MicroBatch, Precision, Step
+from mlmref.plugin.training import MicroBatch, Precision, Step
 
 _TOKENS = 5
 _KNOWN = _TOKENS

@@ -13,7 +13,8 @@ from torch import nn
 
 from mlmref.base.ranks.process import state
 from mlmref.conformance.backends.toy import Toy, ToyModel, Trace, on_device, plain
-from mlmref.plugin.contracts import Options, Stateful, Step, Steps, TrainingJob
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.training import Stateful, Step, Steps, TrainingJob
 
 
 class ToyJob:

@@ -22,7 +22,7 @@ from mlmref.conformance.segmenters.texts import (
     BLANKS,
     SENTENCES,
     SHIFTS,
-    Batch,
+    Texts,
     large_batches,
     small_batches,
 )
@@ -44,7 +44,7 @@ AGREE = 0.9
 def check_answers_are_offsets(subject: SegmenterSubject) -> None:
     """Answers are ascending numbers of characters of the text, one answer for each text."""
 
-    def holds(subject: SegmenterSubject, texts: Batch) -> None:
+    def holds(subject: SegmenterSubject, texts: Texts) -> None:
         ask(subject.segmenter(), texts)
 
     cases = small_batches(blanks=False)  # those without words are another check's
@@ -56,7 +56,7 @@ def check_answers_are_offsets(subject: SegmenterSubject) -> None:
 def check_text_without_words_is_fine(subject: SegmenterSubject) -> None:
     """Empty texts and blank ones, alone, among others and no text at all have an answer."""
 
-    def holds(subject: SegmenterSubject, texts: Batch) -> None:
+    def holds(subject: SegmenterSubject, texts: Texts) -> None:
         ask(subject.segmenter(), texts)
 
     held(subject, holds, [(), *((blank,) for blank in BLANKS), BLANKS, ("",) * 1_000])
@@ -68,9 +68,9 @@ def check_text_without_words_is_fine(subject: SegmenterSubject) -> None:
 def check_what_is_given_is_left_alone(subject: SegmenterSubject) -> None:
     """A list of texts has the same texts in it afterwards, and after the next question."""
     segmenter = subject.segmenter()
-    earlier: list[tuple[list[str], Batch]] = []
+    earlier: list[tuple[list[str], Texts]] = []
 
-    def holds(_: SegmenterSubject, texts: Batch) -> None:
+    def holds(_: SegmenterSubject, texts: Texts) -> None:
         given = list(texts)
         earlier[:] = [*earlier[-1:], (given, texts)]
         ask(segmenter, given)

@@ -19,7 +19,7 @@ from mlmref.conformance.segmenters.subject import (
     read,
     same,
 )
-from mlmref.conformance.segmenters.texts import SENTENCES, Batch, large_batches, prose
+from mlmref.conformance.segmenters.texts import SENTENCES, Texts, large_batches, prose
 from mlmref.plugin.contracts import Options
 
 CHECKS: Checks[SegmenterSubject] = Checks()
@@ -36,7 +36,7 @@ def check_two_of_a_kind_agree(subject: SegmenterSubject) -> None:
     if one.fingerprint != other.fingerprint:
         raise Violation("the fingerprints differ", first=one.fingerprint, second=other.fingerprint)
 
-    def holds(_: SegmenterSubject, texts: Batch) -> None:
+    def holds(_: SegmenterSubject, texts: Texts) -> None:
         same(ask(one, texts), ask(other, texts), "asked of two")
 
     everywhere(subject, holds)
@@ -46,7 +46,7 @@ def check_two_of_a_kind_agree(subject: SegmenterSubject) -> None:
 def check_company_does_not_matter(subject: SegmenterSubject) -> None:
     """A text is answered alike alone, beside itself, and in any order, company and number."""
 
-    def holds(subject: SegmenterSubject, texts: Batch) -> None:
+    def holds(subject: SegmenterSubject, texts: Texts) -> None:
         segmenter = subject.segmenter()
         whole = ask(segmenter, texts)
         same(whole, ask(segmenter, texts[::-1])[::-1], "in another order")

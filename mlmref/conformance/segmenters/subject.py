@@ -10,7 +10,7 @@ import numpy as np
 
 from mlmref.conformance.checks import Violation
 from mlmref.conformance.search import search, shrinks
-from mlmref.conformance.segmenters.texts import Batch, large_batches, shrink, small_batches
+from mlmref.conformance.segmenters.texts import Texts, large_batches, shrink, small_batches
 from mlmref.data.words.of_segmenter import read_answer
 from mlmref.plugin.arrays import Int64Array
 from mlmref.plugin.contracts import Options, SegmenterEntry, WordSegmenter
@@ -85,7 +85,7 @@ def same(first: Answers, second: Answers, what: str) -> None:
             raise Violation(f"{what}: text {number} has other words", first=one, second=other)
 
 
-Property = Callable[[SegmenterSubject, Batch], None]
+Property = Callable[[SegmenterSubject, Texts], None]
 """Returns, or raises :class:`Violation`."""
 
 
@@ -99,7 +99,7 @@ def everywhere(subject: SegmenterSubject, holds: Property) -> None:
     held(subject, holds, large_batches())
 
 
-def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Batch]) -> None:
+def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Texts]) -> None:
     """Hold a property against some batches; raises as :func:`everywhere`."""
     for texts in batches:
         found = violation(subject, holds, texts)
@@ -110,7 +110,7 @@ def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Batch]) -
             raise violation(subject, holds, least) or found
 
 
-def violation(subject: SegmenterSubject, holds: Property, texts: Batch) -> Violation | None:
+def violation(subject: SegmenterSubject, holds: Property, texts: Texts) -> Violation | None:
     """Return what is wrong with a batch, whatever the plugin raises; ``None`` if nothing is."""
     try:
         holds(subject, texts)

@@ -52,7 +52,7 @@ BLANKS = ("", " ", "  ", "\n", "\r\n", "\t", "\u00a0", "\u3000", "\u2028", " \n\
 
 _WORDS = tuple({word: None for text in SENTENCES for word in text.split()})
 
-Batch = tuple[str, ...]
+Texts = tuple[str, ...]
 
 
 def prose(number: int, seed: int) -> Iterator[str]:
@@ -97,7 +97,7 @@ def long_texts() -> Iterator[str]:
 
 
 @cache
-def large_batches() -> tuple[Batch, ...]:
+def large_batches() -> tuple[Texts, ...]:
     """Return all large batches, of one to five thousand texts."""
     texts = [*prose(12_000, 0), *every_character()]
     sizes = [1, 1, 2, 3, 17, 64, 65, 257, 1_000, 1_025, 5_000]
@@ -129,11 +129,11 @@ class _Spent(Exception):  # noqa: N818 - no error: there is no time for still sm
     """All tries are used up."""
 
 
-def shrink(texts: Batch, fails: Callable[[Batch], bool], *, tries: int = 3_000) -> Batch:
+def shrink(texts: Texts, fails: Callable[[Texts], bool], *, tries: int = 3_000) -> Texts:
     """Return fewer and shorter texts that fail too; larger ones count for more tries."""
     least, left = texts, float(tries)
 
-    def still(smaller: Batch) -> bool:
+    def still(smaller: Texts) -> bool:
         nonlocal least, left
         left -= 1 + len(smaller) / 50 + sum(map(len, smaller)) / 2_000
         if left < 0:
@@ -147,7 +147,7 @@ def shrink(texts: Batch, fails: Callable[[Batch], bool], *, tries: int = 3_000) 
         for number in range(len(least)):
             before, after = least[:number], least[number + 1 :]
 
-            def shorter(some: Batch, before: Batch = before, after: Batch = after) -> bool:
+            def shorter(some: Texts, before: Texts = before, after: Texts = after) -> bool:
                 return still((*before, "".join(some), *after))
 
             _without(tuple(least[number]), shorter)
@@ -156,7 +156,7 @@ def shrink(texts: Batch, fails: Callable[[Batch], bool], *, tries: int = 3_000) 
     return least
 
 
-def _without(parts: Batch, still: Callable[[Batch], bool]) -> None:
+def _without(parts: Texts, still: Callable[[Texts], bool]) -> None:
     """Leave out runs of parts, ever shorter ones, as long as what is left fails still."""
     step = (len(parts) + 1) // 2
     while step:

@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mlmref.conformance.strategies.worlds import Case, World, make_rows, make_vocabulary
+from mlmref.conformance.strategies.rows import make_rows
+from mlmref.conformance.strategies.worlds import Case, World, make_vocabulary
 from mlmref.plugin.contracts import ChunkRows
 
 _chunk_numbers = st.one_of(st.integers(0, 50), st.integers(-(2**63), 2**63 - 1))

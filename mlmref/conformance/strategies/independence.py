@@ -15,8 +15,9 @@ import numpy as np
 from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.p_values import at_most, chi_square, surprising
 from mlmref.conformance.strategies.rates import FALSE_ALARM, no_independence
+from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.subject import Subject, at_one_half
-from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows, worlds
+from mlmref.conformance.strategies.worlds import Case, large_cases, worlds
 from mlmref.plugin.contracts import ChunkRows
 from mlmref.plugin.draws import EVALUATION_PASS
 

@@ -12,6 +12,7 @@ from unittest import mock
 import numpy as np
 
 from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.strategies.rows import cut_rows, make_rows, take_rows, widen
 from mlmref.conformance.strategies.shapes import cells, writes_itself
 from mlmref.conformance.strategies.subject import (
     Seen,
@@ -20,14 +21,7 @@ from mlmref.conformance.strategies.subject import (
     at_one_half,
     everywhere,
 )
-from mlmref.conformance.strategies.worlds import (
-    Case,
-    cut_rows,
-    large_cases,
-    make_rows,
-    take_rows,
-    widen,
-)
+from mlmref.conformance.strategies.worlds import Case, large_cases
 from mlmref.plugin.draws import EVALUATION_PASS, Draws
 
 CHECKS: Checks[Subject] = Checks()

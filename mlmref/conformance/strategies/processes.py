@@ -16,9 +16,10 @@ from mlmref.conformance.children import cannot_fork, in_another_interpreter
 from mlmref.conformance.clocks import another_day
 from mlmref.conformance.generators import as_they_were, generators, states
 from mlmref.conformance.strategies.keys import same
+from mlmref.conformance.strategies.rows import take_rows
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import Seen, Subject, at_one_half
-from mlmref.conformance.strategies.worlds import Case, large_cases, take_rows
+from mlmref.conformance.strategies.worlds import Case, large_cases
 
 CHECKS: Checks[Subject] = Checks()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from mlmref.conformance.checks import Checks, Violation
 from mlmref.conformance.p_values import surprising
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import Subject, everywhere
+from mlmref.conformance.strategies.units import Units, firsts, units_of
 from mlmref.conformance.strategies.worlds import KEYS, Case, large_cases, sweeps, worlds
 
 CHECKS: Checks[Subject] = Checks()
@@ -57,84 +58,6 @@ def check_never_and_always(subject: Subject) -> None:
         everywhere(subject.changed(mlm_probability=0.0), nothing)
     if subject.allows(1.0):
         everywhere(subject.changed(mlm_probability=1.0), everything, large=2 * subject.large)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
-    """What was drawn, one after the other: ordinary tokens, or words.
-
-    Attributes:
-        chosen: for each rate bool ``[n]``, whether the unit is a target.
-        strata: for each way of sorting the units, int ``[n]``, where each belongs.
-    """
-
-    chosen: list[Any]
-    strata: dict[str, Any]
-
-
-def firsts(subject: Subject, case: Case) -> Any:
-    """Return bool ``[B, T]``: the first token of each unit of the strategy's rate."""
-    batch, _ = subject.shown(case)
-    if subject.entry.rate != "word":
-        return ~batch.special
-    begins = batch.words >= 0
-    begins[:, 1:] &= batch.words[:, 1:] != batch.words[:, :-1]
-    return begins
-
-
-def units_of(subjects: list[Subject], case: Case, frequent: Any) -> Units:
-    """Ask the same strategy at several rates for a mask, and list the units of its rate.
-
-    Args:
-        subjects: the strategy at each rate.
-        case: what to mask.
-        frequent: bool, for each id whether its token is more frequent than most.
-    """
-    subject = subjects[0]
-    batch, _ = subject.shown(case)
-    first = firsts(subject, case)
-    strata = {}
-    if subject.entry.rate == "word":
-        words = batch.words
-        numbers = np.cumsum(first.reshape(-1)) - 1
-        lengths = np.bincount(numbers[(words >= 0).reshape(-1)], minlength=int(first.sum()))
-        strata["tokens in the word"] = np.minimum(lengths, 40)
-        strata["tokens in the word, to the next power of two, 2 to the"] = powers(lengths)
-        strata["word"] = words[first]
-        strata["word, modulo 2"] = words[first] % 2
-    rows, positions = np.nonzero(first)
-    ids, length = case.rows.input_ids, case.rows.lengths[rows]
-    left, right = np.maximum(positions - 1, 0), np.minimum(positions + 1, first.shape[1] - 1)
-    return Units(
-        chosen=[one.targets(case)[first] for one in subjects],
-        strata=strata
-        | {
-            "token id": ids[first],
-            "token id modulo 2": ids[first] % 2,
-            "token id, to the next power of two, 2 to the": powers(ids[first] + 1),
-            "token more frequent than most (0 or 1)": frequent[ids[first]],
-            "the token after id": ids[rows, left],
-            "the token after an id modulo 2": ids[rows, left] % 2,
-            "the token before id": ids[rows, right],
-            "special tokens before and after": batch.special[rows, left]
-            + 2 * batch.special[rows, right],
-            "position": positions,
-            "position modulo 4": positions % 4,
-            "position, to the next power of two, 2 to the": powers(positions + 1),
-            "position from the end of the row": length - 1 - positions,
-            "a row that is padded (0 or 1)": length < first.shape[1],
-            "row": rows,
-            "row modulo 2": rows % 2,
-            "chunk id modulo 64": case.rows.chunk_ids[rows] % 64,
-            "chunk id modulo 2": case.rows.chunk_ids[rows] % 2,
-            "a negative chunk id (0 or 1)": case.rows.chunk_ids[rows] < 0,
-        },
-    )
-
-
-def powers(values: Any) -> Any:
-    """Return for each positive number the exponent of the next power of two."""
-    return np.ceil(np.log2(values)).astype(np.int64)
 
 
 def repeated(cases: list[Case], times: int) -> Iterator[Case]:

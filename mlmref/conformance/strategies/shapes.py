@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.subject import (
     ARRAYS,
     Subject,
@@ -17,7 +18,7 @@ from mlmref.conformance.strategies.subject import (
     everywhere,
     held,
 )
-from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows
+from mlmref.conformance.strategies.worlds import Case, large_cases
 from mlmref.masking.check_plan import read_only
 from mlmref.plugin.arrays import IGNORE_INDEX
 from mlmref.plugin.contracts import Plan

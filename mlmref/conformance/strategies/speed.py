@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.subject import Subject
-from mlmref.conformance.strategies.worlds import Case, large_cases, make_rows
+from mlmref.conformance.strategies.worlds import Case, large_cases
 from mlmref.plugin.contracts import Corruption, StrategyEntry
 
 CHECKS: Checks[Subject] = Checks()

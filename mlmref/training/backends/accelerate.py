@@ -13,7 +13,8 @@ from accelerate.utils import (
     send_to_device,
 )
 
-from mlmref.plugin.contracts import Options, TrainingJob
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.training import TrainingJob
 from mlmref.training.backends.library_state import leaves_idle, left_as_found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mlmref.plugin.contracts import BackendEntry, Options, TrainingBackend
+from mlmref.plugin.contracts import Options
 from mlmref.plugin.hookspecs import hookimpl
+from mlmref.plugin.training import BackendEntry, TrainingBackend
 
 
 @hookimpl

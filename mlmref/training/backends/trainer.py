@@ -15,7 +15,8 @@ import torch
 import transformers
 from torch import nn
 
-from mlmref.plugin.contracts import Options, Step, Steps, TrainingJob
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.training import Step, Steps, TrainingJob
 from mlmref.training.backends.library_state import leaves_idle, left_as_found
 
 

@@ -19,7 +19,8 @@ from torch import nn
 
 from mlmref.conformance.backends.subject import BackendSubject
 from mlmref.conformance.backends.toys import toys
-from mlmref.plugin.contracts import BackendEntry, Options
+from mlmref.plugin.contracts import Options
+from mlmref.plugin.training import BackendEntry
 
 MUTANTS = []
 SHORT = tuple(toy for toy in toys() if len(toy.steps) < 50)

@@ -12,10 +12,11 @@ from support.plugins import Strategy, entry, found, names, plugin
 
 from mlmref.base.errors import ConfigError, PluginError
 from mlmref.cli.errors import _Terminated
-from mlmref.plugin.contracts import BackendEntry, Options
+from mlmref.plugin.contracts import Options
 from mlmref.plugin.discovery import Found, discover, find
 from mlmref.plugin.hookspecs import hookimpl
 from mlmref.plugin.registry import Source, choose
+from mlmref.plugin.training import BackendEntry
 
 
 class Skipped(BaseException):
