@@ -1,4 +1,4 @@
-"""The plugin author's API: every name that a strategy, a backend or a segmenter needs.
+"""The plugin author's API: every name that the code of a plugin imports.
 
 Names are imported when they are first used.
 """

@@ -1,7 +1,8 @@
 """The types that the core and its plugins share: Protocols and frozen dataclasses.
 
-Shapes: ``B`` rows (chunks) in a batch, ``T`` positions (tokens) in a row. Arrays are NumPy
-arrays and are read-only for a strategy: what they hold belongs to the core.
+Shapes: ``B`` rows (chunks) in a batch, ``T`` positions (tokens) in a row. All arrays are NumPy
+arrays. A strategy must not write to them. The types of training are in
+:mod:`mlmref.plugin.training`.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ class Options(BaseModel):
 
 
 class WordSegmenter(Protocol):
-    """Says at which characters of a text words begin."""
+    """Finds the characters of a text at which words begin."""
 
     @property
     def fingerprint(self) -> str:
-        """Whatever shapes the answers beside the options and the plugin's version (SEG-005).
+        """What shapes the answers besides the options and the plugin's version (SEG-005).
 
-        The version of a dictionary or of a library, say; empty if there is nothing. Tokens are
-        kept under it, so an author who changes the code without its version changes this.
+        For example, the version of a dictionary or of a library; empty if nothing else does. It is
+        part of the key of cached tokens, so change it if you change the code but not its version.
         """
         ...
 
     def segment(self, texts: Sequence[str]) -> Iterable[Sequence[int] | NDArray[np.integer[Any]]]:
-        """Tell where words begin: for each text the numbers of the characters, ascending.
+        """Return for each text the offsets of the characters at which words begin, ascending.
 
-        A character is a code point; a word ends where the next begins. A pure function of the
-        texts: nothing is kept from one to the next (SEG-001 to SEG-003).
+        A character is a code point. A word ends where the next one begins. The result depends only
+        on the text: keep nothing from one text to the next (SEG-001 to SEG-003).
         """
         ...
 
@@ -56,10 +57,11 @@ class SegmenterEntry:
     """A word segmenter as its plugin registers it.
 
     Attributes:
-        name: what ``--segmenter`` takes; lower-case letters, digits and ``-``.
+        name: the value of ``--segmenter``; lower-case letters, digits and ``-``.
         summary: one line for ``mlmref plugins``.
-        build: makes the segmenter from its options; ``None`` leaves the words to the tokenizer.
-        options: the type of the options; they reach TOML and ``--set words.options.KEY=``.
+        build: returns the segmenter from its options; ``None`` if the tokenizer defines the words.
+        options: the type of the options, which users set with ``--set words.options.KEY=`` or in
+            TOML.
     """
 
     name: str
@@ -73,14 +75,14 @@ class SegmenterEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRows:
-    """Some chunks side by side, as gathered from the tokens.
+    """Rows of chunks before masking.
 
     Attributes:
-        input_ids: int32 ``[B, T]``; ``pad_id`` from a row's length on.
+        input_ids: int32 ``[B, T]``; ``pad_id`` from the end of a row on.
         word_start: bool ``[B, T]``; true where a word begins, and at every special token.
-        documents: int64 ``[B, T]``, the document each token comes from; -1 in the padding.
-        lengths: int32 ``[B]``, tokens in each row.
-        chunk_ids: int64 ``[B]``, unique within what is masked under one seed.
+        documents: int64 ``[B, T]``, the number of each token's document; -1 in the padding.
+        lengths: int32 ``[B]``, number of tokens in each row.
+        chunk_ids: int64 ``[B]``, unique among all chunks that are masked under one seed.
     """
 
     input_ids: Int32Array
@@ -110,16 +112,16 @@ class MaskedRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vocabulary:
-    """What a strategy may know of a tokenizer: plain numbers, no library object.
+    """The tokenizer as plain numbers, for a strategy.
 
     Attributes:
         size: number of token ids; every id is in ``range(size)``.
         mask_id: the id of the mask token.
-        pad_id: the id that fills the end of a short row.
-        special_ids: int32 ``[S]``, ascending: all ids of special tokens (TOK-020).
-        ordinary_ids: int32 ``[V]``, ascending: every other id; random replacements come
-            from all of these and from nothing else (MASK-007).
-        counts: int64 ``[size]``, how often each id stands in the training chunks; ``[0]`` for
+        pad_id: the id of padding.
+        special_ids: int32 ``[S]``, ascending: the ids of all special tokens (TOK-020).
+        ordinary_ids: int32 ``[V]``, ascending: all other ids. Random replacements are drawn from
+            exactly these (MASK-007).
+        counts: int64 ``[size]``, the count of each id in the training chunks; ``[0]`` for
             a strategy that does not declare ``needs_counts`` (MASK-033).
     """
 
@@ -133,17 +135,16 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What a masking strategy sees.
+    """The input of a masking strategy.
 
     Attributes:
-        input_ids: int32 ``[B, T]``, the true tokens; ``pad_id`` after a short row's end.
+        input_ids: int32 ``[B, T]``, the true tokens; ``pad_id`` after the end of a short row.
         special: bool ``[B, T]``, true at special tokens and padding.
-        words: int32 ``[B, T]``, the word's number within its row, counted from 0; -1 outside
+        words: int32 ``[B, T]``, the number of the word within its row, from 0; -1 outside
             words, and everywhere for a strategy that does not declare ``needs_words``
-            (MASK-015). Special tokens end a word, so words of two documents never join
-            (MASK-012).
-        chunk_ids: int64 ``[B]``, each row's chunk; the key of its draws.
-        vocabulary: the tokenizer in plain numbers.
+            (MASK-015). Special tokens end a word, so no word spans two documents (MASK-012).
+        chunk_ids: int64 ``[B]``, the chunk of each row; its draws are keyed by it.
+        vocabulary: the tokenizer as plain numbers.
     """
 
     input_ids: Int32Array
@@ -155,12 +156,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a masking strategy proposes; the core alone applies it.
+    """The output of a masking strategy; mlmref writes the labels and inputs from it.
 
     Attributes:
         targets: bool ``[B, T]``, the positions to predict; none of them special (MASK-003).
-        replacements: integer ``[B, T]``, what the model reads at the targets, ignored
-            elsewhere; ``None`` leaves it to the core's corruption policy.
+        replacements: integer ``[B, T]``, the tokens that the model reads at the targets; ignored
+            elsewhere. ``None`` applies the corruption policy.
     """
 
     targets: BoolArray
@@ -168,10 +169,10 @@ class Plan:
 
 
 class Corruption(Options):
-    """What the model reads at a target: shares that add up to 1 (Devlin et al. 2019, A.1).
+    """The corruption policy: shares of the targets, which sum to 1 (Devlin et al. 2019, A.1).
 
     Attributes:
-        mask: share of targets that become the mask token.
+        mask: share of the targets that become the mask token.
         random: share that become a random ordinary token.
         keep: share that keep their own token.
     """
@@ -189,24 +190,25 @@ class Corruption(Options):
 
 
 Rate = Literal["token", "word", "share"]
-"""What ``options.mlm_probability`` is: the probability of each ordinary ``token`` or of each
-``word`` to be a target, independently of the others, or the ``share`` of ordinary tokens that
-are targets, over many chunks."""
+"""The meaning of ``options.mlm_probability``. For ``token`` and ``word`` it is the probability that
+an ordinary token, or a word, is a target, independently of all others. For ``share`` it is the
+share of the ordinary tokens that are targets, over many chunks."""
 
 
 Replaces = Literal["random", "own"]
-"""What stands for a target, be it the mask token, its own or a ``random`` one (MASK-007), in
-whatever shares, or tokens of the strategy's ``own`` choice, such as similar words or sentinels."""
+"""The replacements in a strategy's plans. For ``random`` they are the mask token, the true token or
+a uniformly random ordinary token (MASK-007), in any shares. For ``own`` they are any tokens, such
+as similar words or sentinels."""
 
 
 class MaskingStrategy(Protocol):
-    """Says which positions of a batch are to be predicted."""
+    """Selects the positions of a batch to predict."""
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
-        """Propose the targets of a batch.
+        """Return the targets of a batch.
 
-        A pure function of its arguments: all randomness comes from ``draws``, nothing is kept
-        between calls and nothing in ``batch`` is written to (MASK-001, MASK-009, MASK-010).
+        The result depends only on the arguments. Take all randomness from ``draws``, keep nothing
+        between calls, and do not write to ``batch`` (MASK-001, MASK-009, MASK-010).
         """
         ...
 
@@ -216,20 +218,21 @@ class StrategyEntry:
     """A masking strategy as its plugin registers it.
 
     Attributes:
-        name: what ``--masking`` takes; lower-case letters, digits and ``-``.
+        name: the value of ``--masking``; lower-case letters, digits and ``-``.
         summary: one line for ``mlmref plugins``.
-        build: makes the strategy from its options.
-        options: the type of the options; they reach TOML and ``--set masking.options.KEY=``.
-        corruption: the policy when the user names none.
-        needs_words: whether the strategy reads ``batch.words``; a tokenizer that cannot tell
-            words is then refused before anything runs.
-        needs_counts: whether it reads ``batch.vocabulary.counts``.
-        whole_words: whether it promises that the tokens of a word are targets together or not
-            at all (MASK-011); needs words.
-        rate: what ``options.mlm_probability`` is (MASK-006); ``None`` if there is no such option
-            or if it means something else.
-        replaces: what its plans say that the model reads at the targets (MASK-036), so that there
-            is no corruption policy to choose; ``None`` leaves that to the core.
+        build: returns the strategy from its options.
+        options: the type of the options, which users set with ``--set masking.options.KEY=`` or in
+            TOML.
+        corruption: the corruption policy, unless the user sets another one.
+        needs_words: whether the strategy reads ``batch.words``. A run then refuses a tokenizer
+            without word boundaries before it does any work.
+        needs_counts: whether the strategy reads ``batch.vocabulary.counts``.
+        whole_words: whether the tokens of a word are always targets together or not at all
+            (MASK-011); requires ``needs_words``.
+        rate: the meaning of ``options.mlm_probability`` (MASK-006); ``None`` if the option does
+            not exist or means something else.
+        replaces: the kind of replacements in its plans (MASK-036); a run then refuses a corruption
+            policy. ``None`` if the plans have none, so that the corruption policy applies.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Counter-based random numbers, keyed by seed, pass, stream, chunk and position.
 
 Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) turns a
-128-bit counter and a 64-bit key into 128 random bits, with no state between calls. Here the
-counter says where a number is used (position, chunk) and the key says what for (seed, pass,
-stream), so a chunk's numbers are the same in any batch, worker or rank and after any resume.
+128-bit counter and a 64-bit key into 128 random bits, without state between calls. Here the counter
+is the place of a number (position, chunk) and the key is its purpose (seed, pass, stream). A chunk
+therefore has the same numbers in every batch, worker and rank, and after a resume.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlmref.plugin.arrays import BoolArray, FloatArray, Int64Array
 
 EVALUATION_PASS: int = 2**32 - 1
-"""The pass whose masks evaluation uses, the same each time and never an epoch (MASK-019)."""
+"""The pass for the masks of evaluation; it is always the same and never an epoch (MASK-019)."""
 
 UInt64Array = NDArray[np.uint64]
 Counter = tuple[UInt64Array, UInt64Array, UInt64Array, UInt64Array]
@@ -29,14 +29,14 @@ Cells = tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]
 """Rows and positions, both ``[n]``, as ``np.nonzero`` gives them for a ``[B, width]`` array."""
 
 LANES = 4
-"""Numbers that one counter gives: position ``t`` has lane ``t % 4`` of block ``t // 4``."""
+"""Numbers from one counter: position ``t`` has lane ``t % 4`` of block ``t // 4``."""
 
 _LOW = 2**32 - 1
 
 
 def _constant(value: int) -> UInt64Array:
-    # A zero-dimensional array, since NumPy converts a Python integer anew at each operation,
-    # which takes a third of the time of the whole generator at 64 x 128.
+    # A zero-dimensional array: NumPy would convert a Python integer at each operation, which takes
+    # a third of the generator's time at 64 x 128.
     return np.array(value, dtype=np.uint64)
 
 
@@ -62,9 +62,8 @@ def philox4x32(counter: Counter, schedule: Schedule) -> Counter:
     """Encrypt counters with Philox4x32-10 (MASK-025).
 
     Args:
-        counter: its four 32-bit words, each in uint64 of a shape that broadcasts with the
-            others, to one dimension at least. A word that is the same in a whole row or column
-            costs one row or column for the first rounds, so don't broadcast beforehand.
+        counter: four 32-bit words, each as uint64; the shapes broadcast to at least one dimension.
+            Do not broadcast them beforehand: the first rounds then cost less.
         schedule: of :func:`key_schedule`.
 
     Returns:
@@ -75,8 +74,8 @@ def philox4x32(counter: Counter, schedule: Schedule) -> Counter:
         product_0, product_1 = c0 * _MULTIPLIER_0, c2 * _MULTIPLIER_1
         c0, c2 = (product_1 >> _HALF) ^ c1 ^ key_0, (product_0 >> _HALF) ^ c3 ^ key_1
         c1, c3 = product_1 & _LOW_WORD, product_0 & _LOW_WORD
-    # All words have the common shape now. In place, since a tenth of the time would be spent on
-    # memory for results, and by position, which is quicker than by ``out=``.
+    # All words have the common shape now. Working in place saves a tenth of the time; a positional
+    # output is faster than ``out=``.
     product_0, product_1 = np.empty_like(c0), np.empty_like(c0)
     for key_0, key_1 in schedule[_SPREAD:]:
         np.multiply(c0, _MULTIPLIER_0, product_0)
@@ -94,10 +93,10 @@ def philox4x32(counter: Counter, schedule: Schedule) -> Counter:
 
 @lru_cache(maxsize=256)
 def stream_schedule(seed: int, pass_: int, stream: str) -> Schedule:
-    """Derive a stream's key with the generator itself (MASK-026).
+    """Return the key of a stream, derived with the generator itself (MASK-026).
 
     The seed is the key; the counter is the pass and the first 96 bits of the SHA-256 of the
-    stream's name, little-endian. Names share a key by accident with probability 2**-64.
+    stream's name, little-endian. Two names have the same key with probability 2**-64.
     """
     digest = hashlib.sha256(stream.encode()).digest()
     name = [int.from_bytes(digest[start : start + 4], "little") for start in (0, 4, 8)]
@@ -109,10 +108,9 @@ def stream_schedule(seed: int, pass_: int, stream: str) -> Schedule:
 class Draws:
     """The random numbers of some chunks: a ``[B, width]`` grid for every stream name.
 
-    A value depends on nothing but (seed, pass, stream, chunk id, position): not on the other
-    rows, their order or the width (MASK-002, MASK-026). Asking again gives the same again; for
-    another number at the same place name another stream. Names that begin with ``mlmref.`` are
-    the core's.
+    A value depends only on seed, pass, stream, chunk id and position, and not on the other rows,
+    their order or the width (MASK-002, MASK-026). The same call gives the same values again; use
+    another stream name for other values. Names that begin with ``mlmref.`` are reserved.
 
     Args:
         seed: the run's seed, in ``range(2**64)``.
@@ -139,8 +137,8 @@ class Draws:
         """Draw 32 random bits for each position.
 
         Args:
-            stream: what they are for.
-            at: draw only at these cells; the values are the whole grid's there (MASK-028).
+            stream: the name of the stream.
+            at: draw only at these cells; the values are those of the whole grid (MASK-028).
 
         Returns:
             uint32 ``[B, width]``, or ``[n]`` with ``at``.
@@ -151,8 +149,7 @@ class Draws:
         schedule = stream_schedule(self._seed, self._pass, stream)
         if at is not None:
             rows, positions = at
-            # By way of an index, so that a negative or too large position is treated as in
-            # any other array.
+            # Indexing treats negative and too large positions as in any other array.
             positions = np.arange(self._width)[positions]
             blocks = (positions // LANES).astype(np.uint64)
             words = philox4x32((blocks, self._low[rows], self._high[rows], _ZERO), schedule)
@@ -166,9 +163,9 @@ class Draws:
         return grid.reshape(height, count * LANES)[:, : self._width]
 
     def bernoulli(self, stream: str, probability: float) -> BoolArray:
-        """Draw bool ``[B, width]``, true with a probability: never for 0, always for 1.
+        """Draw bool ``[B, width]``, true with the given probability: never for 0, always for 1.
 
-        The same as ``uniform(stream) < probability``, and quicker (MASK-027).
+        The same as ``uniform(stream) < probability``, but faster (MASK-027).
 
         Raises:
             ValueError: the probability is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""The hooks that a plugin implements."""
+"""The hooks that a plugin implements, one for each kind of plugin."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from mlmref.plugin.contracts import SegmenterEntry, StrategyEntry
 from mlmref.plugin.training import BackendEntry
 
 PROJECT = "mlmref"
-"""The name of the hooks' namespace and of the entry-point group that plugins are found in."""
+"""The namespace of the hooks, and the entry-point group of plugins."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Marks a function of a plugin as the implementation of the hook of the same name."""
+"""Marks a function as the implementation of the hook with the same name."""
 
 
 @hookspec
 def mlmref_masking_strategies() -> Iterable[StrategyEntry]:
-    """Return the masking strategies that this plugin brings.
+    """Return the masking strategies of this plugin.
 
-    Called once, when plugins are discovered; make nothing heavy here, ``StrategyEntry.build``
-    is called when a run names the strategy.
+    Called once, at discovery, and therefore by every command. Do expensive work in
+    ``StrategyEntry.build``, which is called when a run uses the strategy.
     """
     raise NotImplementedError  # pluggy calls implementations, never the specification
 
 
 @hookspec
 def mlmref_training_backends() -> Iterable[BackendEntry]:
-    """Return the training backends that this plugin brings.
+    """Return the training backends of this plugin.
 
-    Called once, when plugins are discovered; import the training library inside
-    ``BackendEntry.build``, so that listing plugins stays quick.
+    Called once, at discovery, and therefore by every command. Import the training library in
+    ``BackendEntry.build``, which is called when a run uses the backend.
     """
     raise NotImplementedError  # pluggy calls implementations, never the specification
 
 
 @hookspec
 def mlmref_word_segmenters() -> Iterable[SegmenterEntry]:
-    """Return the word segmenters that this plugin brings.
+    """Return the word segmenters of this plugin.
 
-    Called once, when plugins are discovered; load dictionaries and models when the segmenter is
-    first asked, since tokens that were made before are served without asking it.
+    Called once, at discovery, and therefore by every command. Load dictionaries and models at the
+    first call of ``segment``: cached tokens need no segmenter.
     """
     raise NotImplementedError  # pluggy calls implementations, never the specification

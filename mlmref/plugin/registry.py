@@ -1,4 +1,4 @@
-"""The registry of plugins: entries by kind and name, their source, and their options (PLUG-013)."""
+"""The registry: the entries of all plugins by kind and name, and their options (PLUG-013)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def faulty(what: str, owner: str) -> PluginError:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Source:
-    """Where a plugin comes from.
+    """The distribution and entry point that a plugin comes from.
 
     Attributes:
-        distribution: the name it is installed under.
-        entry: the entry point's name within the distribution.
+        distribution: the name of the distribution.
+        entry: the name of the entry point.
         version: the distribution's version.
     """
 
@@ -45,7 +45,7 @@ class Source:
         return f"{self.distribution}:{self.entry} {self.version}".rstrip()
 
     def answers_to(self, name: str) -> bool:
-        """Tell whether ``name`` means this plugin: its entry, distribution, or both."""
+        """Return whether ``name`` is the entry point, the distribution or ``DISTRIBUTION:ENTRY``."""
         return name in {self.entry, self.distribution, f"{self.distribution}:{self.entry}"}
 
 
@@ -64,7 +64,7 @@ class Registered(Generic[EntryT]):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A plugin that could not be used, and why, in one line."""
+    """A plugin that failed to import or validate, with the reason in one line."""
 
     source: Source
     reason: str

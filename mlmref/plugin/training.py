@@ -32,57 +32,57 @@ class Steps(Protocol):
 
 
 class Stateful(Protocol):
-    """Something whose state can be saved, as an optimiser's can."""
+    """An object with a state that can be saved, like an optimizer."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """Return the state: tensors, numbers, strings, ``None``, lists and dicts of these."""
         ...
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
-        """Take over a state that :meth:`state_dict` returned; what this returns is ignored."""
+        """Restore a state that :meth:`state_dict` returned; the return value is ignored."""
         ...
 
 
 class TrainingJob(Protocol):
-    """All that a backend needs, and everything that could make two backends differ.
+    """The job of a backend, with everything that could make two backends differ.
 
-    The model returns a loss that is already divided by the targets of the whole step (over
-    micro-batches and ranks), so a backend adds up gradients and divides by nothing.
+    The loss of the model is already divided by the number of targets of the whole step, over all
+    micro-batches and ranks. A backend therefore adds gradients and divides by nothing.
     """
 
     @property
     def model(self) -> torch.nn.Module:
-        """``model(**micro_batch)`` returns ``{"loss": scalar}``; its backward adds gradients."""
+        """The model: ``model(**micro_batch)`` returns ``{"loss": scalar}``."""
         ...
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """The optimiser, with its parameter groups."""
+        """The optimizer, with its parameter groups."""
         ...
 
     @property
     def scheduler(self) -> torch.optim.lr_scheduler.LRScheduler:
-        """The learning-rate schedule; stepped once after each optimiser step."""
+        """The learning-rate schedule; step it once after each step of the optimizer."""
         ...
 
     @property
     def precision(self) -> Precision:
-        """The type of the forward pass, fp32, or mixed precision with fp16 or bf16."""
+        """The precision of the forward pass: fp32, or mixed precision with fp16 or bf16."""
         ...
 
     @property
     def max_grad_norm(self) -> float:
-        """The gradient's norm is clipped to this before each step; ``inf`` clips nothing."""
+        """The maximum norm of the gradient, clipped before each step; ``inf`` disables clipping."""
         ...
 
     @property
     def seed(self) -> int:
-        """For a library that insists on seeding; the core seeds what it draws itself."""
+        """A seed for libraries that require one; mlmref seeds its own draws."""
         ...
 
     @property
     def scratch(self) -> Path:
-        """A folder for whatever a library insists on writing; removed after the run."""
+        """A folder for files that a library must write; removed after the run."""
         ...
 
     def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
@@ -90,27 +90,27 @@ class TrainingJob(Protocol):
         ...
 
     def keep(self, name: str, stateful: Stateful) -> None:
-        """Hand in state that the backend has from step to step, before it takes a step.
+        """Register state that the backend keeps between steps; call it before the first step.
 
-        A checkpoint saves it, and a job that is resumed restores it at once (BACK-030).
+        Checkpoints save the state. In a resumed job, this call restores it (BACK-030).
 
         Args:
-            name: what it is saved under; each name is handed in once.
-            stateful: holds the state, through the whole of training.
+            name: the name of the state in a checkpoint, unique within the job.
+            stateful: the object that has the state until training ends.
         """
         ...
 
     def after_step(self, grad_norm: float) -> None:
-        """Tell the core that a step is done: after the optimiser and the schedule.
+        """Report a finished step, after the steps of optimizer and schedule.
 
         Args:
-            grad_norm: the gradient's norm before clipping.
+            grad_norm: the norm of the gradient before clipping.
         """
         ...
 
 
 class TrainingBackend(Protocol):
-    """Trains a job: ``for step in job.steps(): backward, clip, step``, on its own machinery."""
+    """Trains a job in its own loop: ``for step in job.steps(): backward, clip, step``."""
 
     def train(self, job: TrainingJob) -> None:
         """Train ``job.model`` in place through every step of the job."""
