@@ -45,7 +45,7 @@ class Source:
         return f"{self.distribution}:{self.entry} {self.version}".rstrip()
 
     def answers_to(self, name: str) -> bool:
-        """Return whether ``name`` is the entry point, the distribution or ``DISTRIBUTION:ENTRY``."""
+        """Return whether ``name`` is this entry point, distribution or ``DISTRIBUTION:ENTRY``."""
         return name in {self.entry, self.distribution, f"{self.distribution}:{self.entry}"}
 
 
