@@ -1,8 +1,8 @@
 """Checks, how they run, and their outcomes; the same for every kind of plugin.
 
-A check is a plain function of a subject (a strategy or a backend with its options) that returns,
-or raises :class:`Violation`. Nothing here or in the modules that it imports needs pytest or
-Hypothesis; the checks do.
+A check is a function of a subject, such as a strategy with its options. It returns, or raises
+:class:`Violation` or :class:`NotReached`. This module needs neither pytest nor Hypothesis; the
+checks do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar
 
 READABLE = 500
-"""Values of an array that an example shows."""
+"""Maximum number of values that an example shows of an array."""
 
 SubjectT = TypeVar("SubjectT")
 Function = Callable[[SubjectT], None]
@@ -23,12 +23,12 @@ Status = Literal[
 ]
 
 
-class Violation(Exception):  # noqa: N818 - it is what a check finds, not an error of the kit
+class Violation(Exception):  # noqa: N818 - the result of a check, not an error of the kit
     """A clause does not hold.
 
     Args:
         what: what happened, without a full stop.
-        example: the smallest case found, as names and printable values.
+        example: the smallest failing case, as names and printable values.
     """
 
     def __init__(self, what: str, **example: Any) -> None:
@@ -42,18 +42,18 @@ class Violation(Exception):  # noqa: N818 - it is what a check finds, not an err
         return "\n".join(lines)
 
 
-class NotReached(Exception):  # noqa: N818 - it is the state of a check, not an error of the kit
-    """A check could not be decided, so that it neither passes nor fails (KIT-010).
+class NotReached(Exception):  # noqa: N818 - the result of a check, not an error of the kit
+    """A check cannot be decided: it neither passes nor fails (KIT-010).
 
     Args:
-        why: ``after BACK-012`` if a failure of that clause hides the answer, or another reason.
+        why: the reason, such as ``after BACK-012`` if a failure of that clause hides the result.
     """
 
 
 def _printable(value: Any) -> str:
-    """Write arrays as lists, which can be pasted back; those that nobody would read, as shapes.
+    """Return an array as a list, which can be pasted back, or as its shape if it is large.
 
-    What fails by chance cannot be made small: the same rows may pass when asked again.
+    Failures by chance stay large: the same rows may pass the next time.
     """
     if getattr(value, "size", 0) > READABLE:
         return f"<{' x '.join(map(str, value.shape))} values>"
@@ -68,9 +68,9 @@ class Check(Generic[SubjectT]):
         clause: the clause of spec/ that it checks.
         name: the function's name.
         fact: the first line of its docstring.
-        fix: what the author of a plugin changes if the check fails, as an instruction.
-        function: the check itself; raises :class:`Violation` or :class:`NotReached`.
-        unless: tells why it does not apply to a subject, or ``None`` if it does.
+        fix: an instruction for the plugin's author if the check fails.
+        function: the check; raises :class:`Violation` or :class:`NotReached`.
+        unless: returns why the check does not apply to a subject, or ``None`` if it applies.
     """
 
     clause: str
@@ -84,8 +84,8 @@ class Check(Generic[SubjectT]):
 class Checks(Generic[SubjectT]):
     """The checks of one kind of plugin, in the order in which they run.
 
-    A decorator: ``@checks("MASK-003", fix="never choose a position that batch.special marks")``,
-    with ``unless=promises_no_words`` if it does not apply to every plugin.
+    Used as a decorator: ``@checks("MASK-003", fix="never choose a position that batch.special
+    marks")``. Add ``unless=no_words`` if the check does not apply to every plugin.
     """
 
     def __init__(self, *parts: Checks[SubjectT]) -> None:
@@ -114,17 +114,17 @@ class Checks(Generic[SubjectT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of one check.
 
     Attributes:
-        clause: the clause checked.
-        check: the check's name.
-        fact: what it checks, in a line.
-        status: ``fail`` and ``unexpected pass`` are the bad ones.
-        fix: what to change if it failed; otherwise empty.
+        clause: the clause.
+        check: the name of the check.
+        fact: the fact that it checks, in one line.
+        status: ``fail`` and ``unexpected pass`` are failures.
+        fix: an instruction for the author if it failed; otherwise empty.
         detail: the violation, or why the check does not apply, was not reached, or is expected to
             fail.
-        example: the smallest failing example that was found; empty unless there is one.
+        example: the smallest failing example; empty if none was found.
     """
 
     clause: str
@@ -138,31 +138,31 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What came of all checks of one subject."""
+    """The outcomes of all checks of one subject."""
 
     subject: str
     outcomes: tuple[Outcome, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed that was to pass, nor passed that was to fail."""
+        """Whether each check passed, does not apply, was not reached, or failed as expected."""
         return not self.failures
 
     @property
     def summary(self) -> str:
-        """How many checks came to what, in a line."""
+        """The number of checks with each status, in one line."""
         counts = Counter(outcome.status for outcome in self.outcomes)
         return ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
 
     @property
     def failures(self) -> tuple[Outcome, ...]:
-        """What is wrong."""
+        """The outcomes that are failures."""
         bad = ("fail", "unexpected pass")
         return tuple(outcome for outcome in self.outcomes if outcome.status in bad)
 
 
 def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
-    """Run one check; whatever the plugin raises is a failure of the check."""
+    """Run one check and return its outcome; any exception of the plugin is a failure."""
 
     def outcome(status: Status, detail: str = "", example: Mapping[str, str] = {}) -> Outcome:
         return Outcome(
@@ -195,14 +195,14 @@ def run_checks(
     name: str,
     expected_failures: Mapping[str, str] | None = None,
 ) -> Report:
-    """Run checks against a subject.
+    """Run checks on a subject and return the report.
 
     Args:
-        checks: which.
-        subject: what they are run against.
-        name: what the report calls it.
-        expected_failures: clauses that are known not to hold, each with the reason; one that
-            holds after all is wrong as well, so that the list cannot go stale (KIT-003).
+        checks: the checks.
+        subject: the subject.
+        name: the subject's name in the report.
+        expected_failures: the reason for each clause that the subject is known to break. A listed
+            clause that holds is a failure too, so that the list stays correct (KIT-003).
 
     Raises:
         ValueError: an expected failure names no clause of these checks, or gives no reason.
@@ -225,23 +225,24 @@ def _as_expected(outcome: Outcome, expected: Mapping[str, str], failed: set[str]
     if outcome.status == "fail":
         detail = f"{reason} ({outcome.detail})"
         return replace(outcome, status="expected failure", fix="", detail=detail)
-    if outcome.clause in failed:  # another check of the same clause fails, as it should
+    if outcome.clause in failed:  # another check of the same clause fails, as expected
         return outcome
     return replace(outcome, status="unexpected pass", detail=f"expected to fail: {reason}")
 
 
 def check_expected(checks: Iterable[Check[Any]], expected: Mapping[str, str]) -> None:
-    """Refuse expected failures that name no clause or give no reason."""
+    """Raise ValueError if an expected failure names no clause of the checks or has no reason."""
     clauses = {check.clause for check in checks}
     for clause, reason in expected.items():
         if clause not in clauses:
-            raise ValueError(f"no check is of {clause!r}; there are {', '.join(sorted(clauses))}")
+            known = ", ".join(sorted(clauses))
+            raise ValueError(f"no check of {clause!r}; there are checks of {known}")
         if not reason.strip():
             raise ValueError(f"the expected failure of {clause} needs a reason")
 
 
 def told(outcome: Outcome) -> list[str]:
-    """Return the lines about a failure: what to change first, what happened, and an example."""
+    """Return the lines about a failure: what to change, what happened, and an example."""
     head = f"{outcome.clause} {outcome.check}: "
     lines = [head + outcome.fix, f"  {outcome.detail}"] if outcome.fix else [head + outcome.detail]
     return [*lines, *(f"  {name} = {value}" for name, value in outcome.example.items())]

@@ -14,16 +14,16 @@ from mlmref.conformance.checks import NotReached, Violation
 
 
 def cannot_fork(_: object) -> str | None:
-    """Tell why forks do not apply."""
-    there_are = multiprocessing.get_all_start_methods()
-    return None if "fork" in there_are else "this system starts no process by forking"
+    """Return why checks that fork do not apply, or ``None`` if they do."""
+    methods = multiprocessing.get_all_start_methods()
+    return None if "fork" in methods else "this system cannot fork processes"
 
 
 def in_a_fork(ask: Callable[[], Any]) -> Any:
     """Return what a function returns in a fork of this process.
 
     Raises:
-        Violation: it raised, or ended the process.
+        Violation: the function raised, or the process ended.
     """
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
@@ -54,24 +54,24 @@ sys.path[:] = pickle.load(sys.stdin.buffer)
 try:
     ask, arguments = pickle.load(sys.stdin.buffer)
 except (ImportError, AttributeError):
-    sys.exit(3)  # the plugin's module is found by its name in the parent alone
+    sys.exit(3)  # only the parent can import the plugin's module by its name
 pickle.dump(ask(*arguments), sys.stdout.buffer)
 """
 
 
 def in_another_interpreter(ask: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function returns where texts have other hashes.
+    """Return what a function returns in a new interpreter with another hash seed.
 
     Raises:
-        Violation: it raised.
-        NotReached: the function or its arguments cannot be sent.
+        Violation: the function raised.
+        NotReached: the function or its arguments cannot be pickled or imported.
     """
     try:
         sent = pickle.dumps(sys.path) + pickle.dumps((ask, arguments))
     except Exception as error:
         raise NotReached(f"it cannot be pickled: {type(error).__name__}: {error}") from error
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
-    child = subprocess.run(  # noqa: S603 - this interpreter, and a program of our own
+    child = subprocess.run(  # noqa: S603 - this interpreter and the program above
         [sys.executable, "-c", _CHILD],
         input=sent,
         capture_output=True,

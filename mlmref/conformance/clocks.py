@@ -1,4 +1,4 @@
-"""Let Python code see another date."""
+"""Replace the clocks of Python code by later ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _LATER = 400 * 86_400 + 5 * 3_600 + 7 * 60 + 11.5  # seconds: another year, hour
 
 @contextmanager
 def another_day(package: str) -> Iterator[None]:
-    """Let the clocks tell a later time, where a package has names of its own for them too.
+    """Replace the clocks in ``time``, ``datetime`` and a package by later ones, until exit.
 
-    Only what Python code asks for by name is changed: ``time.time()``, ``date.today()`` and the
-    like, neither the clock of the machine nor that of a library in C.
+    This affects calls in Python code, such as ``time.time()`` and ``date.today()``, but not the
+    clock of the machine or of a library in C.
 
     Args:
-        package: the first part of its modules' names; empty for none.
+        package: the top-level package, whose modules may have imported clocks; empty for none.
     """
     changed = _later()
     places = [
@@ -48,7 +48,7 @@ def _hashable(value: Any) -> bool:
 
 
 def _later() -> dict[Any, Any]:
-    """Return what takes the place of each clock."""
+    """Return the replacement of each clock."""
     tell, tell_ns, local, utc = time.time, time.time_ns, time.localtime, time.gmtime
     ctime, strftime = time.ctime, time.strftime
 

@@ -1,10 +1,10 @@
 """Wrap data collators in the style of Transformers as masking strategies.
 
-A collator is called with a list of features and returns ``input_ids`` and ``labels``. It gets
-each row as a tokenizer would have made it: ``input_ids`` and ``attention_mask``, and if asked for
-``labels`` (the tokens once more), ``word_ids`` (with ``None`` outside words) and
-``offset_mapping`` (words apart, the tokens of a word adjacent). Rows are padded beforehand, and
-an empty batch is not passed on, since no data loader makes one.
+A collator takes a list of features and returns ``input_ids`` and ``labels``. A feature is a row as
+a tokenizer returns it: ``input_ids`` and ``attention_mask``, and on request ``labels`` (the same
+tokens), ``word_ids`` (``None`` outside words) and ``offset_mapping`` (a gap between words, no gap
+within a word). Rows are already padded. Empty batches are not passed to the collator, because no
+data loader makes one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Features = list[dict[str, Any]]
 Collator = Callable[..., Mapping[str, Any]]
 
 COLUMNS = ("input_ids", "attention_mask", "labels", "word_ids", "offset_mapping")
-"""What a feature can have; the first two it always has."""
+"""The columns of a feature; the first two are always present."""
 
 _STREAM = "collator"
 
@@ -42,9 +42,9 @@ class CollatorStrategy:
     """A collator as a masking strategy.
 
     Args:
-        collator: takes features, and ``seed`` if its signature has one; then it is given one that
-            depends on the batch's key.
-        columns: which of :data:`COLUMNS` it needs beside the first two.
+        collator: takes features. If its signature has ``seed``, it gets one that depends on the key
+            of the batch.
+        columns: the columns of :data:`COLUMNS` that it needs besides the first two.
     """
 
     def __init__(self, collator: Collator, columns: Sequence[str] = ()) -> None:
@@ -53,13 +53,13 @@ class CollatorStrategy:
         self._takes_seed = "seed" in inspect.signature(collator).parameters
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
-        """Let the collator mask a batch, with the process's generators seeded by the key.
+        """Return the collator's mask of a batch; the process's generators are seeded by the key.
 
-        The mask of a row still depends on the rows beside it, which a collator decides.
+        The mask of a row can still depend on the other rows.
 
         Raises:
             ValueError: the collator's labels are not the true tokens (MASK-004), or it changed a
-                token that is no target (MASK-005): the core would put both right in silence.
+                token that is not a target (MASK-005). mlmref would silently correct both.
         """
         with _seeded(_key(draws)):
             seen = self.collate(batch, draws)
@@ -67,11 +67,11 @@ class CollatorStrategy:
         if (seen.labels[seen.targets] != truth[seen.targets]).any():
             raise ValueError("the collator's labels are not the true tokens (MASK-004)")
         if (seen.input_ids != truth)[~seen.targets].any():
-            raise ValueError("the collator changed a token that is no target (MASK-005)")
+            raise ValueError("the collator changed a token that is not a target (MASK-005)")
         return Plan(targets=seen.targets, replacements=seen.input_ids)
 
     def collate(self, batch: Batch, draws: Draws) -> Seen:
-        """Call the collator as a data loader would, and show what it made."""
+        """Return what the collator makes of a batch, called as by a data loader."""
         shape = batch.input_ids.shape
         if not batch.input_ids.size:
             nothing = np.zeros(shape, dtype=np.int64)
@@ -95,21 +95,22 @@ class CollatorStrategy:
 
 
 def features_of(batch: Batch) -> Features:
-    """Return a batch as the features that a tokenizer gives, one dictionary a row."""
+    """Return a batch as the features that a tokenizer returns, one dictionary per row."""
     words = batch.words
-    # One character a token, and a blank before each word.
+    # Each token is one character, with a space before each word.
     begins = np.ones(words.shape, dtype=np.bool_)
     begins[:, 1:] = (words[:, 1:] != words[:, :-1]) | (words[:, 1:] < 0)
     starts = np.cumsum(1 + begins, axis=1) - 1
     offsets = np.where(batch.special[..., None], 0, np.stack([starts, starts + 1], axis=-1))
     padding = batch.special & (batch.input_ids == batch.vocabulary.pad_id)
-    # A tokenizer counts words anew in each document; two special tokens in a row are a seam.
+    # A tokenizer numbers the words of each document from 0. Two adjacent special tokens are a
+    # border between documents.
     seams = np.zeros(words.shape, dtype=np.bool_)
     seams[:, 1:] = batch.special[:, 1:] & batch.special[:, :-1]
     ended = np.maximum.accumulate(words, axis=1)
     before = np.maximum.accumulate(np.where(seams, ended + 1, 0), axis=1)
     words = np.where(words < 0, -1, words - before)
-    # Padding is what stands at a row's end; the same token within the text is text.
+    # Padding is at the end of a row; the same token within the text is text.
     padding = np.logical_and.accumulate(padding[:, ::-1], axis=1)[:, ::-1]
     return [
         {
@@ -124,7 +125,7 @@ def features_of(batch: Batch) -> Features:
 
 
 def _key(draws: Draws) -> int:
-    """Return 63 bits that depend on the whole batch's key."""
+    """Return a seed of 63 bits that depends on the keys of all rows of a batch."""
     mixed = 0
     for bits in draws.bits(_STREAM)[:, :2].reshape(-1).tolist():
         mixed = (mixed * 0x9E3779B97F4A7C15 + bits) % 2**64
@@ -133,7 +134,7 @@ def _key(draws: Draws) -> int:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed the generators that a process shares, and put them back as they were."""
+    """Seed the process's shared generators, and restore them on exit."""
     with as_they_were():
         for _, sow in generators():
             sow(seed % 2**32)
@@ -141,7 +142,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 class CollatorOptions(Options):
-    """Options of a collator whose rate can be set."""
+    """Options of a collator that takes a rate."""
 
     mlm_probability: Probability = 0.15
 
@@ -156,16 +157,16 @@ def collator_subject(
     whole_words: bool = False,
     columns: Sequence[str] = (),
 ) -> Subject:
-    """Put a collator on the bench.
+    """Return a collator as the subject of checks.
 
     Args:
-        make: makes the collator from the tokenizer, and from ``mlm_probability`` if
+        make: returns the collator from the tokenizer, and from ``mlm_probability`` if
             ``probability`` is given.
-        name: what the report calls it.
-        probability: its rate of targets, if that can be set.
-        corruption: what it says that it replaces targets by.
-        rate: what the probability is of, as in :class:`StrategyEntry`.
-        whole_words: whether it says that it masks whole words.
+        name: its name in the report.
+        probability: its rate of targets; ``None`` if it takes none.
+        corruption: the corruption policy that it promises.
+        rate: the meaning of the probability, as in :class:`StrategyEntry`.
+        whole_words: whether it promises to mask whole words.
         columns: as of :class:`CollatorStrategy`.
     """
 
@@ -191,14 +192,14 @@ def collator_subject(
 
 
 def load_collator(place: str, arguments: Mapping[str, Any]) -> Callable[..., Collator]:
-    """Return what makes the collator called ``module:name``.
+    """Return a function that makes the collator ``MODULE:NAME``.
 
     Args:
-        place: a class, or a function that is a collator itself.
-        arguments: what the class takes beside ``tokenizer`` and ``mlm_probability``.
+        place: ``MODULE:NAME`` of a class, or of a function that is a collator itself.
+        arguments: further arguments of the class, besides ``tokenizer`` and ``mlm_probability``.
 
     Raises:
-        ConfigError: there is no such thing.
+        ConfigError: it cannot be imported.
     """
     module, _, name = place.partition(":")
     try:
@@ -223,19 +224,19 @@ def load_collator(place: str, arguments: Mapping[str, Any]) -> Callable[..., Col
 def check_collator(
     place: str, *, arguments: Mapping[str, Any] | None = None, **promises: Any
 ) -> Report:
-    """Hold a collator against every clause of spec/masking.md that is a strategy's.
+    """Check a collator against every clause for masking strategies.
 
     Args:
-        place: MODULE:NAME of a class, or of a function that is a collator itself.
-        arguments: what the class takes beside ``tokenizer`` and ``mlm_probability``.
-        promises: what it says of itself: ``corruption``, ``rate``, ``whole_words`` and
-            ``columns`` of :func:`collator_subject`.
+        place: ``MODULE:NAME`` of a class, or of a function that is a collator itself.
+        arguments: further arguments of the class, besides ``tokenizer``.
+        promises: ``corruption``, ``rate``, ``whole_words`` and ``columns``, as of
+            :func:`collator_subject`.
 
     Raises:
-        ConfigError: there is no such collator, or it cannot be made or called.
+        ConfigError: the collator cannot be imported, made or called.
     """
     given = dict(arguments or {})
-    load_collator(place, given)  # refused before it is looked into
+    load_collator(place, given)  # raises before the class is inspected
     probability = given.pop("mlm_probability", 0.15) if _takes_probability(place) else None
     try:
         subject = collator_subject(
@@ -244,15 +245,15 @@ def check_collator(
         subject.see(next(iter(large_cases(1, subject.world))))
     except Exception as error:
         raise ConfigError(
-            f"it cannot be called ({type(error).__name__}: {error})",
+            f"the collator cannot be called ({type(error).__name__}: {error})",
             where=place,
-            hint="give what it needs with --collator-arg and --column",
+            hint="set its arguments with --collator-arg and its columns with --column",
         ) from error
     return run_checks(strategies.KIT.checks, subject, place)
 
 
 def _takes_probability(place: str) -> bool:
-    """Tell whether a collator's class has the argument ``mlm_probability``."""
+    """Return whether a collator's class has the argument ``mlm_probability``."""
     module, _, name = place.partition(":")
     found = getattr(import_module(module), name)
     return inspect.isclass(found) and "mlm_probability" in inspect.signature(found).parameters

@@ -15,7 +15,7 @@ from mlmref.base.generators import seed_torch
 
 
 def generators() -> list[tuple[str, Callable[[int], Any]]]:
-    """Return each generator's name and what seeds it; torch's where torch is imported."""
+    """Return the name and seed function of each generator; torch's only if torch is imported."""
     found: list[tuple[str, Callable[[int], Any]]] = [
         ("random", random.seed),
         ("numpy.random", np.random.seed),
@@ -38,7 +38,7 @@ def states() -> dict[str, bytes]:
 
 @contextmanager
 def as_they_were() -> Iterator[None]:
-    """Put the generators back as they were."""
+    """Restore the generators on exit."""
     torch = sys.modules.get("torch")
     before = random.getstate(), np.random.get_state(), torch and torch.get_rng_state()  # noqa: NPY002 - shared
     try:

@@ -96,7 +96,7 @@ def parametrize(
     subjects: Sequence[tuple[str, SubjectT]],
     expected_failures: Mapping[str, str] | None = None,
 ) -> pytest.MarkDecorator:
-    """Make a ``pytest.mark.parametrize`` of ``check``: one test for each subject and clause."""
+    """Return a ``pytest.mark.parametrize`` of ``check``: a test for each subject and clause."""
     import pytest
 
     expected = dict(expected_failures or {})
@@ -116,7 +116,7 @@ def parametrize(
 
 
 class _Case:
-    """One clause held against one subject; calling it passes, skips or fails the test."""
+    """The checks of one clause on one subject; a call passes, skips or fails the test."""
 
     def __init__(self, checks: Sequence[Check[SubjectT]], subject: SubjectT) -> None:
         self._run: Callable[[], list[Outcome]] = lambda: [run_check(one, subject) for one in checks]
@@ -124,7 +124,7 @@ class _Case:
     def __call__(self) -> None:
         import pytest
 
-        __tracebackhide__ = True  # the violation says what is wrong; the kit's own lines do not
+        __tracebackhide__ = True  # pytest then shows the violation and not the kit's code
         outcomes = self._run()
         failed = [outcome for outcome in outcomes if outcome.status == "fail"]
         if failed:

@@ -1,4 +1,4 @@
-"""Write and read a plugin's options as a run does."""
+"""Check that options survive being written and read, as in a run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mlmref.plugin.contracts import Options
 
 
 def check_written_and_read(options: Options) -> None:
-    """Raise unless options come back the same from JSON and from TOML, which has no null."""
+    """Raise Violation unless options are equal after JSON and after TOML, which has no null."""
     lost = [name for name, field in type(options).model_fields.items() if field.exclude]
     if lost:
-        raise Violation(f"the option {lost[0]!r} is excluded from what is written")
+        raise Violation(f"the option {lost[0]!r} is excluded and not written")
     written = options.model_dump(mode="json")
     try:
         text = tomli_w.dumps({key: value for key, value in written.items() if value is not None})
@@ -24,6 +24,8 @@ def check_written_and_read(options: Options) -> None:
             for tree in (written, tomllib.loads(text))
         ]
     except Exception as error:
-        raise Violation(f"they cannot be read again ({error})", options=written) from error
+        raise Violation(f"the written options cannot be read ({error})", options=written) from error
     if any(again != options for again in back):
-        raise Violation("they are not the same when read again", options=written)
+        raise Violation(
+            "the options are different after they were written and read", options=written
+        )

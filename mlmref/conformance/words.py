@@ -25,13 +25,13 @@ def tokenizer() -> Any:
     inner = Tokenizer(WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))  # noqa: S106 - a token
     inner.pre_tokenizer = Whitespace()
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    make: Any = PreTrainedTokenizerFast  # which has no annotations
+    make: Any = PreTrainedTokenizerFast  # without type annotations
     return make(tokenizer_object=inner, **dict(zip(names, _SPECIAL, strict=True)))
 
 
 @cache
 def world() -> World:
-    """Return its vocabulary: what begins a word and what continues one."""
+    """Return the vocabulary of :func:`tokenizer`: tokens that begin and that continue a word."""
     first = len(_SPECIAL)
     size = first + _WORDS + _PARTS
     special = np.arange(first, dtype=np.int32)

@@ -26,7 +26,7 @@ from support.naive_masking import tutorial_whole_word_collator
 from mlmref.conformance.checks import run_checks
 from mlmref.conformance.collators import collator_subject, load_collator
 from mlmref.conformance.search import as_found
-from mlmref.conformance.strategies import CHECKS
+from mlmref.conformance.strategies import KIT
 from mlmref.plugin.contracts import Corruption
 
 FILE = Path(__file__).parents[2] / "spec" / "collators.md"
@@ -154,7 +154,7 @@ COLLATORS = [
 def result(one):
     """Hold a collator to the specification."""
     with as_found():  # the page has facts, and no examples of them
-        return run_checks(CHECKS, one.subject.anew(), one.title)
+        return run_checks(KIT.checks, one.subject.anew(), one.title)
 
 
 def cell(outcomes, reason):
@@ -167,7 +167,7 @@ def cell(outcomes, reason):
     return "fails, never promised" if reason else "**fails**"
 
 
-CLAUSES = list(dict.fromkeys(check.clause for check in CHECKS))
+CLAUSES = list(dict.fromkeys(check.clause for check in KIT.checks))
 
 
 def page(reports):

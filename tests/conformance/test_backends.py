@@ -7,7 +7,7 @@ from conformance.mutants import check_rejects, first_of_each, none_rejects_befor
 from conformance.mutants.backends import MUTANTS, Counts
 
 from mlmref.conformance import check_backend, parametrize_backend_checks
-from mlmref.conformance.backends import CHECKS
+from mlmref.conformance.backends import KIT
 from mlmref.conformance.backends.toy_job import PlainLoop
 from mlmref.conformance.checks import run_checks
 from mlmref.conformance.search import as_found
@@ -46,7 +46,7 @@ def test_the_plain_loop_passes(check):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
 def test_a_faulty_backend_is_rejected(mutant):
     """The check named rejects it, and says what happened."""
-    check_rejects(CHECKS, mutant, fresh(mutant))
+    check_rejects(KIT.checks, mutant, fresh(mutant))
 
 
 def fresh(mutant):
@@ -58,10 +58,10 @@ FIRST = first_of_each(MUTANTS)
 
 
 @pytest.mark.clause("KIT-002")
-@pytest.mark.parametrize("name", [check.name for check in CHECKS])
+@pytest.mark.parametrize("name", [check.name for check in KIT.checks])
 def test_each_check_is_the_first_to_reject_a_mutant(name):
     """No check before it in the kit's order rejects the mutant, so without it one would pass."""
-    none_rejects_before(CHECKS, FIRST[name], fresh(FIRST[name]))
+    none_rejects_before(KIT.checks, FIRST[name], fresh(FIRST[name]))
 
 
 @pytest.mark.full
@@ -69,14 +69,14 @@ def test_each_check_is_the_first_to_reject_a_mutant(name):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.name)
 def test_the_check_named_is_the_first(mutant):
     """For each of the other mutants too."""
-    none_rejects_before(CHECKS, mutant, fresh(mutant))
+    none_rejects_before(KIT.checks, mutant, fresh(mutant))
 
 
 def statuses(name):
     """Return what came of each clause for a faulty backend."""
     (mutant,) = (one for one in MUTANTS if one.name == name)
     with as_found():
-        report = run_checks(CHECKS, fresh(mutant), name)
+        report = run_checks(KIT.checks, fresh(mutant), name)
     assert not report.ok
     return {one.clause: f"{one.status} {one.detail}".partition(":")[0] for one in report.outcomes}
 

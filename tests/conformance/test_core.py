@@ -139,7 +139,7 @@ def test_expected_failures_are_strict():
 @pytest.mark.clause("KIT-003")
 @pytest.mark.parametrize(
     ("expected", "said"),
-    [({"AAA-009": "x"}, "no check is of 'AAA-009'"), ({"AAA-001": " "}, "needs a reason")],
+    [({"AAA-009": "x"}, "no check of 'AAA-009'"), ({"AAA-001": " "}, "needs a reason")],
 )
 def test_an_expected_failure_needs_a_clause_and_a_reason(expected, said):
     """An unknown clause or an empty reason is refused."""

@@ -7,11 +7,11 @@ from conformance.right_segmenters import RIGHT, entry_of
 
 from mlmref.conformance import check_segmenter, parametrize_segmenter_checks
 from mlmref.conformance.checks import run_check
-from mlmref.conformance.segmenters import CHECKS
+from mlmref.conformance.segmenters import KIT
 from mlmref.conformance.segmenters.texts import large_batches
 from mlmref.plugin.contracts import SegmenterEntry
 
-CHECKED = {check.name: check for check in CHECKS}
+CHECKED = {check.name: check for check in KIT.checks}
 
 
 @parametrize_segmenter_checks([entry_of(function) for function in RIGHT])
@@ -38,7 +38,7 @@ def test_an_entry_that_leaves_words_to_the_tokenizer_has_nothing_to_check():
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_a_faulty_segmenter_is_rejected(mutant):
     """The check named rejects it, and says what is wrong."""
-    check_rejects(CHECKS, mutant, mutant.subject)
+    check_rejects(KIT.checks, mutant, mutant.subject)
 
 
 FIRST = first_of_each(MUTANTS)
@@ -48,7 +48,7 @@ FIRST = first_of_each(MUTANTS)
 @pytest.mark.parametrize("name", CHECKED)
 def test_each_check_is_the_first_to_reject_a_mutant(name):
     """No check before it in the kit's order rejects the mutant, so without it one would pass."""
-    none_rejects_before(CHECKS, FIRST[name], FIRST[name].subject)
+    none_rejects_before(KIT.checks, FIRST[name], FIRST[name].subject)
 
 
 @pytest.mark.full
@@ -56,7 +56,7 @@ def test_each_check_is_the_first_to_reject_a_mutant(name):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.name for mutant in MUTANTS])
 def test_the_check_named_is_the_first(mutant):
     """For each of the other mutants too."""
-    none_rejects_before(CHECKS, mutant, mutant.subject)
+    none_rejects_before(KIT.checks, mutant, mutant.subject)
 
 
 @pytest.mark.clause("KIT-006")

@@ -8,11 +8,11 @@ from conformance.mutants.strategies import MUTANTS
 
 from mlmref.conformance import check_strategy, parametrize_strategy_checks
 from mlmref.conformance.checks import run_check
-from mlmref.conformance.strategies import CHECKS
+from mlmref.conformance.strategies import KIT
 from mlmref.conformance.strategies.subject import Subject
 from mlmref.masking.builtin import mlmref_masking_strategies
 
-BY_NAME = {check.name: check for check in CHECKS}
+BY_NAME = {check.name: check for check in KIT.checks}
 ENTRIES = {entry.name: entry for entry in mlmref_masking_strategies()}
 
 
@@ -38,7 +38,7 @@ def test_they_conform_with_other_options(check):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_faulty_strategy_is_rejected(mutant):
     """The check that the mutant names rejects it, and says what is wrong."""
-    check_rejects(CHECKS, mutant, fresh(mutant))
+    check_rejects(KIT.checks, mutant, fresh(mutant))
 
 
 FIRST = first_of_each(MUTANTS)
@@ -52,7 +52,7 @@ def test_each_check_is_the_first_to_reject_a_mutant(name):
     On a tenth of the cases: what is shown here is that the check is needed.
     """
     subject = replace(fresh(FIRST[name]), large=12, small=4)
-    none_rejects_before(CHECKS, FIRST[name], subject)
+    none_rejects_before(KIT.checks, FIRST[name], subject)
 
 
 @pytest.mark.full
@@ -60,7 +60,7 @@ def test_each_check_is_the_first_to_reject_a_mutant(name):
 @pytest.mark.parametrize("name", BY_NAME)
 def test_it_is_the_first_on_all_cases(name):
     """The same on all cases."""
-    none_rejects_before(CHECKS, FIRST[name], fresh(FIRST[name]))
+    none_rejects_before(KIT.checks, FIRST[name], fresh(FIRST[name]))
 
 
 @pytest.mark.full

@@ -144,9 +144,9 @@ OTHER = {
     ),
     "check: no collator": (
         "check --collator json:JSONDecodeError",
-        "json:JSONDecodeError: it cannot be called (TypeError: JSONDecodeError.__init__() "
-        "missing 3 required positional arguments: 'msg', 'doc', and 'pos'); give what it "
-        "needs with --collator-arg and --column",
+        "json:JSONDecodeError: the collator cannot be called (TypeError: JSONDecodeError.__init__() "
+        "missing 3 required positional arguments: 'msg', 'doc', and 'pos'); set its arguments with "
+        "--collator-arg and its columns with --column",
     ),
     "check: unknown rate": (
         "check --collator transformers:DataCollatorForLanguageModeling --rate often",

@@ -12,7 +12,7 @@ from mlmref.runner import prepare
 
 DIGITS = "9" * 5_000
 COLLATOR = "check --collator transformers:DataCollatorForLanguageModeling"
-IGNORED = "it is for a data collator, which --collator MODULE:NAME names"
+IGNORED = "name a data collator with --collator MODULE:NAME"
 
 VALUES = {
     "a chunk of 10^19 tokens": (
@@ -69,8 +69,8 @@ VALUES = {
     ),
     "a probability of a collator": (
         COLLATOR + " --collator-arg mlm_probability=7",
-        "transformers:DataCollatorForLanguageModeling: it cannot be called (*); give what it "
-        "needs with --collator-arg and --column",
+        "transformers:DataCollatorForLanguageModeling: the collator cannot be called (*); "
+        "set its arguments with --collator-arg and its columns with --column",
     ),
     "a rate without a collator": (
         "check token --rate nonsense",

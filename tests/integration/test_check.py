@@ -151,7 +151,7 @@ def test_the_default_segmenter_has_nothing_to_check():
         (["--collator", "json:dumps", "--rate", "words"], "--rate: no rate 'words'"),
         (["--collator", "json:dumps", "--column", "word"], "--column: no column 'word'"),
         (["--collator", "json:dumps", "--corruption", "1"], "--corruption: '1' is not MASK/"),
-        (["--collator", "json:dumps"], "json:dumps: it cannot be called (TypeError"),
+        (["--collator", "json:dumps"], "json:dumps: the collator cannot be called (TypeError"),
         (
             ["--collator", "transformers:DataCollatorForLanguageModeling", "--collator-arg", "x=1"],
             "--collator-arg",

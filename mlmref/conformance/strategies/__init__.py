@@ -15,7 +15,7 @@ _OPTIONS: Checks[Subject] = Checks()
 
 
 def no_options(subject: Subject) -> str | None:
-    """Tell why options do not apply."""
+    """Return why checks of options do not apply, or ``None`` if they do."""
     return None if subject.entry.options.model_fields else "it has no options"
 
 
@@ -31,7 +31,7 @@ def check_options_survive_being_written(subject: Subject) -> None:
 
 
 def _subject(entry: StrategyEntry, options: Options, **fields: Any) -> Subject:
-    """Return a strategy under test, with its own corruption policy unless told otherwise."""
+    """Return a strategy under test, with its own corruption policy by default."""
     return Subject(entry=entry, options=options, **({"corruption": entry.corruption} | fields))
 
 

@@ -18,11 +18,11 @@ _chunk_numbers = st.one_of(st.integers(0, 50), st.integers(-(2**63), 2**63 - 1))
 
 @st.composite
 def small_worlds(draw: Any) -> World:
-    """Draw special ids anywhere, the mask among them, and some ordinary ids."""
+    """Draw a vocabulary with special ids at any place and at least one ordinary id."""
     size = draw(st.integers(4, 40))
     special = draw(st.sets(st.integers(0, size - 1), min_size=1, max_size=size - 2))
     mask_id, pad_id = (draw(st.sampled_from(sorted(special))) for _ in range(2))
-    # Some tokenizers have no padding token of their own and pad with an ordinary one.
+    # Some tokenizers pad with an ordinary token.
     pad_id = draw(st.one_of(st.just(pad_id), st.integers(0, size - 1)))
     vocabulary = make_vocabulary(size, np.array(sorted(special)), mask_id, pad_id)
     ordinary = vocabulary.ordinary_ids
@@ -33,14 +33,14 @@ def small_worlds(draw: Any) -> World:
 
 @st.composite
 def small_rows(draw: Any, world: World) -> ChunkRows:
-    """Draw rows of any tokens, specials anywhere, words of any shape, padded or empty rows."""
+    """Draw rows of any tokens and words, with special tokens anywhere; some padded or empty."""
     height, width = draw(st.integers(0, 5)), draw(st.integers(0, 20))
     shape = (height, width)
     lengths = draw(arrays.arrays(np.int32, height, elements=st.integers(0, width)))
     word_start = draw(arrays.arrays(np.bool_, shape, fill=st.nothing()))
     numbers = draw(arrays.arrays(np.int32, shape, elements=st.integers(0, 10**6)))
     special = world.vocabulary.special_ids
-    # Which id stands at a place agrees with whether a word begins there.
+    # The ids agree with the word starts.
     ids = np.select(
         [numbers % 8 == 7, word_start],
         [special[numbers % len(special)], world.begins[numbers % len(world.begins)]],
@@ -52,7 +52,7 @@ def small_rows(draw: Any, world: World) -> ChunkRows:
 
 @lru_cache(maxsize=64)
 def small_cases(world: World | None = None) -> Any:
-    """Return the Hypothesis strategy for small cases, over any vocabulary unless one is given."""
+    """Return the Hypothesis strategy for small cases; by default of any vocabulary."""
     return _small_cases(world)
 
 

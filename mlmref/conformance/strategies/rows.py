@@ -17,14 +17,14 @@ def make_rows(
     lengths: Any = None,
     chunk_ids: Any = None,
 ) -> ChunkRows:
-    """Return rows as the core gathers them; padding and special tokens are put in order.
+    """Return rows as mlmref makes them; corrects padding and the words of special tokens.
 
     Args:
-        vocabulary: tells what is special.
+        vocabulary: has the special ids and the padding.
         input_ids: ``[B, T]``.
         word_start: ``[B, T]``; by default every token is a word.
         lengths: ``[B]``; by default no row is padded.
-        chunk_ids: ``[B]``; by default the rows' numbers.
+        chunk_ids: ``[B]``; by default 0, 1, 2, ...
     """
     ids = np.asarray(input_ids, dtype=np.int32)
     height, width = ids.shape
@@ -66,7 +66,7 @@ def cut_rows(rows: ChunkRows, first: int, end: int) -> ChunkRows:
 
 
 def widen(rows: ChunkRows, by: int, pad_id: int) -> ChunkRows:
-    """Return the rows with so many more positions of padding."""
+    """Return the rows with ``by`` more positions of padding."""
     fill = ((0, 0), (0, by))
     return ChunkRows(
         input_ids=np.pad(rows.input_ids, fill, constant_values=pad_id),

@@ -1,4 +1,4 @@
-"""A masking strategy under test: constructed, asked for masks, checked against a property."""
+"""A masking strategy under test, and properties that are checked on many cases."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mlmref.plugin.contracts import Batch, Corruption, MaskingStrategy, Options,
 from mlmref.plugin.draws import Draws
 
 EXAMPLES = 40
-"""Small cases that Hypothesis draws for one property."""
+"""Number of small cases that Hypothesis draws for one property."""
 
 FEW = 16
-"""Tokens that an example may have without a smaller one being looked for."""
+"""Maximum number of tokens of an example that is not shrunk further."""
 
 ARRAYS = ("input_ids", "special", "words", "chunk_ids")
 """The arrays of a batch."""
@@ -29,9 +29,9 @@ ARRAYS = ("input_ids", "special", "words", "chunk_ids")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What became of some rows, all ``[B, T]``: the targets, and what the model would get.
+    """Masked rows, all ``[B, T]``: the targets and the model's inputs.
 
-    ``written`` names what of its caller's a collator wrote to.
+    ``written`` names the objects of the caller that a collator changed.
     """
 
     targets: Any
@@ -48,11 +48,11 @@ class Subject:
     Attributes:
         entry: as registered.
         options: complete.
-        corruption: the policy that masks are asked for under.
-        world: the one vocabulary that the strategy works with, if it is tied to one.
-        large: how many large cases a property is held against.
-        small: how many small cases, which Hypothesis draws.
-        collates: whether it writes inputs and labels itself, by a method ``collate``.
+        corruption: the corruption policy.
+        world: the only vocabulary that the strategy works with; ``None`` if it works with any.
+        large: number of large cases for a property.
+        small: number of small cases, which Hypothesis draws.
+        collates: whether it is a collator, which writes inputs and labels in ``collate``.
     """
 
     entry: StrategyEntry
@@ -66,7 +66,7 @@ class Subject:
 
     @property
     def probability(self) -> float | None:
-        """``options.mlm_probability``, if there is such an option."""
+        """``options.mlm_probability``; ``None`` without such an option."""
         value = getattr(self.options, "mlm_probability", None)
         return float(value) if isinstance(value, (int, float)) else None
 
@@ -76,7 +76,7 @@ class Subject:
         return replace(self, options=self.entry.options(**given), _kept={})
 
     def allows(self, probability: float) -> bool:
-        """Tell whether the options take a probability."""
+        """Return whether ``mlm_probability`` can be set to a value."""
         if "mlm_probability" not in self.entry.options.model_fields:
             return False
         try:
@@ -86,45 +86,45 @@ class Subject:
         return True
 
     def anew(self) -> Subject:
-        """Return the same strategy, as if it had never been asked."""
+        """Return the same strategy, without the instance that was used."""
         return replace(self, _kept={})
 
     def make(self) -> MaskingStrategy:
-        """Make the strategy anew."""
+        """Return a new instance of the strategy."""
         strategy: MaskingStrategy = self.entry.build(self.options)
         return strategy
 
     def strategy(self) -> MaskingStrategy:
-        """Return one strategy that is asked again and again, as in a run."""
+        """Return one instance that is used for all calls, as in a run."""
         if "strategy" not in self._kept:
             self._kept["strategy"] = self.make()
         strategy: MaskingStrategy = self._kept["strategy"]
         return strategy
 
     def shown(self, case: Case) -> tuple[Batch, Draws]:
-        """Return what the strategy is asked with: copies, to which it can write (MASK-009)."""
+        """Return the arguments of ``propose``, as writable copies (MASK-009)."""
         batch, draws = self._masker(case).shown(case.rows, case.pass_)
         return replace(batch, **{name: getattr(batch, name).copy() for name in ARRAYS}), draws
 
     def ask(self, strategy: Any) -> Callable[[Batch, Draws], Any]:
-        """Return the method that is asked for masks."""
+        """Return the method that masks."""
         method: Callable[[Batch, Draws], Any] = (
             strategy.collate if self.collates else strategy.propose
         )
         return method
 
     def plan(self, case: Case, strategy: MaskingStrategy | None = None) -> Plan:
-        """Ask for a plan, which nothing has checked."""
+        """Return the plan of a case, unchecked."""
         return (strategy or self.strategy()).propose(*self.shown(case))
 
     def targets(self, case: Case) -> Any:
-        """Return the targets alone, ``[B, T]``, which takes a third less time than :meth:`see`."""
+        """Return the targets, ``[B, T]``; takes a third less time than :meth:`see`."""
         return self.see(case).targets if self.collates else self.plan(case).targets
 
     def see(self, case: Case, strategy: MaskingStrategy | None = None) -> Seen:
-        """Mask the rows, without the core's own checks of the plan.
+        """Return the masked rows, without mlmref's own checks of the plan.
 
-        A strategy that is a collator at heart shows what the collator made of them.
+        For a collator, these are the collator's own inputs and labels.
         """
         chosen = strategy or self.strategy()
         batch, draws = self.shown(case)
@@ -162,7 +162,7 @@ class Subject:
 
 
 def at_every_rate(subject: Subject) -> list[Subject]:
-    """Return the strategy as it is, and at probability one half and one where it has one."""
+    """Return the strategy as it is and, if it has a probability, with 0.5 and with 1."""
     if subject.probability is None:
         return [subject]
     others = [p for p in (0.5, 1.0) if subject.allows(p)]
@@ -170,7 +170,7 @@ def at_every_rate(subject: Subject) -> list[Subject]:
 
 
 def at_one_half(subject: Subject) -> Subject:
-    """Return the strategy at probability one half, or as it is if it has or takes none."""
+    """Return the strategy with probability 0.5, or as it is if it does not take that."""
     if subject.probability is None or not subject.allows(0.5):
         return subject
     return subject.changed(mlm_probability=0.5)
@@ -181,10 +181,10 @@ Property = Callable[[Subject, Case], None]
 
 
 def everywhere(subject: Subject, holds: Property, *, large: int | None = None) -> None:
-    """Hold a property against small cases that Hypothesis draws, then against large ones.
+    """Check a property on small cases that Hypothesis draws, then on large ones.
 
     Raises:
-        Violation: with the smallest case found.
+        Violation: with the smallest failing case.
     """
     _small(subject, holds)
     for case in large_cases(subject.large if large is None else large, subject.world):
@@ -195,7 +195,7 @@ def everywhere(subject: Subject, holds: Property, *, large: int | None = None) -
 
 
 def _least(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """Make a failing case small; a rare fault far into a row may also be in one of short rows."""
+    """Return a smaller failing case; also tries short rows, which may show a rare bug too."""
     if not shrinks():
         return case
     least = shrink(case, fails)
@@ -208,7 +208,7 @@ def _least(case: Case, fails: Callable[[Case], bool]) -> Case:
 
 
 def violation(subject: Subject, holds: Property, case: Case) -> Violation | None:
-    """Return what is wrong with a case, whatever the plugin raises; ``None`` if nothing is."""
+    """Return the violation in a case, or ``None``; any exception of the plugin is one."""
     try:
         holds(subject, case)
     except Violation as found:
@@ -220,7 +220,7 @@ def violation(subject: Subject, holds: Property, case: Case) -> Violation | None
 
 
 def with_example(found: Violation, case: Case, options: Options) -> Violation:
-    """Add the case to a violation."""
+    """Return the violation with the case as its example."""
     given: Mapping[str, Any] = options.model_dump(mode="json")
     return Violation(found.what, **found.shown, **case.example, options=dict(given))
 
@@ -233,7 +233,7 @@ def _small(subject: Subject, holds: Property) -> None:
 
 
 def held(subject: Subject, holds: Property, case: Case) -> None:
-    """Hold a property against one case; raises the violation."""
+    """Check a property on one case; raises Violation."""
     found = violation(subject, holds, case)
     if found:
         raise found

@@ -1,8 +1,8 @@
 """The vocabularies and rows that strategies are tested on.
 
-Small cases come from Hypothesis (:mod:`mlmref.conformance.strategies.drawn`). Large ones
-come from NumPy at fixed seeds: text-like rows by the hundred, in which a fault that concerns one
-token in some thousands turns up.
+Hypothesis draws small cases (:mod:`mlmref.conformance.strategies.drawn`). Large cases come from
+NumPy with fixed seeds: hundreds of text-like rows, which show a bug that affects one token in
+thousands.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHAPES = ((64, 128), (256, 32), (8, 512), (4, 4096), (64, 128), (65, 77), (128, 
 """Rows and positions of the large cases, in turn."""
 
 HUGE = {7: (1, 70_001), 11: (70_001, 1)}
-"""Cases, by number, in which positions or rows do not go into 16 bits."""
+"""The numbers of the cases whose positions or rows do not fit in 16 bits, and their shapes."""
 
 KEYS = ((42, 0), (42, 1), (42, EVALUATION_PASS), (0, 0), (2**63, 9), (1234567890123, 300))
 """Seeds and passes of the large cases, in turn."""
@@ -31,15 +31,15 @@ KEYS = ((42, 0), (42, 1), (42, EVALUATION_PASS), (0, 0), (2**63, 9), (1234567890
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # arrays compare cell by cell
 class World:
-    """A vocabulary, and which of its tokens stand where.
+    """A vocabulary and the roles of its tokens.
 
     Attributes:
         vocabulary: the vocabulary.
-        begins: the ids that may begin a word.
-        continues: the ids that may continue one; both are all ordinary ids where a tokenizer
-            does not say otherwise.
+        begins: the ids that can begin a word.
+        continues: the ids that can continue a word. Both are all ordinary ids, unless a tokenizer
+            says otherwise.
         cls_id: the token before a document.
-        sep_id: the token after it.
+        sep_id: the token after a document.
     """
 
     vocabulary: Vocabulary
@@ -51,7 +51,7 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """Some rows to mask, and the key they are masked under."""
+    """Rows to mask, and the key of their draws."""
 
     vocabulary: Vocabulary
     rows: ChunkRows
@@ -60,7 +60,7 @@ class Case:
 
     @property
     def example(self) -> dict[str, Any]:
-        """The case in printable values, what is as usual left out."""
+        """The case as names and values; lengths only if a row is padded."""
         example = {
             "input_ids": self.rows.input_ids,
             "lengths": self.rows.lengths,
@@ -77,7 +77,7 @@ class Case:
 
 
 def make_vocabulary(size: int, special: Int32Array, mask_id: int, pad_id: int) -> Vocabulary:
-    """Return a vocabulary whose other ids are ordinary, counted as a text of it might be."""
+    """Return a vocabulary in which all other ids are ordinary, with counts as of a text."""
     ids = np.arange(size, dtype=np.int32)
     special = np.sort(special).astype(np.int32)
     return Vocabulary(
@@ -92,15 +92,15 @@ def make_vocabulary(size: int, special: Int32Array, mask_id: int, pad_id: int) -
 
 @lru_cache(maxsize=1)
 def worlds() -> tuple[World, ...]:
-    """Return the vocabularies of the large cases: BERT's habit, no habit, and a large one."""
+    """Return the vocabularies of the large cases: like BERT's, an unusual one, a large one."""
     usual = np.arange(5, dtype=np.int32)
     odd = np.array([3, 250, 251, 499, 611], dtype=np.int32)
     far = np.array([0, 1, 2, 3, 70_000], dtype=np.int32)
     return (
         _world(make_vocabulary(1_000, usual, mask_id=4, pad_id=0), cls_id=2, sep_id=3),
-        # The mask in the middle, the last id special, padded with an ordinary token.
+        # The mask token in the middle, the last id special, padding with an ordinary token.
         _world(make_vocabulary(612, odd, mask_id=250, pad_id=17), cls_id=3, sep_id=611),
-        # As XLM-R has it: more ids than go into 16 bits, and the mask after all others.
+        # Like XLM-R: ids do not fit in 16 bits, and the mask token is the last one.
         _world(make_vocabulary(70_001, far, mask_id=70_000, pad_id=1), cls_id=0, sep_id=2),
     )
 
@@ -113,10 +113,10 @@ def _world(vocabulary: Vocabulary, cls_id: int, sep_id: int) -> World:
 
 
 def large_cases(count: int, world: World | None = None) -> Iterator[Case]:
-    """Yield large cases, always the same; over :func:`worlds` in turn unless one is given."""
+    """Yield large cases, always the same; by default of all :func:`worlds` in turn."""
     for number in range(count):
         chosen = world or worlds()[number % len(worlds())]
-        # What is tied to a world is a collator, which takes a second for a huge batch.
+        # A subject with one world is a collator, which takes a second for a huge batch.
         rows = _text_like(world, number, SHAPES) if world else _large_rows(number)
         seed, pass_ = KEYS[number % len(KEYS)]
         yield Case(vocabulary=chosen.vocabulary, rows=rows, seed=seed, pass_=pass_)
@@ -129,7 +129,7 @@ def _large_rows(number: int) -> ChunkRows:
 
 
 def _text_like(world: World, number: int, shapes: Sequence[tuple[int, int]]) -> ChunkRows:
-    """Make rows of documents, many of them short; some rows are short or of very long words."""
+    """Return rows of mostly short documents; some rows are short or have very long words."""
     rng = np.random.default_rng(number)
     shape = height, width = shapes[number % len(shapes)]
     # Word lengths are geometric; the first token of a row may be in the middle of a word.
@@ -148,11 +148,11 @@ def _text_like(world: World, number: int, shapes: Sequence[tuple[int, int]]) -> 
         word_start, _sweep(world.begins, shape, rng), _sweep(world.continues, shape, rng)
     )
     input_ids[begins], input_ids[ends] = world.cls_id, world.sep_id
-    # Special tokens in the middle of the text, as reviews of a tokenizer's documentation have.
+    # Special tokens within the text, as in a text about tokenizers.
     stray = rng.random(shape) < 1 / 400
     input_ids[stray] = rng.choice(world.vocabulary.special_ids, int(stray.sum()))
     lengths = np.where(rng.random(height) < 0.9, width, rng.integers(0, width + 1, height))
-    # Ids of all sizes: most are small, as in a small corpus, some need all of 64 bits.
+    # Most chunk ids are small, as in a small corpus; some need all 64 bits.
     chunk_ids = rng.permutation(4 * height)[:height] + number * 300_000
     if number % 4 == 3:
         chunk_ids += rng.integers(-(2**62), 2**62)
@@ -160,14 +160,14 @@ def _text_like(world: World, number: int, shapes: Sequence[tuple[int, int]]) -> 
 
 
 def _sweep(pool: Int32Array, shape: tuple[int, int], rng: np.random.Generator) -> Int32Array:
-    """Fill a shape with each id of a pool about equally often, so that none is left out."""
+    """Return an array in which each id of a pool occurs about equally often."""
     size = shape[0] * shape[1]
     order: Int32Array = np.resize(rng.permutation(pool), size).astype(np.int32)
     return rng.permutation(order).reshape(shape)
 
 
 def short_rows(case: Case) -> Iterator[Case]:
-    """Yield cases of the same text and key in rows of eight tokens, as ever other chunks."""
+    """Yield cases with the same text and seed in rows of eight tokens, with other chunk ids."""
     ids = case.rows.input_ids
     count = ids.size // 8
     for turn in range(100 if count else 0):
@@ -181,7 +181,7 @@ def short_rows(case: Case) -> Iterator[Case]:
 
 
 def sweeps(world: World, times: int) -> Iterator[Case]:
-    """Yield cases of words of one token in which each id stands so many times, at any place."""
+    """Yield cases with one-token words in which each id occurs ``times`` times, anywhere."""
     for number in range(-(-times * len(world.begins) // 8_192)):
         rng = np.random.default_rng(number)
         ids = np.resize(world.begins, (number + 1) * 8_192)[-8_192:]
@@ -193,7 +193,7 @@ def sweeps(world: World, times: int) -> Iterator[Case]:
 
 
 def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
-    """Return a smaller case that fails too: fewer rows, then fewer positions."""
+    """Return a smaller failing case: with fewer rows, then with fewer positions."""
 
     def halved(case: Case, parts: Callable[[ChunkRows, int], list[ChunkRows]], size: int) -> Case:
         step = size // 2
