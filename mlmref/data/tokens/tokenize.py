@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from mlmref.data.corpus.load import Corpus
 
-_STEP = 2  # of what this module writes; a new one makes every cached entry again
+_STEP = 3  # of what this module writes; a new one makes every cached entry again
 _SCHEMA = pa.schema(
     {
         "input_ids": pa.list_(pa.field("item", pa.int32())),

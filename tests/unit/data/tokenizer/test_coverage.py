@@ -41,6 +41,7 @@ FEW_BYTES = bpe("abcĠ", pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space
 
 
 @pytest.mark.clause("TOK-026")
+@pytest.mark.clause("TOK-027")
 @pytest.mark.parametrize(
     ("chosen", "text", "visible", "lost"),
     [
@@ -60,6 +61,18 @@ FEW_BYTES = bpe("abcĠ", pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space
          "19"),
         (changed("unigram", normalizer=normalizers.Replace("film", "")), "a film", 5, "film"),
         (changed("byte-bpe", normalizer=normalizers.StripAccents()), "na\u00efve", 5, ""),
+        (changed("wordpiece"), "nai\u0308ve film", 10, "\u0308"),
+        (changed("wordpiece", normalizer=normalizers.Replace(Regex("[0-9]"), "")), "fi19lm b", 7,
+         "19"),
+        (changed("wordpiece", normalizer=normalizers.Replace("<br>", "")), "fi<br>lm br <", 11,
+         "<br>"),
+        (changed("unigram", normalizer=normalizers.NFC()), "cafe\u0301 nai\u0308ve", 11, ""),
+        (changed("unigram", normalizer=normalizers.NFC()), "\u1112\u1161\u11ab e\u0301", 5, ""),
+        (changed("unigram", normalizer=normalizers.NFKC()), "\uff76\uff9e film", 6, ""),
+        (changed("unigram", normalizer=normalizers.Replace("bb", "x")), "abb b", 4, ""),
+        (changed("wordpiece", normalizer=normalizers.Replace("...", "\u2026")), "a...b ...", 8, ""),
+        (changed("unigram", normalizer=normalizers.Sequence(
+            [normalizers.NFC(), normalizers.StripAccents()])), "cafe\u0301s q\u0301", 8, "\u0301"),
     ],
 )  # fmt: skip
 def test_characters_in_no_token_are_counted(chosen, text, visible, lost):
