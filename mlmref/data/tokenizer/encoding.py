@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlmref.base.errors import MlmrefError, ModelError
+from mlmref.base.errors import CorpusError, MlmrefError, ModelError
+from mlmref.plugin.arrays import Int64Array
 
 if TYPE_CHECKING:
     import tokenizers
     from transformers import PreTrainedTokenizerBase
+
+    from mlmref.data.corpus.load import Corpus
 
 T = TypeVar("T")
 
@@ -61,6 +64,24 @@ def encoded(
             index, reason = place, error
             break
     raise refuse(index, _in_words(reason)) from reason
+
+
+def refusal(
+    corpus: Corpus, numbers: Sequence[int] | Int64Array, hint: str
+) -> Callable[[int, str], CorpusError]:
+    """Return the function that makes the error for a document that cannot be encoded.
+
+    Args:
+        corpus: the documents.
+        numbers: which of them are encoded.
+        hint: the advice.
+    """
+
+    def refuse(index: int, reason: str) -> CorpusError:
+        what = f"the tokenizer cannot encode it ({reason})"
+        return CorpusError(what, where=corpus.place(numbers[index]), hint=hint)
+
+    return refuse
 
 
 def of_the_tokenizer(error: BaseException) -> bool:

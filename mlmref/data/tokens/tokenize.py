@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,7 @@ from mlmref.base.errors import CorpusError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.cache import cached
 from mlmref.data.tokenizer.coverage import Coverage, Encoded, sums
-from mlmref.data.tokenizer.encoding import backend_of, encoded
+from mlmref.data.tokenizer.encoding import backend_of, encoded, refusal
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
 from mlmref.data.tokens.columns import Segments
@@ -43,6 +43,7 @@ _SCHEMA = pa.schema(
         "lost": pa.int32(),
     }
 )
+_HINT = "remove it from the corpus, or choose a --model whose tokenizer can"
 _BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its table as well
 _SAMPLE, _SAMPLE_SIZE = 100, 1_000  # documents that words are looked for in, characters of each
 _BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
@@ -186,8 +187,8 @@ def tokenize(
         with reporter.stage("tokenise", len(corpus), "documents") as stage:
             first, coverage = 0, Coverage(backend)
             for texts in batches(corpus, most):
-                place = (corpus.source, first)
-                yield _encode(backend, texts, special, words, pieces, place, coverage)
+                refuse = refusal(corpus, range(first, first + len(texts)), _HINT)
+                yield _encode(backend, texts, special, words, pieces, refuse, coverage)
                 stage.advance(len(texts))
                 first += len(texts)
         return {}
@@ -240,12 +241,12 @@ def _encode(
     special: BoolArray,
     words: Words,
     pieces: Pieces | None,
-    place: tuple[str, int],
+    refuse: Callable[[int, str], CorpusError],
     coverage: Coverage,
 ) -> pa.RecordBatch:
     """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
     known = pieces.encode(texts) if pieces else None
-    found = known or _whole(backend, texts.to_pylist(), special, words, place, coverage)
+    found = known or _whole(backend, texts.to_pylist(), special, words, refuse, coverage)
     kept = _readable(found, special)
     lists = (kept.ids, kept.starts.view(np.uint8))
     columns = [
@@ -271,19 +272,10 @@ def _whole(
     texts: list[str],
     special: BoolArray,
     words: Words,
-    place: tuple[str, int] = ("texts", 0),
-    coverage: Coverage | None = None,
+    refuse: Callable[[int, str], CorpusError],
+    coverage: Coverage,
 ) -> Encoded:
     """Tokenise documents whole."""
-    source, first = place
-
-    def refuse(index: int, reason: str) -> CorpusError:
-        return CorpusError(
-            f"the tokenizer cannot encode it ({reason})",
-            where=f"{source}, document {first + index + 1:,}",
-            hint="remove it from the corpus, or choose a --model whose tokenizer can",
-        )
-
     encodings = encoded(backend.encode_batch, texts, refuse)
     offsets = np.zeros(len(texts) + 1, dtype=np.int32)
     np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])
@@ -294,7 +286,7 @@ def _whole(
     starts = outside | words.starts(encodings, ids, texts)
     starts[1:] |= outside[:-1]
     starts[offsets[:-1][np.diff(offsets) > 0]] = True
-    flags = (coverage or Coverage(backend)).lost(texts, encodings)
+    flags = coverage.lost(texts, encodings)
     seams = np.append(0, np.cumsum([len(text) for text in texts], dtype=np.int64))
     visible, lost = (sums(one, seams) for one in flags)
     return Encoded(offsets, ids, starts, visible, lost)

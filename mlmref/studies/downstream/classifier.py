@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mlmref.base.errors import CorpusError, MlmrefError
-from mlmref.data.tokenizer.encoding import encoded
+from mlmref.base.errors import MlmrefError
+from mlmref.data.tokenizer.encoding import encoded, refusal
 from mlmref.plugin.arrays import Int64Array
 from mlmref.settings.config import ModelConfig, TrainingConfig
 
@@ -55,19 +55,11 @@ def read_documents(
             ids = encoded(
                 partial(tokenizer, truncation=True, max_length=most),
                 rows["text"][:],
-                partial(_refused, corpus, numbers),
+                refusal(corpus, numbers, "remove it from the corpus, or choose other models"),
             )
         labels = np.searchsorted(classes, np.asarray(rows.with_format("numpy")["label"][:]))
         read.append(Documents(ids["input_ids"], labels))
     return read
-
-
-def _refused(corpus: Corpus, numbers: Int64Array, index: int, reason: str) -> CorpusError:
-    return CorpusError(
-        f"the tokenizer cannot encode it ({reason})",
-        where=f"{corpus.source}, document {numbers[index] + 1:,}",
-        hint="remove it from the corpus, or choose other models",
-    )
 
 
 def load_classifier(model: ModelConfig, classes: int, seed: int) -> Any:

@@ -105,7 +105,7 @@ def test_pieces_lose_what_documents_lose(name):
     """The same counts by pieces as by documents, also for pieces that were met before."""
     documents = [*TEXT, "", "\u200b", "a\u0301b \x01 film", "naive\u0301 naive\u0301", "film"]
     backend, words, special = parts_of(separable(name))
-    whole = _whole(backend, documents, special, words)
+    whole = _whole(backend, documents, special, words, None, Coverage(backend))
     table = pieces_of(backend, words, special)
     for _ in range(2):
         by_piece = table.encode(pa.array(documents, pa.string()))

@@ -83,12 +83,12 @@ def test_what_the_tokenizer_did_not_raise_goes_through(kind):
 @pytest.mark.clause("TOK-024")
 @pytest.mark.parametrize("batch_size", [None, 1, 2])
 def test_a_document_that_cannot_be_encoded_is_named(batch_size):
-    """The number of the document counts from 1, in any batch."""
+    """Its place in the user's files is named, in any batch."""
     corpus = corpus_of(["AC GT", "AA CC", "AC NN", "NN"])
     with fresh_cache(), pytest.raises(CorpusError) as raised:
         tokenize(corpus, word_level(), batch_size=batch_size)
     assert str(raised.value) == (
-        f"{corpus.source}, document 3: the tokenizer cannot encode it (WordLevel error: Missing "
+        f"{corpus.place(2)}: the tokenizer cannot encode it (WordLevel error: Missing "
         "[UNK] token from the vocabulary); remove it from the corpus, or choose a --model whose "
         "tokenizer can"
     )

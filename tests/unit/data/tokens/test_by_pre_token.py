@@ -12,6 +12,7 @@ from support.tokenizers import TEXT
 from support.tokens import corpus_of, corpus_with, fresh_cache, rows_of
 from tokenizers import Tokenizer, models, processors
 
+from mlmref.data.tokenizer.coverage import Coverage
 from mlmref.data.tokens import by_pre_token as station
 from mlmref.data.tokens import cut_points as division
 from mlmref.data.tokens import tokenize as tokens
@@ -36,7 +37,9 @@ def encoded(table, documents):
 def whole(documents, name="wordpiece"):
     """Return the same, of documents tokenised whole."""
     backend, words, special = parts_of(separable(name))
-    offsets, ids, starts, *_ = tokens._whole(backend, documents, special, words)
+    offsets, ids, starts, *_ = tokens._whole(
+        backend, documents, special, words, None, Coverage(backend)
+    )
     cuts = [slice(*pair) for pair in pairwise(offsets)]
     return [(ids[cut].tolist(), starts[cut].tolist()) for cut in cuts]
 
@@ -85,7 +88,7 @@ def test_special_tokens_in_a_text_may_be_split(name):
     backend.encode_special_tokens = True
     documents = ["a [SEP] film[MASK] ##sfilms", "Ça[CLS][CLS] ##s [PAD]"]
     offsets, ids, starts, *_ = pieces_of(backend, words, special).encode(pa.array(documents))
-    expected = tokens._whole(backend, documents, special, words)
+    expected = tokens._whole(backend, documents, special, words, None, Coverage(backend))
     for mine, other in zip((offsets, ids, starts), expected[:3], strict=True):
         assert mine.tolist() == other.tolist()
     assert ids.tolist() != pieces(name).encode(pa.array(documents))[1].tolist()
@@ -216,7 +219,9 @@ def test_a_piece_behind_one_without_tokens_begins_a_word(monkeypatch):
         pa.array(["\x01 films \x02 films"])
     )
     assert starts.tolist() == [True, False, True, False]
-    assert ids.tolist() == tokens._whole(backend, ["films films"], nothing, words)[1].tolist()
+    text = ["films films"]
+    expected = tokens._whole(backend, text, nothing, words, None, Coverage(backend))
+    assert ids.tolist() == expected[1].tolist()
 
 
 @pytest.mark.clause("TOK-019")
