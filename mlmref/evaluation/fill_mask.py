@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mlmref.base.errors import ConfigError
 from mlmref.data.tokenizer.encoding import encoded
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
-from mlmref.model.load import max_length
+from mlmref.model.max_length import max_length
 
 if TYPE_CHECKING:
     from torch import Tensor

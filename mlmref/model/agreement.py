@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import ModelError
 from mlmref.data.tokenizer.encoding import check_template, of_the_tokenizer
+from mlmref.model.source import Source
 from mlmref.settings.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ _PROBES = (
 """What tokenizers treat differently: case, accents, digits, blanks, punctuation, other scripts."""
 
 
-def load_tokenizer_of(config: ModelConfig, place: str) -> PreTrainedTokenizerBase:
+def load_tokenizer_of(config: ModelConfig, source: Source) -> PreTrainedTokenizerBase:
     """Load the tokenizer that the settings choose.
 
     Args:
         config: the settings of the model.
-        place: its folder, or its name on the hub.
+        source: where it is.
 
     Raises:
         ModelError: the tokenizer in the file and the one that Transformers builds differ
@@ -57,13 +58,15 @@ def load_tokenizer_of(config: ModelConfig, place: str) -> PreTrainedTokenizerBas
     """
     import transformers
 
-    common: Any = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
-    tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(place, **common)
+    common: Any = {"revision": source.revision, "trust_remote_code": config.trust_remote_code}
+    tokenizer: PreTrainedTokenizerBase = transformers.AutoTokenizer.from_pretrained(
+        source.place, **common
+    )
     if config.tokenizer == "loaded" or not tokenizer.is_fast:
         return tokenizer
-    file = _file(config, place)
+    file = _file(config.name, source)
     if config.tokenizer == "file":
-        return _of_the_file(config, place, tokenizer, file)
+        return _of_the_file(config.name, source, tokenizer, file)
     if file is not None:
         _compare(config, tokenizer, file, _PROBES)
     return tokenizer
@@ -71,7 +74,7 @@ def load_tokenizer_of(config: ModelConfig, place: str) -> PreTrainedTokenizerBas
 
 def compare_documents(
     config: ModelConfig,
-    place: str,
+    source: Source,
     tokenizer: PreTrainedTokenizerBase,
     corpus: Corpus,
     reporter: Reporter,
@@ -83,7 +86,7 @@ def compare_documents(
     Raises:
         ModelError: they give different tokens (TOK-021).
     """
-    file = _file(config, place) if config.tokenizer == "checked" else None
+    file = _file(config.name, source) if config.tokenizer == "checked" else None
     if file is None:
         return
     texts = [text[:_CHARACTERS] for text in corpus.dataset[:_DOCUMENTS]["text"]]
@@ -105,13 +108,13 @@ def _described(part: Any) -> Any:
         return part
 
 
-def _file(config: ModelConfig, place: str) -> tokenizers.Tokenizer | None:
+def _file(name: str, source: Source) -> tokenizers.Tokenizer | None:
     """Read the tokenizer of tokenizer.json alone; ``None`` if the model has no such file."""
     from huggingface_hub import try_to_load_from_cache
 
-    path: Any = Path(place) / _FILE
-    if not Path(place).is_dir():  # loading has put it into the hub's cache
-        path = try_to_load_from_cache(place, _FILE, revision=config.revision)
+    path: Any = Path(source.place) / _FILE
+    if not Path(source.place).is_dir():  # loading has put it into the hub's cache
+        path = try_to_load_from_cache(source.place, _FILE, revision=source.revision)
         if not isinstance(path, str):
             return None
     path = Path(path)
@@ -123,11 +126,11 @@ def _file(config: ModelConfig, place: str) -> tokenizers.Tokenizer | None:
     except Exception as error:
         raise ModelError(
             f"its {_FILE} cannot be read ({' '.join(str(error).split())[:200]})",
-            where=config.name,
+            where=name,
             hint="get the model again, or use the tokenizer that Transformers builds: "
             "--tokenizer loaded",
         ) from error
-    check_template(file, config.name)
+    check_template(file, name)
     return file
 
 
@@ -142,8 +145,8 @@ def _read(path: str, *_: int) -> tokenizers.Tokenizer:
 
 
 def _of_the_file(
-    config: ModelConfig,
-    place: str,
+    name: str,
+    source: Source,
     loaded: PreTrainedTokenizerBase,
     file: tokenizers.Tokenizer | None,
 ) -> PreTrainedTokenizerBase:
@@ -151,19 +154,17 @@ def _of_the_file(
     import transformers
 
     if file is None:
-        raise ModelError(
-            f"it has no {_FILE}", where=config.name, hint="use --tokenizer loaded instead"
-        )
+        raise ModelError(f"it has no {_FILE}", where=name, hint="use --tokenizer loaded instead")
     # A class names tokens that the file may lack; it would get them as new tokens.
     named = {f"{role}_token": str(getattr(loaded, f"{role}_token")) for role in _ROLES}
     given: dict[str, Any] = {
-        "revision": config.revision,
+        "revision": source.revision,
         "model_max_length": loaded.model_max_length,
         "model_input_names": loaded.model_input_names,
-        **{name: token for name, token in named.items() if file.token_to_id(token) is not None},
+        **{role: token for role, token in named.items() if file.token_to_id(token) is not None},
     }
     tokenizer: PreTrainedTokenizerBase = transformers.PreTrainedTokenizerFast.from_pretrained(
-        place, **given
+        source.place, **given
     )
     backend: Any = tokenizer.backend_tokenizer
     for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import MlmrefError, ModelError, memory_for, out_of_memory
 from mlmref.data.chunks import check_size
-from mlmref.model.load import NOT_STATED
+from mlmref.model.max_length import NOT_STATED
 
 if TYPE_CHECKING:
     from mlmref.model.load import LoadedModel

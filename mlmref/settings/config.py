@@ -77,7 +77,7 @@ class CorpusConfig(Section):
     )
     label_column: str = setting(
         "label",
-        "the column that contains the labels. They are kept if the corpus has the column",
+        "the column that contains the labels, if the corpus has it. An empty name stands for none",
         flag="--label-column",
         rare=True,
     )

@@ -146,14 +146,14 @@ def _read_preset(name: object, where: str) -> Tree:
     return read_preset(name)
 
 
-def _without_options_of_another_plugin(low: Tree, high: Tree) -> Tree:
-    """Leave out the options that belong to a plugin which ``high`` exchanges for another."""
+def _without_options_of_another(low: Tree, high: Tree) -> Tree:
+    """Return ``low`` without the options of a plugin or model that ``high`` replaces."""
     kept = dict(low)
-    for kind in KINDS:
-        before, after = table(low, kind.section), table(high, kind.section).get(kind.key)
-        if after is not None and kind.key in before and before[kind.key] != after:
-            own = {key: value for key, value in before.items() if key not in kind.tied}
-            kept[kind.section] = own
+    tied = ((kind.section, kind.key, kind.tied) for kind in KINDS)
+    for section, choice, own in (("model", "name", ("revision",)), *tied):
+        before, after = table(low, section), table(high, section).get(choice)
+        if after is not None and choice in before and before[choice] != after:
+            kept[section] = {key: value for key, value in before.items() if key not in own}
     return kept
 
 
@@ -183,7 +183,7 @@ def _validate(layers: Sequence[Sources]) -> Config:
     # What is given on one command line is one choice, in whatever order it stands there.
     for layer in layers:
         whole = reduce(merge, (tree for _, tree in layer), Tree())
-        merged = merge(_without_options_of_another_plugin(merged, whole), whole)
+        merged = merge(_without_options_of_another(merged, whole), whole)
     try:
         # Through JSON, where strict typing still takes a list for a tuple.
         return Config.model_validate_json(json.dumps(merged, default=str), strict=True)

@@ -19,7 +19,7 @@ from transformers import (
     pipeline,
 )
 
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.embedded import embedded_checkpoint
 
 
 def main(file, folder):

@@ -14,7 +14,7 @@ from huggingface_hub import HfApi, HfFileSystem, ModelCard
 from support.hub import TOKEN, HubStandIn
 
 from mlmref.base.errors import ConfigError
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.embedded import embedded_checkpoint
 from mlmref.results.publish import check_repo_id
 
 PUBLISH = """

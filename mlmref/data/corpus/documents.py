@@ -76,8 +76,8 @@ class Rows:
         return f"{self.source}, {self.unit} {self.numbers[index]}"
 
 
-def require(column: str, columns: Sequence[str], where: str) -> None:
-    """Raise a CorpusError that lists the columns unless ``column`` is one of them."""
+def require(column: str, columns: Sequence[str], where: str, flag: str = "--text-column") -> None:
+    """Raise a CorpusError that lists the columns unless ``column`` is one of them (CORP-021)."""
     if columns.count(column) == 1:
         return
     if column in columns:
@@ -89,8 +89,15 @@ def require(column: str, columns: Sequence[str], where: str) -> None:
     raise CorpusError(
         f"no column {column!r}",
         where=where,
-        hint=f"{advice}choose with --text-column from {listed or 'none: the file is empty'}",
+        hint=f"{advice}choose with {flag} from {listed or 'none: the file is empty'}",
     )
+
+
+def has_labels(config: CorpusConfig, columns: Sequence[str], where: str) -> bool:
+    """Return whether the label column is there; one that the user named must be (CORP-033)."""
+    if config.label_column not in ("", CorpusConfig.model_fields["label_column"].default):
+        require(config.label_column, columns, where, "--label-column")
+    return config.label_column != "" and config.label_column in columns
 
 
 def arrow_rows(
@@ -100,9 +107,8 @@ def arrow_rows(
     first = 1
     for batch in batches:
         text = batch.column(config.text_column)
-        label = None
-        if config.label_column in batch.schema.names:
-            label = batch.column(config.label_column)
+        labelled = has_labels(config, batch.schema.names, source)
+        label = batch.column(config.label_column) if labelled else None
         numbers = range(first, first + batch.num_rows)
         try:
             text = text.cast(pa.string())

@@ -16,13 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mlmref.base.errors import CorpusError
+from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.base.terminal import plain
 from mlmref.data.cache import cached, stamp
 from mlmref.data.corpus.cells import ODD
 from mlmref.data.corpus.digests import identified
-from mlmref.data.corpus.documents import SCHEMA, Rows, arrow_rows, documents, require_text
+from mlmref.data.corpus.documents import (
+    SCHEMA,
+    Rows,
+    arrow_rows,
+    documents,
+    has_labels,
+    require_text,
+)
 from mlmref.data.corpus.files import find_files
 from mlmref.data.corpus.readers import kind, read, unreadable
 from mlmref.settings.config import CorpusConfig
@@ -36,6 +43,18 @@ VERSION = 2
 IMDB_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 IMDB_ROWS = 25_000
 """The file begins with IMDb's reviews; Rotten Tomatoes' sentences follow."""
+
+_HUB = "hub dataset"
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet", _HUB)
+_USED_BY = {
+    "text_column": _TABLES,
+    "label_column": _TABLES,
+    "documents": (".txt",),
+    "delimiter": (".csv", ".tsv"),
+    "quotes": (".csv", ".tsv"),
+    "split": (_HUB,),
+}
+"""The kinds of corpora that use each setting."""
 
 RowsOf = Callable[[Callable[[float], None]], Iterable[Rows]]
 """Reads a source from its start, telling how much of it is done."""
@@ -121,14 +140,34 @@ def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
         OutputError: the cache cannot be written.
     """
     if config.name == "imdb":
+        _check_used(config, {_HUB, ".csv"})
         return _imdb(config, reporter)
     if config.name.startswith("hub:"):
+        _check_used(config, {_HUB})
         name, _, subset = config.name.removeprefix("hub:").partition(":")
         return _hub(name, subset or None, config, reporter)
     files = find_files(config.name)
+    _check_used(config, {kind(path).removesuffix(".gz") for path in files})
     # A name need not be UTF-8, and the record is.
     source = plain(str(files[0])) if len(files) == 1 else f"{len(files)} files of {config.name}"
     return _local(files, config, source, reporter)
+
+
+def _check_used(config: CorpusConfig, kinds: set[str]) -> None:
+    """Refuse a setting that is for other kinds of corpora (CORP-032).
+
+    Raises:
+        ConfigError: names the setting.
+    """
+    for key, used in _USED_BY.items():
+        value, default = getattr(config, key), CorpusConfig.model_fields[key].default
+        if value not in (default, "") and not kinds & set(used):
+            back = "omit it" if default is None else f"omit it, or use --set corpus.{key}={default}"
+            raise ConfigError(
+                f"{value!r} would be ignored: {config.name} has no {' or '.join(used)}",
+                where=f"corpus.{key}",
+                hint=back,
+            )
 
 
 def corpus_from_texts(
@@ -268,16 +307,20 @@ def _hub(
 ) -> Corpus:
     import datasets
 
+    from mlmref.base.hub import hub_or_cache
+
     where = f"hub:{name}" if subset is None else f"hub:{name}:{subset}"
     if not name.strip():
         raise CorpusError("no name", where=where, hint="give hub:NAME or hub:NAME:CONFIG")
     try:
-        dataset = datasets.load_dataset(name, subset, split=config.split)
+        with hub_or_cache(name, "dataset"):
+            dataset = datasets.load_dataset(name, subset, split=config.split)
     except Exception as error:  # hub, network and disk raise errors of many kinds
         why = " ".join(str(error).split()) or type(error).__name__
         why = why if len(why) <= 200 else f"{why[:200]} ..."
         raise CorpusError(f"cannot be loaded ({why})", where=where, hint=hint) from error
     require_text(config.text_column, dataset.features.arrow_schema, where)
+    has_labels(config, dataset.column_names, where)
     names = [n for n in (config.text_column, config.label_column) if n in dataset.column_names]
     columns = dataset.select_columns(names).with_format("arrow")
 

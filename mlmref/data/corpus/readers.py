@@ -17,7 +17,14 @@ import pyarrow as pa
 
 from mlmref.base.errors import CorpusError, MlmrefError
 from mlmref.data.corpus import cells
-from mlmref.data.corpus.documents import DOCUMENT, Rows, arrow_rows, require, require_text
+from mlmref.data.corpus.documents import (
+    DOCUMENT,
+    Rows,
+    arrow_rows,
+    has_labels,
+    require,
+    require_text,
+)
 from mlmref.data.corpus.text_blocks import BLOCK, Advance, pieces, too_large
 from mlmref.settings.config import CorpusConfig
 
@@ -92,8 +99,9 @@ def _read_cells(
     header = next(table, cells.Row(1, [])).cells
     require(config.text_column, header, str(path))
     text_at = header.index(config.text_column)
-    label_at = header.index(config.label_column) if config.label_column in header else None
-    rows = _Pending(path, labelled=label_at is not None)
+    labelled = has_labels(config, header, str(path))
+    label_at = header.index(config.label_column) if labelled else None
+    rows = _Pending(path, labelled=labelled)
     for line, row, odd in table:
         label = None if label_at is None else row[label_at]
         yield from rows.add(line, row[text_at], label, odd)
@@ -121,7 +129,7 @@ def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[
                 found = f"column {config.text_column!r} holds {json.dumps(text)[:40]}, not text"
                 raise CorpusError(found, where=where)
             if rows is None:
-                rows = _Pending(path, labelled=config.label_column in row)
+                rows = _Pending(path, labelled=has_labels(config, list(row), where))
             yield from rows.add(line, text, row.get(config.label_column))
     if rows is not None:
         yield from rows.flush()
@@ -140,6 +148,7 @@ def _read_parquet(path: Path, config: CorpusConfig, advance: Advance) -> Iterato
         with parquet.ParquetFile(path, buffer_size=BLOCK, pre_buffer=False) as file:
             schema = file.schema_arrow
             require_text(config.text_column, schema, str(path))
+            has_labels(config, schema.names, str(path))
             names = [n for n in (config.text_column, config.label_column) if n in schema.names]
             share = path.stat().st_size / max(file.metadata.num_rows, 1)
             batches = file.iter_batches(1_000, columns=names)

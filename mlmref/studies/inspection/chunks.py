@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmref.model.load import NOT_STATED
+from mlmref.model.max_length import NOT_STATED
 from mlmref.studies.inspection.findings import Finding, graded, of, share
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from mlmref_salient.background import count_words, read_background, write_backgr
 from typer.testing import CliRunner
 
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.embedded import embedded_checkpoint
 from mlmref.plugin import ConfigError
 
 COMMON = "The cat sat on the mat, and the dog sat on the cat.\n"

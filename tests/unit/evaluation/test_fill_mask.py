@@ -25,7 +25,8 @@ import mlmref.evaluation.fill_mask
 from mlmref.base.errors import ConfigError, ModelError
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.evaluation.fill_mask import fill
-from mlmref.model.load import embedded_checkpoint, max_length
+from mlmref.model.embedded import embedded_checkpoint
+from mlmref.model.max_length import max_length
 
 GREAT = "This is a great {mask}."
 

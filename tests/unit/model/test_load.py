@@ -15,7 +15,9 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer, RobertaForMaskedLM
 
 from mlmref.base.errors import ModelError
 from mlmref.model.checks import check_tokenizer
-from mlmref.model.load import embedded_checkpoint, load_model, load_tokenizer, max_length
+from mlmref.model.embedded import embedded_checkpoint
+from mlmref.model.load import load_model, load_tokenizer
+from mlmref.model.max_length import max_length
 from mlmref.settings.config import ModelConfig
 
 
@@ -95,6 +97,19 @@ def test_code_beside_a_model_runs_only_when_allowed(coded, tmp_path, monkeypatch
     loaded = load_model(ModelConfig(name=str(coded), trust_remote_code=True))
     assert (tmp_path / "ran").exists()
     assert type(loaded.model).__name__ == "OwnModel"
+
+
+@pytest.mark.clause("MODEL-017")
+@pytest.mark.parametrize("name", ["embedded", str(embedded_checkpoint())])
+def test_a_revision_of_a_local_model_is_refused(name):
+    """Both by the loader of models and by that of tokenizers."""
+    for load in (load_model, load_tokenizer):
+        with pytest.raises(ModelError) as raised:
+            load(ModelConfig(name=name, revision="main"))
+        assert str(raised.value) == (
+            f"{name}: the revision 'main' would be ignored: the model is not on the hub; "
+            "omit --revision"
+        )
 
 
 @pytest.mark.clause("MODEL-006")

@@ -9,8 +9,9 @@ from support.tokenizers import tokenizer
 from mlmref import run
 from mlmref.base.errors import ConfigError, MlmrefError, ModelError, in_a_line, memory_for
 from mlmref.evaluation.fill_mask import fill
-from mlmref.model.load import LoadedModel, max_length
+from mlmref.model.load import LoadedModel
 from mlmref.model.loss import MaskedLMObjective
+from mlmref.model.max_length import max_length
 from mlmref.model.trial import try_model
 from mlmref.runner.loop import _less_memory
 from mlmref.settings.config import Config

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from transformers import AutoModelForMaskedLM
 
-from mlmref.model.load import embedded_checkpoint
+from mlmref.model.embedded import embedded_checkpoint
 from mlmref.results.card import model_card
 from mlmref.settings.config import Config
 

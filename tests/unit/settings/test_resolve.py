@@ -165,6 +165,18 @@ def test_a_file_may_name_its_preset_and_a_flag_another(tmp_path):
     assert resolve(file=file).seed == 7
 
 
+@pytest.mark.clause("MODEL-017")
+def test_another_model_does_not_inherit_the_revision(tmp_path):
+    """A run's settings name the revision of its own model."""
+    file = tmp_path / "a.toml"
+    file.write_text('[model]\nname = "some/model"\nrevision = "v1"\n')
+    assert resolve(file=file).model.revision == "v1"
+    assert resolve(file=file, sets=['model.name="some/model"']).model.revision == "v1"
+    assert resolve(file=file, sets=['model.name="other"']).model.revision is None
+    both = ['model.name="other"', 'model.revision="v2"']
+    assert resolve(file=file, sets=both).model.revision == "v2"
+
+
 @pytest.mark.clause("CONF-009")
 def test_another_plugin_does_not_inherit_options(tmp_path):
     """A flag that exchanges a plugin leaves the file's options of the old one behind."""

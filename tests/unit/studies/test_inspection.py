@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from mlmref.base.errors import ConfigError, CorpusError, ModelError, PluginError
 from mlmref.base.progress import SILENT
 from mlmref.cli import app
-from mlmref.model.load import NOT_STATED, load_tokenizer
+from mlmref.model.load import load_tokenizer
+from mlmref.model.max_length import NOT_STATED
 from mlmref.runner.run import evaluate
 from mlmref.settings.resolve import resolve
 from mlmref.studies import inspection

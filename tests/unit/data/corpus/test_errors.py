@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.corpora import parquet, write
 from support.unprivileged import open_folder, unprivileged
 
-from mlmref.base.errors import CorpusError
+from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.data.corpus.load import load_corpus
 from mlmref.settings.config import CorpusConfig
 
@@ -275,3 +277,68 @@ def test_what_may_not_be_read_is_named(monkeypatch, what):
             load(name)
         (here / "f").chmod(0o755)
         assert str(caught.value) == f"{closed}: cannot be read (Permission denied)"
+
+
+IGNORED = {
+    "text_column": ("body", "a.txt", ".csv or .tsv or .jsonl or .parquet or hub dataset"),
+    "label_column": ("stars", "a.txt", ".csv or .tsv or .jsonl or .parquet or hub dataset"),
+    "documents": ("file", "a.csv", ".txt"),
+    "delimiter": (";", "a.jsonl", ".csv or .tsv"),
+    "quotes": ("no", "a.txt.gz", ".csv or .tsv"),
+    "split": ("test", "a.csv", "hub dataset"),
+}
+FILES = {
+    "a.txt": "great\n",
+    "a.txt.gz": "great\n",
+    "a.csv": "text,stars\ngreat,1\n",
+    "a.jsonl": '{"text": "great", "stars": 1}\n',
+}
+
+
+@pytest.mark.clause("CORP-032")
+@pytest.mark.parametrize("key", IGNORED)
+def test_a_setting_for_another_kind_of_file_is_refused(key, tmp_path, monkeypatch):
+    """One line names the kinds that use it; what the hint says loads the corpus."""
+    monkeypatch.chdir(tmp_path)
+    value, name, used = IGNORED[key]
+    write(tmp_path / name, FILES[name])
+    with pytest.raises(ConfigError) as raised:
+        load(name, **{key: value})
+    default = CorpusConfig.model_fields[key].default
+    back = "omit it" if default is None else f"omit it, or use --set corpus.{key}={default}"
+    expected = f"corpus.{key}: {value!r} would be ignored: {name} has no {used}; {back}"
+    assert str(raised.value) == expected
+    assert len(load(name, **{key: default})) == 1
+
+
+@pytest.mark.clause("CORP-032")
+def test_a_setting_for_one_of_several_files_is_used(tmp_path):
+    """A folder of .txt and .csv files uses the settings of both."""
+    write(tmp_path / "a.txt", "one\ntwo\n")
+    write(tmp_path / "b.csv", "body\ngreat\n")
+    assert len(load(tmp_path, text_column="body", documents="file", quotes="no")) == 2
+
+
+def table(columns):
+    """Return a parquet file of these columns."""
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
+
+
+@pytest.mark.clause("CORP-033")
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.parquet"])
+def test_a_chosen_label_column_must_exist(name, tmp_path):
+    """The error lists the columns; the default column may be absent."""
+    rows = {
+        "a.csv": "text,stars\ngreat,1\n",
+        "a.tsv": "text\tstars\ngreat\t1\n",
+        "a.jsonl": '{"text": "great", "stars": 1}\n',
+        "a.parquet": table({"text": ["great"], "stars": [1]}),
+    }
+    path = write(tmp_path / name, rows[name])
+    with pytest.raises(CorpusError, match=r"no column 'star'; did you mean 'stars'\? choose with "
+                       r"--label-column from 'text', 'stars'"):  # fmt: skip
+        load(path, label_column="star")
+    assert load(path, label_column="stars").dataset["label"][:] == [1]
+    assert load(path).dataset.column_names == ["text"]

@@ -264,7 +264,7 @@ def test_every_kind_of_table_is_read(tmp_path, kind):
     assert corpus.dataset.features["text"].dtype == "string"
     assert corpus.dataset.features["label"].dtype == "int64"
     assert corpus.source == str(path)
-    plain = load(path, text_column="body", label_column="none")
+    plain = load(path, text_column="body", label_column="")
     assert plain.dataset.column_names == ["text"]
 
 
@@ -292,7 +292,8 @@ def test_cells_are_text_as_they_stand(tmp_path):
         "a.jsonl": json_lines([*kept, None]),
         "a.parquet": parquet([*kept, None]),
     }.items():
-        corpus = load(write(tmp_path / name, content), quotes="yes")
+        quotes = {"quotes": "yes"} if name.endswith("sv") else {}
+        corpus = load(write(tmp_path / name, content), **quotes)
         assert texts(corpus) == kept
         assert corpus.empty == 1
 
@@ -440,7 +441,8 @@ def test_files_from_windows_hold_the_same_text(tmp_path, kind):
     plain = write(tmp_path / f"a.{kind}", make(TEXTS, [1, 0, 1], line_end="\n"))
     marked = "\ufeff".encode() + make(TEXTS, [1, 0, 1], line_end="\r\n")
     marked = write(tmp_path / f"b.{kind}", marked)
-    assert load(marked, quotes="yes").dataset[:] == load(plain, quotes="yes").dataset[:]
+    quotes = {} if kind == "jsonl" else {"quotes": "yes"}
+    assert load(marked, **quotes).dataset[:] == load(plain, **quotes).dataset[:]
 
 
 @pytest.mark.clause("CORP-010")
@@ -530,7 +532,7 @@ def test_what_comes_long_after_the_limit_does_not_matter(tmp_path):
         {"text_column": "id"},
         {"label_column": "id"},
         {"limit": 2},
-        {"documents": "file"},
+        {"quotes": "no"},
     ],
     ids=str,
 )
