@@ -37,6 +37,7 @@ class MaskedLMObjective(nn.Module):
     Attributes:
         draws: whether the losses depend on random numbers in evaluation mode; ``None`` until the
             model was seen to draw some.
+        repeatable: whether two trainings with the same seed give the same weights (MODEL-014).
     """
 
     def __init__(self, model: Any, path: Path | None = None, length: int = 8) -> None:
@@ -45,6 +46,7 @@ class MaskedLMObjective(nn.Module):
         self.path: Path = path or choose_path(model, length)
         self.length = length
         self.draws: bool | None = None
+        self.repeatable = True
         self._nll: Tensor | None = None
         self._targets = 0
         self._weight = 0.0

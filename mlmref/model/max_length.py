@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ NOT_STATED = 1_000_000
 """A limit of this many tokens or more means that there is none, as Transformers' 1e30 does."""
 
 _POSITIONS = {"position_embeddings", "embed_positions"}
-_OF_ENTITIES = "entity_embeddings.position_embeddings"  # LUKE's, not for the tokens of the text
+_OF_OTHERS = re.compile(r"(^|\.)(vision|entity)")  # modules that do not read the text's tokens
 
 
 def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -28,11 +29,11 @@ def max_length(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> in
         for one in (settings, settings.get_text_config())
     ]
     for name, buffer in model.named_buffers():
-        if name.rpartition(".")[2] == "position_ids":
+        if name.rpartition(".")[2] == "position_ids" and not _OF_OTHERS.search(name):
             limits.append(buffer.shape[-1])
     for name, module in model.named_modules():
         table: Any = getattr(module, "weight", None)
-        known = name.rpartition(".")[2] in _POSITIONS and not name.endswith(_OF_ENTITIES)
+        known = name.rpartition(".")[2] in _POSITIONS and not _OF_OTHERS.search(name)
         if known and isinstance(table, torch.Tensor) and table.dim() == 2:
             # RoBERTa's positions begin after that of the padding, BART's at 2.
             padding = getattr(module, "padding_idx", None)

@@ -19,6 +19,13 @@ _SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 """Chunk sizes that are tried where the configured one fails, beside the model's maximum."""
 
 
+NOT_REPEATABLE = (
+    "its layers seed torch's random numbers themselves during training, so two runs with the same "
+    "configuration and seed can differ"
+)
+"""The warning of a model whose training no seed repeats (MODEL-014)."""
+
+
 def try_model(
     config: Config, loaded: LoadedModel, warn: Callable[[str], None], *, train: bool
 ) -> MaskedLMObjective:
@@ -47,10 +54,8 @@ def try_model(
             advice = partial(_advice, loaded, size, train)
             raise failed(error, loaded.model, what, where, advice) from error
         if train and objective.reseeds():
-            warn(
-                f"{where}: its layers seed torch's random numbers themselves during training, so "
-                "two runs with the same configuration and seed can differ"
-            )
+            objective.repeatable = False
+            warn(f"{where}: {NOT_REPEATABLE}")
     return objective
 
 

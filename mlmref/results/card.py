@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from mlmref.model.trial import NOT_REPEATABLE
 from mlmref.results.verdict import verdict, warning
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ print(fill_mask(f"This is a great {{fill_mask.tokenizer.mask_token}}."))
 
 ## Figures
 
-{_gained(perplexity, confidence)}
+{_gained(record, confidence)}
 
 {_table(("", "before", "after"), _figures(perplexity, confidence))}
 
@@ -187,17 +188,24 @@ def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]
     ]
 
 
-def _gained(perplexity: Mapping[str, Any], confidence: float) -> str:
-    """Return the verdict, the ratio with its interval, and a warning of a better model."""
-    difference = perplexity["difference"]
+def _gained(record: Mapping[str, Any], confidence: float) -> str:
+    """Return the verdict, the ratio with its interval, and the warnings."""
+    difference = record["perplexity"]["difference"]
     ratio, low, high = (_number(difference[f"ratio{end}"]) for end in ("", "_low", "_high"))
     sentences = [
         f"**{verdict(ratio, low, high)}**",
         f"After the adaptation the perplexity is {ratio:.1%} of what it was before "
         f"({100 * confidence:g}% interval {low:.1%} to {high:.1%}, paired over documents).",
     ]
-    worse = warning(perplexity.get("better"))  # the first records have none
-    return "\n".join([*sentences, f"\n**Warning**: {worse}"] if worse else sentences)
+    return "\n".join([*sentences, *_warnings(record)])
+
+
+def _warnings(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a paragraph for each warning; the first records lack the facts."""
+    if worse := warning(record["perplexity"].get("better")):
+        yield f"\n**Warning**: {worse}"
+    if not record["model"].get("repeatable", True):
+        yield f"\n**Warning**: {_text(_base(record))} is not repeatable: {NOT_REPEATABLE}."
 
 
 def _fills(before: Entries, after: Entries) -> list[list[str]]:

@@ -89,9 +89,19 @@ OWN = {
     "fnet": {"use_tpu_fourier_optimizations": False},
 }
 
-# The two that read images beside text have no small form; Perceiver answers as many places as it
-# has positions, however many tokens it is given.
-LEFT_OUT = {"modernvbert", "ultravbert", "perceiver"}
+# Two families read images beside text. Their sizes are those of a family for text and of SigLIP.
+WITH_IMAGES = {"modernvbert": "modernbert", "ultravbert": "ultrabert"}
+IMAGES = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "image_size": 32,
+    "patch_size": 16,
+}
+
+# Perceiver answers as many places as it has positions, however many tokens it is given.
+LEFT_OUT = {"perceiver"}
 # Families in a form that changes itself in a forward pass, or draws in evaluation mode.
 VARIANTS = {
     "big_bird-sparse": ("big_bird", {"attention_type": "block_sparse", "block_size": 4}),
@@ -115,10 +125,21 @@ FAMILIES = tuple(sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - LEFT_OUT))
 def tiny_model(family: str, **changes):
     """Build a tiny random model of a family, or raise what its constructor raises."""
     torch.manual_seed(0)
+    if text := WITH_IMAGES.get(family):
+        text_config = _small(text, changes)
+        config = CONFIG_MAPPING[family](
+            text_config=text_config.to_dict(), vision_config=IMAGES, pixel_shuffle_factor=2
+        )
+    else:
+        config = _small(family, changes)
+    return AutoModelForMaskedLM.from_config(config)
+
+
+def _small(family, changes):
+    """Return the configuration of a tiny model."""
     defaults = CONFIG_MAPPING[family]().to_dict()
     sizes = {key: value for key, value in SMALL.items() if key in defaults or key == "vocab_size"}
-    config = CONFIG_MAPPING[family](**(sizes | OWN.get(family, {}) | changes))
-    return AutoModelForMaskedLM.from_config(config)
+    return CONFIG_MAPPING[family](**(sizes | OWN.get(family, {}) | changes))
 
 
 def variant(name: str, **changes):

@@ -34,6 +34,7 @@ def model_used(ready: Ready) -> dict[str, Any]:
         "revision": ready.loaded.revision,
         "hash": ready.loaded.digest,
         "parameters": sum(one.numel() for one in ready.loaded.model.parameters()),
+        "repeatable": ready.objective.repeatable,
     }
 
 

@@ -161,7 +161,7 @@ BEHIND_PADDING = {
 # Their positions are relative or rotary, so a longer row is read too; TAPAS counts within a cell.
 READ_LONGER = {
     *("esm", "esmc", "eurobert", "eurobert-dynamic", "funnel", "gte", "jina_embeddings_v3"),
-    *("modernbert", "neomme", "nomic_bert", "tapas", "ultrabert"),
+    *("modernbert", "modernvbert", "neomme", "nomic_bert", "tapas", "ultrabert", "ultravbert"),
 }
 
 

@@ -38,6 +38,7 @@ def tried(model, size, *, train=True, most=32):
     config, warnings = Config(model={"name": "m"}, chunks={"size": size}), []
     objective = try_model(config, loaded(model, most), warnings.append, train=train)
     assert isinstance(objective, MaskedLMObjective)
+    assert objective.repeatable is not bool(warnings)
     return warnings
 
 

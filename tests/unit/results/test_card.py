@@ -278,6 +278,15 @@ def test_figures():
         assert row in cells
 
 
+@pytest.mark.clause("MODEL-014")
+def test_a_model_that_is_not_repeatable_is_named():
+    """A warning stands on the card of its run alone."""
+    warning = "is not repeatable: its layers seed torch's random numbers themselves"
+    assert warning in model_card(_record(model__repeatable=False))
+    assert warning not in model_card(_record(model__repeatable=True))
+    assert warning not in model_card(_record())
+
+
 @pytest.mark.clause("REP-019")
 @pytest.mark.clause("RUN-016")
 def test_the_verdict_comes_first_and_a_better_model_is_named():
