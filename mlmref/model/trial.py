@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 """Chunk sizes that are tried where the configured one fails, beside the model's maximum."""
 
+
+_MANY_BYTES = 2_000_000_000
+_RATE = 0.15  # of a masking strategy without a rate
 
 NOT_REPEATABLE = (
     "its layers seed torch's random numbers themselves during training, so two runs with the same "
@@ -56,7 +60,24 @@ def try_model(
         if train and objective.reseeds():
             objective.repeatable = False
             warn(f"{where}: {NOT_REPEATABLE}")
+        if train and (size := _logits_bytes(config, objective)) > _MANY_BYTES:
+            warn(
+                f"{where}: its head cannot be computed in blocks, so a training step needs about "
+                f"{size / 1e9:.0f} GB for logits; a smaller --batch-size with more "
+                "--accumulation gives the same training with less memory"
+            )
     return objective
+
+
+def _logits_bytes(config: Config, objective: MaskedLMObjective) -> int:
+    """Estimate the memory of a step's logits, their softmax and their gradient (MODEL-018)."""
+    if objective.path == "projected":
+        return 0
+    positions = config.training.batch_size * config.chunks.size
+    if objective.path == "gathered":
+        positions = math.ceil(positions * config.masking.options.get("mlm_probability", _RATE))
+    vocabulary = objective.model.config.get_text_config().vocab_size
+    return 3 * 4 * positions * int(vocabulary)
 
 
 def failed(

@@ -1,5 +1,7 @@
 """A model is tried before the work begins, and a lack of memory names a setting (spec/model.md)."""
 
+import math
+
 import pytest
 import torch
 from support.models import FAMILIES, VARIANTS, tiny_model, variant
@@ -243,3 +245,27 @@ def test_other_errors_pass():
     """An error of another kind stays as it is."""
     with pytest.raises(RuntimeError, match="out of order"), memory_for("use less"):
         raise RuntimeError("out of order")
+
+
+@pytest.mark.clause("MODEL-018")
+@pytest.mark.parametrize(
+    ("family", "batch_size", "expected"),
+    [
+        # 12 bytes for each logit: 0.15 x 2**20 x 64 targets by 64 tokens, or all positions.
+        ("mobilebert", 2**20 * 2, 12 * 64 * math.ceil(0.15 * 2**20 * 64)),
+        ("mobilebert", 2**16, None),
+        ("xlm", 2**20, None),
+        ("bert", 2**20 * 2, None),
+    ],
+)
+def test_a_step_with_many_logits_is_reported(family, batch_size, expected):
+    """In GB, and only if the head cannot be computed in blocks."""
+    config = Config(model={"name": "m"}, chunks={"size": 32}, training={"batch_size": batch_size})
+    warnings = []
+    try_model(config, loaded(tiny_model(family), 32), warnings.append, train=True)
+    if expected is None:
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert f"needs about {expected / 1e9:.0f} GB for logits" in warning
+        assert "--batch-size" in warning
