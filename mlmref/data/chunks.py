@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlmref.base.errors import ConfigError, CorpusError
-from mlmref.data.tokens.tokenize import Tokens
+from mlmref.data.tokens.tokens import Tokens
 from mlmref.plugin.arrays import Int32Array, Int64Array
 from mlmref.plugin.contracts import ChunkRows
 from mlmref.settings.config import ChunkConfig

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from mlmref.base.progress import Reporter
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
 
 _FILE = "tokenizer.json"
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")

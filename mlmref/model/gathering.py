@@ -1,4 +1,4 @@
-"""A model's answers at the targets alone (clauses LOSS-001, LOSS-004 and LOSS-009)."""
+"""Compute a model's logits and losses at the targets only (LOSS-001, LOSS-004 and LOSS-009)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mlmref.base.errors import ModelError
-from mlmref.model.projection import GPU_BLOCK, blocks
+from mlmref.model.projection import GPU_BLOCK, blocks, linear_losses
+from mlmref.model.unchanged import unchanged
 from mlmref.plugin.arrays import IGNORE_INDEX
 
 Path = Literal["plain", "gathered", "projected"]
@@ -23,11 +25,21 @@ the targets a block at a time."""
 def at_targets(
     model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, path: Path
 ) -> tuple[Tensor, Tensor]:
-    """Run the model as far as ``path`` says.
+    """Return the model's output at the targets, and the true tokens.
+
+    Args:
+        model: a Transformers ``*ForMaskedLM``.
+        input_ids: int64 ``[B, T]``.
+        attention_mask: int64 ``[B, T]``.
+        labels: int64 ``[B, T]``, ``IGNORE_INDEX`` at positions without a target.
+        path: how far to compute.
 
     Returns:
-        The ``n`` targets' logits ``[n, V]``, or with ``projected`` what the head's last
-        projection would be given ``[n, d]``; and the true tokens, int64 ``[n]``.
+        The logits of the ``n`` targets, ``[n, V]``, or with ``projected`` the input of the head's
+        last projection, ``[n, d]``; and the true tokens, int64 ``[n]``.
+
+    Raises:
+        ModelError: the output does not have one position for each token.
     """
     flat = labels.reshape(-1)
     positions = (flat != IGNORE_INDEX).nonzero().squeeze(1)
@@ -47,11 +59,11 @@ def at_targets(
 def in_blocks(
     model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, path: Path
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield logits ``[h, V]`` and true tokens ``[h]`` of one block of targets after the other.
+    """Yield logits ``[h, V]`` and true tokens ``[h]`` of each block of targets.
 
-    With ``gathered`` the head runs once for each block, and the base model once in all: when it is
-    called again, it returns other positions of the same hidden state. With ``plain`` a block is one
-    or several rows of the batch.
+    With ``gathered`` the head runs once for each block and the base model only once: later calls
+    return other positions of the same hidden state. With ``plain`` a block is one or several rows
+    of the batch.
     """
     vocabulary = model.config.get_text_config().vocab_size
     if path == "plain":
@@ -75,8 +87,35 @@ def in_blocks(
         yield logits, flat[positions[block]]
 
 
+def target_losses(
+    model: Any, path: Path, input_ids: Tensor, attention_mask: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return each target's negative log-likelihood, and whether it has the highest logit.
+
+    Restores the model afterwards, and holds the logits of one block at most, or those of one row
+    if the head needs every position (LOSS-009). Arguments as of :func:`at_targets`.
+
+    Returns:
+        float32 ``[n]`` in nats and bool ``[n]``, in row-major order of the targets.
+    """
+    with unchanged(model):
+        if path == "projected":
+            output, targets = at_targets(model, input_ids, attention_mask, labels, path)
+            last = model.get_output_embeddings()
+            return linear_losses(output, last.weight, last.bias, targets)
+        found = [
+            (F.cross_entropy(logits.float(), truth, reduction="none"), logits.argmax(1) == truth)
+            for logits, truth in in_blocks(model, input_ids, attention_mask, labels, path)
+        ]
+    if not found:
+        empty = input_ids.new_empty(0)
+        return empty.float(), empty.bool()
+    nll, hits = zip(*found, strict=True)
+    return torch.cat(nll), torch.cat(hits)
+
+
 def _check_places(output: Tensor, expected: torch.Size) -> None:
-    """Make sure that each token has a place in what the model gives."""
+    """Raise a ModelError unless the output has one position for each token."""
     if output.shape[:2] != expected:
         raise ModelError(
             f"the model answers {list(expected)} tokens with {list(output.shape[:2])} places",
@@ -99,7 +138,7 @@ def _keep(
 
 @contextmanager
 def _instead(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
-    """Let a module compute something else."""
+    """Replace the forward function of a module for a while."""
     before = vars(module).get("forward")
     vars(module)["forward"] = forward
     try:

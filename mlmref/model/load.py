@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from mlmref.base.progress import Reporter
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,28 +1,25 @@
 """The loss at masked positions only (clauses LOSS-001 to LOSS-004, LOSS-007 and LOSS-009).
 
-About 85 % of positions have no label, and projecting them onto the vocabulary is the largest
-single cost of a step. A hook on the base model keeps only the labelled positions of its last
-hidden state, so that the head sees ``[1, n, hidden]`` in place of ``[B, T, hidden]``; and where
-the head ends in a plain projection, :mod:`mlmref.model.projection` computes it, a block at a
-time. Both hold for every architecture that acts on each position alone; :func:`choose_path`
-checks them on the model at hand, and where one does not hold it is left out.
+About 85 % of the positions have no label, and projecting them onto the vocabulary is the largest
+single cost of a step. A hook on the base model keeps only the labelled positions of its last hidden
+state, so the head reads ``[1, n, hidden]`` instead of ``[B, T, hidden]``. If the head ends in a
+linear layer, :mod:`mlmref.model.projection` computes that layer block by block. Both are correct if
+the head computes each position by itself; :mod:`mlmref.model.choose_path` checks this on the model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mlmref.base.errors import ModelError
 from mlmref.base.generators import seed_generators, torch_state
-from mlmref.model.gathering import Path, at_targets, in_blocks
-from mlmref.model.projection import linear_cross_entropy, linear_losses
-from mlmref.model.unchanged import evaluating, unchanged
+from mlmref.model.choose_path import choose_path
+from mlmref.model.gathering import Path, at_targets, target_losses
+from mlmref.model.projection import linear_cross_entropy
+from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX
 
 
@@ -31,12 +28,12 @@ class MaskedLMObjective(nn.Module):
 
     Args:
         model: a Transformers ``*ForMaskedLM``; shared, not copied.
-        path: how the loss is computed; left out, the quickest way that is right for the model.
-        length: tokens of the rows that the model is tried on.
+        path: how to compute the loss; by default the fastest path that is correct for the model.
+        length: tokens in a row when the paths are tried.
 
     Attributes:
         draws: whether the losses depend on random numbers in evaluation mode; ``None`` until the
-            model was seen to draw some.
+            model drew some.
         repeatable: whether two trainings with the same seed give the same weights (MODEL-014).
     """
 
@@ -69,11 +66,11 @@ class MaskedLMObjective(nn.Module):
         Args:
             input_ids: int64 ``[B, T]``.
             attention_mask: int64 ``[B, T]``.
-            labels: int64 ``[B, T]``, ``IGNORE_INDEX`` where nothing is to be predicted.
+            labels: int64 ``[B, T]``, ``IGNORE_INDEX`` at positions without a target.
             weight: one over the targets of the whole step, so that micro-batches add up to the
-                mean over the step (BACK-003); 0 where the step has none.
-            seed: seeds whatever the model draws from, so that dropout, and layers left out by
-                chance, depend on the step and on nothing else (BACK-005).
+                mean over the step (BACK-003); 0 if the step has no target.
+            seed: seeds all random generators, so that dropout and layer dropout depend only on
+                the step (BACK-005).
         """
         if seed is not None and self.training:
             seed_generators(seed)
@@ -93,51 +90,24 @@ class MaskedLMObjective(nn.Module):
     def losses(
         self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return each target's negative log-likelihood, and whether it was the first choice.
-
-        Restores the model afterwards, and holds the logits of a block at most, except those of one
-        row where the head needs every position (LOSS-009).
-
-        Returns:
-            float32 ``[n]`` and bool ``[n]``, in row-major order of the targets.
-        """
-        with unchanged(self.model):
-            if self.path == "projected":
-                output, targets = at_targets(
-                    self.model, input_ids, attention_mask, labels, self.path
-                )
-                last = self.model.get_output_embeddings()
-                return linear_losses(output, last.weight, last.bias, targets)
-            found = [
-                (
-                    F.cross_entropy(logits.float(), truth, reduction="none"),
-                    logits.argmax(1) == truth,
-                )
-                for logits, truth in in_blocks(
-                    self.model, input_ids, attention_mask, labels, self.path
-                )
-            ]
-        if not found:
-            empty = input_ids.new_empty(0)
-            return empty.float(), empty.bool()
-        nll, hits = zip(*found, strict=True)
-        return torch.cat(nll), torch.cat(hits)
+        """Return :func:`~mlmref.model.gathering.target_losses` of a batch."""
+        return target_losses(self.model, self.path, input_ids, attention_mask, labels)
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         device: torch.device = next(iter(self.model.parameters())).device
         return device
 
     @torch.enable_grad()
     def trial(self) -> list[Tensor | None]:
-        """Return the gradients of a training step on two rows, none where the loss needs none.
+        """Return the gradient of each trained parameter after a step on two rows.
 
-        One for each parameter that is trained. It leaves no trace.
+        A parameter that does not affect the loss has ``None``. The trial changes nothing.
         """
         trained = [one for one in self.parameters() if one.requires_grad]
         held = [one.grad for one in trained]
-        with evaluating(self):  # which restores the sums as well
+        with evaluating(self):  # also restores the sums
             try:
                 for one in trained:
                     one.grad = None
@@ -150,9 +120,9 @@ class MaskedLMObjective(nn.Module):
 
     @torch.no_grad()
     def reseeds(self) -> bool:
-        """Tell whether the model's forward pass seeds torch itself during training.
+        """Return whether the model's forward pass seeds torch during training.
 
-        Torch's state is then the same after two seeds, or differs after one seed used twice.
+        If it does, torch's state is the same after two seeds, or differs after one seed used twice.
         """
         after = []
         for seed in (1, 1, 2):
@@ -162,7 +132,7 @@ class MaskedLMObjective(nn.Module):
         return not torch.equal(after[0], after[1]) or torch.equal(after[1], after[2])
 
     def trial_losses(self) -> None:
-        """Compute the losses of two rows in evaluation mode; leaves no trace."""
+        """Compute the losses of two rows in evaluation mode; this changes nothing."""
         with evaluating(self):
             self.losses(*self._rows())
 
@@ -181,93 +151,7 @@ class MaskedLMObjective(nn.Module):
         return tokens, torch.ones_like(tokens), labels
 
     def take_sums(self) -> tuple[float, int]:
-        """Return summed negative log-likelihood and targets since the last call."""
+        """Return the summed negative log-likelihood and the targets since the last call."""
         nll, targets = self._nll, self._targets
         self._nll, self._targets, self._weight = None, 0, 0.0
         return (0.0 if nll is None else float(nll)), targets
-
-
-@torch.no_grad()
-def choose_path(model: Any, length: int = 8) -> Path:
-    """Choose the quickest way to the loss that gives the plain forward's on this model.
-
-    Tries each on two rows of tokens, since an architecture's head may look beyond a single
-    position, take its hidden state from elsewhere than its base model's output, or do something
-    after its last projection. Model and generators stay as they were.
-
-    Args:
-        model: a Transformers ``*ForMaskedLM``.
-        length: tokens of a row, if the model cannot read a row of eight.
-
-    Raises:
-        ModelError: the model does not answer each token.
-    """
-    with evaluating(model):
-        try:
-            return _choose_path(model, 8)
-        except Exception:
-            if length == 8:
-                raise
-            return _choose_path(model, length)
-
-
-def _choose_path(model: Any, length: int) -> Path:
-    """Try each way to the loss on rows of one length."""
-    tokens = torch.arange(2 * length, device=model.device).reshape(2, length) * 7919
-    tokens %= model.config.get_text_config().vocab_size
-    labels = torch.full_like(tokens, IGNORE_INDEX)
-    labels[0, 1] = labels[0, -2] = labels[1, length // 2 - 1] = 0
-
-    def losses(path: Path) -> Tensor:
-        seed_generators(0)  # for a model that draws in evaluation mode as well
-        return MaskedLMObjective(model, path).losses(tokens, torch.ones_like(tokens), labels)[0]
-
-    last = _last_projection(model)
-    with _exaggerated(last) if last else nullcontext():
-        expected = losses("plain")
-        for path in _shortcuts(model, last):
-            try:
-                got = losses(path)
-            except _ANY_FAILURE:
-                continue  # whatever the architecture insists on, the next way may serve it
-            if torch.allclose(got, expected, rtol=1e-4, atol=1e-4):
-                return path
-    return "plain"
-
-
-_ANY_FAILURE = (RuntimeError, LookupError, ValueError, TypeError, AttributeError, ModelError)
-
-
-def _last_projection(model: Any) -> nn.Linear | None:
-    """Return the plain layer that ends the head, if one does."""
-    try:
-        last = model.get_output_embeddings()
-    except AttributeError:  # a head that was exchanged for one of another make
-        return None
-    return last if type(last) is nn.Linear else None
-
-
-def _shortcuts(model: Any, last: nn.Linear | None) -> list[Path]:
-    """List the shortcuts that the model has the parts for, the quickest first."""
-    if model.base_model is model:
-        return []
-    return ["projected", "gathered"] if last else ["gathered"]
-
-
-@contextmanager
-def _exaggerated(last: nn.Linear) -> Iterator[None]:
-    """Make logits large for a while, and put the weights back to the last bit.
-
-    With the small logits and the zero bias of an untrained head a scale, a cap or a second bias
-    behind the projection could not be told from none. A factor of a power of two is exact.
-    """
-    bias = None if last.bias is None else last.bias.detach().clone()
-    last.weight.mul_(32.0)
-    if last.bias is not None:
-        last.bias.add_(torch.linspace(-20.0, 20.0, len(last.bias), device=last.bias.device))
-    try:
-        yield
-    finally:
-        last.weight.mul_(1 / 32.0)
-        if bias is not None:
-            last.bias.copy_(bias)

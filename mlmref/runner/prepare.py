@@ -15,7 +15,7 @@ from mlmref.settings.resolve import to_toml
 
 if TYPE_CHECKING:
     from mlmref.data.chunks import Chunks
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
     from mlmref.data.split import Split
     from mlmref.masking.masker import Masker
     from mlmref.model.load import LoadedModel

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from mlmref.data.chunks import Chunks
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
     from mlmref.data.split import Split
-    from mlmref.data.tokens.tokenize import Tokens
+    from mlmref.data.tokens.tokens import Tokens
     from mlmref.masking.masker import Masker
     from mlmref.plugin.contracts import StrategyEntry, Vocabulary
     from mlmref.plugin.registry import Chosen

@@ -10,7 +10,8 @@ from transformers import AutoTokenizer
 
 from mlmref.base.progress import SILENT
 from mlmref.data.chunks import chunk
-from mlmref.data.corpus.load import corpus_from_texts, load_corpus
+from mlmref.data.corpus.corpus import corpus_from_texts
+from mlmref.data.corpus.load import load_corpus
 from mlmref.data.split import split
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.model.embedded import embedded_checkpoint

@@ -16,7 +16,8 @@ from support.corpora import cells, json_lines, write
 from mlmref.base.errors import CorpusError
 from mlmref.data.corpus import readers
 from mlmref.data.corpus import text_blocks as lines
-from mlmref.data.corpus.load import corpus_from_texts, load_corpus
+from mlmref.data.corpus.corpus import corpus_from_texts
+from mlmref.data.corpus.load import load_corpus
 from mlmref.settings.config import CorpusConfig
 
 

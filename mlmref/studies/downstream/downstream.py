@@ -35,7 +35,7 @@ from mlmref.studies.downstream.config import DownstreamConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
 
 
 def configured(tree: Tree, sets: Sequence[str] = ()) -> DownstreamConfig:

@@ -10,7 +10,7 @@ import numpy as np
 from mlmref.plugin.arrays import Int64Array
 
 if TYPE_CHECKING:
-    from mlmref.data.tokens.tokenize import Tokens
+    from mlmref.data.tokens.tokens import Tokens
 
 
 _BLOCK = 2**20  # tokens looked at at a time

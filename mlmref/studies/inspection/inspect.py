@@ -20,7 +20,7 @@ from mlmref.studies.inspection.inspected import Inspected
 if TYPE_CHECKING:
     from mlmref.data.chunks import Chunks
     from mlmref.data.split import Split
-    from mlmref.data.tokens.tokenize import Tokens
+    from mlmref.data.tokens.tokens import Tokens
     from mlmref.plugin.registry import Registry
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from mlmref.data.chunks import Chunks
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
     from mlmref.data.split import Split
-    from mlmref.data.tokens.tokenize import Tokens
+    from mlmref.data.tokens.tokens import Tokens
     from mlmref.studies.inspection.counts import Counted
     from mlmref.studies.inspection.reading import Seen
 

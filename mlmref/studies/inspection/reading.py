@@ -17,7 +17,7 @@ from mlmref.studies.inspection.similar import alike, signatures
 from mlmref.studies.inspection.words import counted, normalised, spaced
 
 if TYPE_CHECKING:
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
 
 _BATCH = 1_000  # documents at a time, where 4 MB do not hold fewer
 

@@ -20,8 +20,8 @@ from mlmref.studies.inspection.reading import texts_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from mlmref.data.corpus.load import Corpus
-    from mlmref.data.tokens.tokenize import Tokens
+    from mlmref.data.corpus.corpus import Corpus
+    from mlmref.data.tokens.tokens import Tokens
     from mlmref.studies.inspection.inspected import Inspected
 
 UNKNOWN, UNKNOWN_MOST = 0.001, 0.10

@@ -24,7 +24,7 @@ from mlmref.settings.config import Config
 from mlmref.studies.preview.parts import Masking, Preview, ShownChunk, Unit, Used
 
 if TYPE_CHECKING:
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
     from mlmref.plugin.registry import Registry
 
 SAMPLE = 1_000

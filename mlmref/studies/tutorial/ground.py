@@ -25,9 +25,9 @@ from mlmref.studies.tutorial.hub import asked_once
 from mlmref.studies.tutorial.verdicts import Missing
 
 if TYPE_CHECKING:
-    from mlmref.data.corpus.load import Corpus
+    from mlmref.data.corpus.corpus import Corpus
     from mlmref.data.split import Split
-    from mlmref.data.tokens.tokenize import Tokens
+    from mlmref.data.tokens.tokens import Tokens
     from mlmref.masking.masker import Masker
     from mlmref.model.load import LoadedModel
     from mlmref.plugin.arrays import Int64Array

@@ -9,7 +9,7 @@ from mlmref_jieba import mlmref_word_segmenters
 
 import mlmref
 from mlmref.data.chunks import chunk
-from mlmref.data.corpus.load import corpus_from_texts
+from mlmref.data.corpus.corpus import corpus_from_texts
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.masking.masker import Masker
 from mlmref.plugin import IGNORE_INDEX, MlmrefError, discover

@@ -12,7 +12,7 @@ from support.tokens import fresh_cache, tokens_of
 
 from mlmref.base.errors import ConfigError, MlmrefError
 from mlmref.data.chunks import chunk
-from mlmref.data.corpus.load import corpus_from_texts
+from mlmref.data.corpus.corpus import corpus_from_texts
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.evaluation.pseudo_perplexity import check_metric, pseudo, pseudo_perplexity
 from mlmref.model.load import load_model

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import mlmref
 from mlmref.base.errors import ModelError
 from mlmref.cli import app
-from mlmref.data.corpus.load import corpus_from_texts
+from mlmref.data.corpus.corpus import corpus_from_texts
 from mlmref.evaluation.fill_mask import fill
 from mlmref.model.load import check_documents, load_model, load_tokenizer
 from mlmref.settings.config import Config, CorpusConfig, ModelConfig

@@ -9,7 +9,8 @@ from torch.utils._pytree import tree_leaves
 
 from mlmref.base.errors import ModelError
 from mlmref.model import gathering, projection
-from mlmref.model.loss import MaskedLMObjective, choose_path
+from mlmref.model.choose_path import choose_path
+from mlmref.model.loss import MaskedLMObjective
 from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX
 

@@ -11,7 +11,8 @@ from support.corpora import json_lines, parquet, write
 
 from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.base.progress import Silent
-from mlmref.data.corpus.load import corpus_from_texts, load_corpus
+from mlmref.data.corpus.corpus import corpus_from_texts
+from mlmref.data.corpus.load import load_corpus
 from mlmref.settings.config import CorpusConfig
 from mlmref.studies.downstream.downstream import configured
 

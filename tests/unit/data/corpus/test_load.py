@@ -27,7 +27,8 @@ from mlmref.base.progress import Silent
 from mlmref.data.corpus import documents as rows
 from mlmref.data.corpus import readers
 from mlmref.data.corpus import text_blocks as lines
-from mlmref.data.corpus.load import IMDB_ROWS, corpus_from_texts, load_corpus
+from mlmref.data.corpus.corpus import corpus_from_texts
+from mlmref.data.corpus.load import IMDB_ROWS, load_corpus
 from mlmref.settings.config import CorpusConfig
 
 TEXTS = ["A great film.", "Not so great.", "007"]
