@@ -104,15 +104,17 @@ class Coverage:
         """Return which of the lost characters are not part of a composed character.
 
         The offsets of a composed character are those of one of its parts. A part changes the text
-        around it when it is normalized, and does not make it longer.
+        around it when it is normalized, and does not make it longer. An accent that the normalizer
+        strips is part of its letter, as in composed text.
         """
         alone = lost.copy()
-        places = np.flatnonzero(lost)
+        alone[[place for place in np.flatnonzero(lost) if _composes(text, place)]] = False
+        places = np.flatnonzero(alone)
         for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
-            if self._changed_by(text, run[0], run[-1] + 1) is None:
+            if len(run) > 1 and self._changed_by(text, run[0], run[-1] + 1) is None:
                 continue  # a pattern that is deleted
             for place in run.tolist():
-                alone[place] = self._changed_by(text, place, place + 1) in (None, "longer")
+                alone[place] = self._changed_by(text, place, place + 1) != "other"
         return alone
 
     def _changed_by(self, text: str, begin: int, end: int) -> Literal["longer", "other"] | None:
@@ -161,6 +163,15 @@ def _visible(text: str) -> BoolArray:
         signs, which = np.unique(codes[other], return_inverse=True)
         visible[other] = np.array([_is_visible(chr(sign)) for sign in signs])[which]
     return visible
+
+
+def _composes(text: str, place: int) -> bool:
+    """Return whether a character is an accent of the letter before it, which NFC composes."""
+    if not unicodedata.combining(text[place]):
+        return False
+    before = text[max(0, place - _NEAR) : place]
+    both = unicodedata.normalize("NFC", before + text[place])
+    return len(both) <= len(unicodedata.normalize("NFC", before))
 
 
 def _codes(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
