@@ -1,7 +1,7 @@
 """Join tokens and cut them into chunks of one size (clauses CHUNK-001 to CHUNK-014).
 
-A chunk is an interval of the stream: three numbers, no tokens. What it holds is looked up when
-it is gathered.
+A chunk is an interval of the stream: three numbers and no tokens, which :meth:`Chunks.gather` looks
+up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mlmref.settings.config import ChunkConfig
 TUTORIAL_GROUP = 1_000
 """Documents that the tutorial joins at a time: the default batch of ``datasets.map`` (T09)."""
 
-_BLOCK = 4_096  # rows looked at at a time where all of them are
+_BLOCK = 4_096  # rows that are gathered at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,10 +28,10 @@ class Chunks:
     """Some chunks of a stream of documents.
 
     Attributes:
-        tokens: whose tokens they are.
-        rule: how they were cut.
-        documents: int64 ``[D]``, document numbers, in the order in which they are joined.
-        offsets: int64 ``[D + 1]``, where in the stream each of them begins; last, its end.
+        tokens: the tokens of all documents.
+        rule: how the chunks were cut.
+        documents: int64 ``[D]``, numbers of the joined documents, in order.
+        offsets: int64 ``[D + 1]``, where in the stream each document begins; last, the end.
         starts: int64 ``[N]``, where in the stream each chunk begins.
         lengths: int32 ``[N]``, tokens in each; ``rule.size`` but for padded remainders.
         ids: int64 ``[N]``, the chunk's number in the whole stream; the key of its masks.
@@ -55,18 +55,18 @@ class Chunks:
         )
 
     def parts(self) -> tuple[Int64Array, Int64Array]:
-        """Tell which documents each of these chunks has tokens of (CHUNK-014).
+        """Return which documents have tokens in each of these chunks (CHUNK-014).
 
         Returns:
-            Rows and document numbers, both int64 ``[P]``: a pair for each document of each row,
-            row by row, in the order of the stream.
+            Rows and document numbers, both int64 ``[P]``: one pair for each document of each row,
+            in the order of the stream.
         """
-        pieces = _pieces(self.offsets, self.starts, self.starts + self.lengths)
-        some = pieces.sizes > 0
-        return pieces.rows[some], self.documents[pieces.nth[some]]
+        parts = _parts(self.offsets, self.starts, self.starts + self.lengths)
+        some = parts.sizes > 0
+        return parts.rows[some], self.documents[parts.nth[some]]
 
     def counts(self) -> Int64Array:
-        """Count how often each token id stands in these chunks (CHUNK-013).
+        """Return how often each token id occurs in these chunks (CHUNK-013).
 
         Returns:
             int64 ``[size of the vocabulary]``; padding is not counted.
@@ -80,55 +80,52 @@ class Chunks:
         return counts
 
     def gather(self, rows: Int64Array) -> ChunkRows:
-        """Look up the tokens of some chunks (CHUNK-009).
+        """Return the tokens of some chunks, ``T = rule.size`` in each row (CHUNK-009).
 
         Args:
-            rows: int64 ``[B]``, which of these chunks, in any order, repeated or not.
-
-        Returns:
-            The rows side by side, ``T = rule.size`` wide.
+            rows: int64 ``[B]``, which of these chunks; any order and repetition is allowed.
 
         Raises:
-            IndexError: there is no such row.
+            IndexError: a row does not exist.
         """
         size, starts, lengths = self.rule.size, self.starts[rows], self.lengths[rows]
-        pieces = _pieces(self.offsets, starts, starts + lengths)
-        documents = self.documents[pieces.nth]
-        # A document's tokens are as far from their place in the stream as its first one is.
-        away = self.tokens.offsets[documents] - self.offsets[pieces.nth]
-        # A full chunk whose documents lie side by side, as they do in order, is one run of tokens.
-        first = away[pieces.firsts]
+        parts = _parts(self.offsets, starts, starts + lengths)
+        documents = self.documents[parts.nth]
+        # The distance from the joined stream to the token stream is the same within a document.
+        away = self.tokens.offsets[documents] - self.offsets[parts.nth]
+        # A full chunk of documents that are adjacent in the token stream is one run of tokens.
+        first = away[parts.firsts]
         run = lengths == size
-        run[pieces.rows[(away != first[pieces.rows]) & (pieces.sizes > 0)]] = False
+        run[parts.rows[(away != first[parts.rows]) & (parts.sizes > 0)]] = False
         if run.all():
             input_ids, word_start = self.tokens.runs(starts + first, size)
         else:
             input_ids = np.empty((len(run), size), dtype=np.int32)
             word_start = np.empty((len(run), size), dtype=np.bool_)
             input_ids[run], word_start[run] = self.tokens.runs((starts + first)[run], size)
-            other = ~run[pieces.rows]
-            ids, begin = self.tokens.take(_each((pieces.begins + away)[other], pieces.sizes[other]))
+            other = ~run[parts.rows]
+            ids, begin = self.tokens.take(_each((parts.begins + away)[other], parts.sizes[other]))
             short = lengths[~run]
             input_ids[~run] = _rows(ids, short, size, self.tokens.vocabulary.pad_id)
             word_start[~run] = _rows(begin, short, size, fill=False)
         return ChunkRows(
             input_ids=input_ids,
             word_start=word_start,
-            documents=_rows(np.repeat(documents, pieces.sizes), lengths, size, -1),
+            documents=_rows(np.repeat(documents, parts.sizes), lengths, size, -1),
             lengths=lengths,
             chunk_ids=self.ids[rows],
         )
 
 
-class _Pieces(NamedTuple):
-    """What there is of each document in some intervals of a stream: ``P`` pieces, row by row.
+class _Parts(NamedTuple):
+    """The parts of documents in some intervals of a stream: ``P`` parts, row by row.
 
     Attributes:
-        rows: int64 ``[P]``, in which interval each piece is.
-        nth: int64 ``[P]``, which of the stream's documents it is of.
+        rows: int64 ``[P]``, the interval of each part.
+        nth: int64 ``[P]``, the index of its document in the stream.
         begins: int64 ``[P]``, where in the stream it begins.
-        sizes: int64 ``[P]``, its tokens; none of an empty document between others.
-        firsts: int64 ``[B]``, the first piece of each interval, which is not empty.
+        sizes: int64 ``[P]``, its tokens; 0 for an empty document between others.
+        firsts: int64 ``[B]``, the first part of each interval, which is not empty.
     """
 
     rows: Int64Array
@@ -138,19 +135,19 @@ class _Pieces(NamedTuple):
     firsts: Int64Array
 
 
-def _pieces(offsets: Int64Array, starts: Int64Array, ends: Int64Array) -> _Pieces:
-    """Divide intervals of a stream, none of them empty, by its documents."""
+def _parts(offsets: Int64Array, starts: Int64Array, ends: Int64Array) -> _Parts:
+    """Return the parts of documents in non-empty intervals of a stream."""
     first = np.searchsorted(offsets, starts, side="right") - 1
     counts = np.searchsorted(offsets, ends) - first
     nth = _each(first, counts)
     rows = np.repeat(np.arange(len(starts)), counts)
     begins = np.maximum(offsets[nth], starts[rows])
     sizes = np.minimum(offsets[nth + 1], ends[rows]) - begins
-    return _Pieces(rows, nth, begins, sizes, firsts=np.cumsum(counts) - counts)
+    return _Parts(rows, nth, begins, sizes, firsts=np.cumsum(counts) - counts)
 
 
 def _each(begins: Int64Array, counts: Int64Array) -> Int64Array:
-    """Count up from each of the numbers: so many, one after the other."""
+    """Return ``counts[i]`` consecutive numbers from each ``begins[i]``, concatenated."""
     ends = np.cumsum(counts)
     up = np.repeat(begins - (ends - counts), counts)
     up += np.arange(len(up))
@@ -158,7 +155,7 @@ def _each(begins: Int64Array, counts: Int64Array) -> Int64Array:
 
 
 def _rows(values: np.ndarray[Any, Any], lengths: Int32Array, size: int, fill: int) -> Any:
-    """Lay values out in rows of these lengths, filled up to one size."""
+    """Return values as rows of these lengths, each filled up to ``size``."""
     if len(values) == len(lengths) * size:
         return values.reshape(len(lengths), size)
     rows = np.full((len(lengths), size), fill)
@@ -167,11 +164,7 @@ def _rows(values: np.ndarray[Any, Any], lengths: Int32Array, size: int, fill: in
 
 
 def check_size(rule: ChunkConfig, max_length: int) -> None:
-    """Refuse chunks that are longer than the model takes (CHUNK-008).
-
-    Raises:
-        ConfigError: they are.
-    """
+    """Raise a ConfigError if chunks are longer than the model reads (CHUNK-008)."""
     if rule.size > max_length:
         raise ConfigError(
             f"chunks of {rule.size:,} tokens are too long for a model that takes {max_length:,}",
@@ -187,17 +180,17 @@ def chunk(
     max_length: int | None = None,
     documents: Int64Array | None = None,
 ) -> Chunks:
-    """Join documents and cut them.
+    """Return the chunks of joined documents.
 
     Args:
-        tokens: the documents.
-        rule: size, scope and what to do with the remainder.
-        max_length: the tokens that the model takes.
+        tokens: the tokens of all documents.
+        rule: size, scope and handling of the remainder.
+        max_length: the most tokens that the model reads.
         documents: int64 ``[D]``, which documents to join, in this order; all by default.
 
     Raises:
-        ConfigError: chunks are longer than the model takes (CHUNK-008).
-        CorpusError: there is not one chunk (CHUNK-007).
+        ConfigError: chunks are longer than the model reads (CHUNK-008).
+        CorpusError: the tokens do not fill one chunk (CHUNK-007).
     """
     if max_length is not None:
         check_size(rule, max_length)
@@ -217,12 +210,12 @@ def chunk(
 
 
 def documents_joined(rule: ChunkConfig, documents: int) -> int:
-    """Return how many of so many documents are joined before they are cut."""
+    """Return how many of ``documents`` documents are joined before cutting."""
     return TUTORIAL_GROUP if rule.scope == "tutorial" else max(1, documents)
 
 
 def cut(tokens: Tokens, rule: ChunkConfig, documents: Int64Array) -> Chunks:
-    """Join documents and cut them as :func:`chunk` does, were it to no chunk at all."""
+    """Return the chunks of joined documents like :func:`chunk`, also if there are none."""
     offsets = np.append(0, np.cumsum(np.diff(tokens.offsets)[documents]))
     edges = np.append(offsets[:: documents_joined(rule, len(documents))], offsets[-1])
     whole, rest = np.divmod(np.diff(edges), rule.size)

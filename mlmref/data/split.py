@@ -17,20 +17,20 @@ _HINT = "use --train-size rest and a --test-size such as 0.1, or smaller chunks"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Split:
-    """Chunks to train on, and chunks held out; each side's ids are unique (SPLIT-010)."""
+    """Training chunks and held-out chunks; ids are unique on each side (SPLIT-010)."""
 
     train: Chunks
     test: Chunks
 
 
 def split(chunks: Chunks, rule: SplitConfig) -> Split:
-    """Hold out some chunks (T14).
+    """Return the chunks, split into training and held-out ones (T14).
 
-    By chunk, the rows and their order are those of ``datasets``' ``train_test_split``
-    (SPLIT-001). By document, whole documents are held out (SPLIT-006).
+    By chunk, rows and order equal those of ``datasets``' ``train_test_split`` (SPLIT-001). By
+    document, whole documents are held out (SPLIT-006).
 
     Raises:
-        ConfigError: there are not that many chunks (SPLIT-009).
+        ConfigError: there are too few chunks (SPLIT-009).
     """
     train_size, test_size = _sizes(len(chunks), rule)
     rng = np.random.default_rng(rule.seed)
@@ -46,14 +46,14 @@ def split(chunks: Chunks, rule: SplitConfig) -> Split:
 def _by_document(
     chunks: Chunks, rule: SplitConfig, train_size: int, test_size: int, rng: np.random.Generator
 ) -> Split:
-    """Deal out whole documents, then cut and draw each side on its own."""
+    """Hold out whole documents, then cut and draw each side by itself."""
     order = rng.permutation(len(chunks.documents))
     held = _until(chunks, order, test_size)
     train, test = _side(chunks, order[held:]), _side(chunks, order[:held])
     if rule.train_size == "rest":
         train_size = len(train)
     elif isinstance(rule.train_size, float):
-        # The ends of documents may cost a share's last chunks: it is of what there is.
+        # Cutting each side by itself can lose chunks: the share is of those that remain.
         train_size = min(train_size, len(train))
     if not 0 < train_size <= len(train):
         asked = f", not {train_size:,}" if train_size else ""
@@ -70,17 +70,17 @@ def _by_document(
 
 
 def _side(chunks: Chunks, nth: Int64Array) -> Chunks:
-    """Cut the stream's nth documents by the same rule, in the stream's order (SPLIT-007)."""
+    """Return the chunks of the nth documents, cut by the same rule and in order (SPLIT-007)."""
     return cut(chunks.tokens, chunks.rule, chunks.documents[np.sort(nth)])
 
 
 def _until(chunks: Chunks, order: Int64Array, size: int) -> int:
-    """Return how few documents, in this order, give so many chunks; all of them always do."""
+    """Return the smallest number of documents, in this order, that give ``size`` chunks."""
     rule = chunks.rule
     tokens = np.cumsum(np.diff(chunks.offsets)[order])
     most = tokens
     if rule.remainder == "pad":
-        # Each group that is joined ends in a chunk for which one token is enough.
+        # The last chunk of each joined group needs only one token.
         groups = -(-np.arange(1, len(order) + 1) // documents_joined(rule, len(order)))
         most = tokens + groups * (rule.size - 1)
     enough = np.flatnonzero(most >= size * rule.size) + 1
@@ -88,9 +88,9 @@ def _until(chunks: Chunks, order: Int64Array, size: int) -> int:
 
 
 def _sizes(there_are: int, rule: SplitConfig) -> tuple[int, int]:
-    """Turn sizes into counts: a share of test rounds up, one of train down (SPLIT-004)."""
+    """Return sizes as counts: a test share rounds up, a training share down (SPLIT-004)."""
     train, test = rule.train_size, rule.test_size
-    # Two shares that make a whole fit, whatever binary fractions make of them.
+    # Two shares that add up to 1 fit, despite binary fractions.
     too_much = isinstance(train, float) and isinstance(test, float) and train + test > 1
     n_test = math.ceil(test * there_are) if isinstance(test, float) else test
     if train == "rest":

@@ -28,13 +28,13 @@ class TokenOptions(Options):
 
 
 class TokenMasking:
-    """Chooses each ordinary token with the same probability, independently (MASK-006)."""
+    """Selects each ordinary token with the same probability, independently (MASK-006)."""
 
     def __init__(self, options: TokenOptions) -> None:
         self._probability = options.mlm_probability
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
-        """Draw at each position."""
+        """Return a plan that is drawn at each position."""
         chosen = draws.bernoulli("token", self._probability)
         return Plan(targets=chosen & ~batch.special)
 
@@ -50,17 +50,17 @@ class WholeWordOptions(Options):
 
 
 class WholeWordMasking:
-    """Chooses each word with the same probability, independently (MASK-006, MASK-011)."""
+    """Selects each word with the same probability, independently (MASK-006, MASK-011)."""
 
     def __init__(self, options: WholeWordOptions) -> None:
         self._probability = options.mlm_probability
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
-        """Draw for the k-th word of a row at the row's position k; there are never more words."""
+        """Return a plan in which position k of a row decides about the row's k-th word."""
         chosen = draws.bernoulli("whole-word", self._probability)
         height, width = chosen.shape
-        # One flat look-up is several times as fast as a pair of index arrays. Outside words
-        # (-1) it reads the cell before the row's first, which the last line leaves out.
+        # One flat look-up is several times as fast as a pair of index arrays. Outside words (-1) it
+        # reads the cell before the row's first one, and the last line removes it.
         cells = batch.words + np.arange(height)[:, None] * width
         return Plan(targets=chosen.take(cells) & ~batch.special)
 

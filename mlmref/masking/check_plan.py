@@ -25,7 +25,7 @@ def read_only(array: NDArray[ScalarT]) -> NDArray[ScalarT]:
 
 
 def _sealed(array: NDArray[ScalarT]) -> tuple[NDArray[ScalarT], bytes]:
-    """Return a copy in bytes, which nobody can have NumPy write to, and those bytes."""
+    """Return a copy in bytes, which NumPy cannot be made to write to, and those bytes."""
     data = array.tobytes()
     return np.frombuffer(data, array.dtype).reshape(array.shape), data
 
@@ -33,18 +33,18 @@ def _sealed(array: NDArray[ScalarT]) -> tuple[NDArray[ScalarT], bytes]:
 def checked_plan(
     strategy: MaskingStrategy, batch: Batch, draws: Draws, *, replaces: bool, where: str
 ) -> Plan:
-    """Show a strategy a copy of a batch and return its plan.
+    """Return a strategy's plan for a batch after checking it.
 
     Args:
-        strategy: whom to ask.
+        strategy: the strategy.
         batch: the core's own arrays; the strategy gets read-only copies.
-        draws: the batch's random numbers.
-        replaces: whether it declares replacements of its own.
-        where: the strategy and the plugin it comes from, for messages.
+        draws: random numbers of the batch.
+        replaces: whether the strategy declares its own replacements.
+        where: the strategy and its plugin, for messages.
 
     Raises:
-        PluginError: the strategy raised, wrote to the batch, or returned a plan that the core
-            cannot apply; names ``where`` and the clause.
+        PluginError: the strategy raised an error, wrote to the batch, or returned a plan that the
+            core cannot apply; names ``where`` and the clause.
     """
     arrays = {name: getattr(batch, name) for name in _SHOWN}
     sealed = {name: _sealed(array) for name, array in arrays.items()}
@@ -53,14 +53,14 @@ def checked_plan(
     )
     try:
         plan = strategy.propose(shown, draws)
-    except Exception as error:  # a plugin may raise anything, and the user is to know whose it is
+    except Exception as error:  # a plugin may raise anything; the message names the plugin
         to_write = any(word in str(error) for word in ("read-only", "WRITEABLE"))
         clause = "MASK-009" if to_write else "MASK-017"
         what = f"propose raised {type(error).__name__}: {error}"
         raise _fault(what, clause, where) from error
     for name, array in arrays.items():
-        # A library that shares memory with the array (torch.from_numpy) passes over its flag.
-        # As bytes, which are compared in half the time.
+        # A library that shares memory with the array (torch.from_numpy) ignores its flag. Comparing
+        # bytes takes half the time.
         if sealed[name][1] != array.tobytes():
             raise _fault(f"propose wrote to batch.{name}", "MASK-009", where)
     if not isinstance(plan, Plan):
@@ -90,7 +90,7 @@ def checked_plan(
 def _check_array(
     name: str, array: Any, wanted: str, kinds: tuple[str, ...], batch: Batch, where: str
 ) -> None:
-    # No subclass: a masked array or a matrix has rules of its own for what follows.
+    # No subclass: a masked array or a matrix behaves differently below.
     if type(array) is not np.ndarray:
         raise _fault(f"{name} is {type(array).__name__}, not ndarray", "MASK-016", where)
     if array.dtype.kind not in kinds:

@@ -1,7 +1,7 @@
 """The masker: asks a strategy for its targets, and writes inputs and labels.
 
-A strategy proposes and nothing more; inputs and labels are written here alone, so a strategy
-cannot mislabel, touch a position that it did not choose, or leak state.
+A strategy only proposes. The masker alone writes inputs and labels, so a strategy cannot mislabel a
+position, change one that it did not choose, or leak state.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mlmref.data.tokenizer.vocabulary import special_mask
 from mlmref.masking.check_plan import checked_plan, read_only
 from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray, Int32Array
 from mlmref.plugin.contracts import (
@@ -31,19 +32,19 @@ _IGNORED = np.array(IGNORE_INDEX, dtype=np.int32)
 
 
 def present(rows: ChunkRows) -> BoolArray:
-    """Tell which positions are no padding, bool ``[B, T]``."""
+    """Return which positions are not padding, bool ``[B, T]``."""
     height, width = rows.input_ids.shape
-    if height and rows.lengths.min() == width:  # as nearly always, and quicker
+    if height and rows.lengths.min() == width:  # the usual case, and faster
         return np.ones((height, width), dtype=np.bool_)
     there: BoolArray = np.arange(width) < rows.lengths[:, None]
     return there
 
 
 def number_words(word_start: BoolArray, special: BoolArray) -> Int32Array:
-    """Give the words of each row their numbers, from 0 (MASK-011, MASK-012, MASK-013).
+    """Return the number of each position's word in its row, from 0 (MASK-011 to MASK-013).
 
-    A word begins where ``word_start`` says so, at a row's first position and after a special
-    position; so a word that the chunk's edge cuts counts as the part that is there.
+    A word begins where ``word_start`` is true, at a row's first position and after a special
+    position. If the edge of a chunk cuts a word, the part in the chunk counts as a word.
 
     Args:
         word_start: bool ``[B, T]``.
@@ -53,11 +54,11 @@ def number_words(word_start: BoolArray, special: BoolArray) -> Int32Array:
         int32 ``[B, T]``, -1 at special positions.
     """
     begins = word_start.copy()
-    # Flat, which is quicker: what spills into the next row is set true anyway.
+    # Flat, which is faster: the first position of the next row is set to true below.
     begins.ravel()[1:] |= special.ravel()[:-1]
     begins[:, :1] = True
-    np.greater(begins, special, out=begins)  # of two bools: the first and not the second
-    # Counted through all rows, which is quicker, and then from each row's start.
+    np.greater(begins, special, out=begins)  # for bools: the first and not the second
+    # Counted over all rows, which is faster, and then from the start of each row.
     words: Int32Array = np.add.accumulate(begins.ravel(), dtype=np.int32).reshape(begins.shape)
     words -= words[:, :1] - begins[:, :1] + 1
     np.copyto(words, np.int32(-1), where=special)
@@ -71,13 +72,20 @@ def corrupt(
     vocabulary: Vocabulary,
     draws: Draws,
 ) -> Int32Array:
-    """Replace the targets by the mask token, random ordinary tokens, or themselves (MASK-008).
+    """Return the inputs: targets become the mask token, a random token, or stay (MASK-008).
 
-    Each target's fate is drawn independently; random tokens are uniform over
-    ``vocabulary.ordinary_ids`` (MASK-007).
+    Each target is drawn independently. Random tokens are uniform over ``vocabulary.ordinary_ids``
+    (MASK-007).
+
+    Args:
+        truth: int32 ``[B, T]``.
+        targets: bool ``[B, T]``.
+        corruption: the three shares.
+        vocabulary: the tokenizer's vocabulary.
+        draws: random numbers of the batch.
 
     Returns:
-        A new int32 ``[B, T]``; equal to ``truth`` outside the targets.
+        A new int32 ``[B, T]``, equal to ``truth`` outside the targets.
     """
     inputs = truth.copy()
     np.copyto(inputs, vocabulary.mask_id, where=targets)
@@ -85,8 +93,8 @@ def corrupt(
         width = truth.shape[1]
         flat = np.flatnonzero(targets)
         fate = draws.uniform(CORRUPTION_STREAM, at=np.divmod(flat, width))
-        # Divided by their sum, which may miss 1 by a rounding, a share of 0 is exactly never
-        # and a share of all exactly always.
+        # Divided by their sum, which may differ from 1 by rounding: a share of 0 then means never,
+        # and a share of 1 always.
         whole = corruption.mask + corruption.random + corruption.keep
         random_from = corruption.mask / whole
         kept_from = (corruption.mask + corruption.random) / whole
@@ -102,18 +110,18 @@ def corrupt(
 
 @dataclass(frozen=True, kw_only=True)
 class Masker:
-    """Masks chunks with one strategy; made once a run and called for every batch.
+    """Masks chunks with one strategy; constructed once per run and called for every batch.
 
-    A pure function of the rows and the pass: the same chunk gets the same mask in any batch,
+    The result depends only on the rows and the pass: a chunk gets the same mask in any batch,
     process or resumed run, and another one in the next pass (MASK-001, MASK-002, MASK-019).
 
     Attributes:
-        entry: the strategy as it was registered.
-        strategy: the strategy, made from its options.
-        corruption: what the model reads at a target, unless the strategy says so itself.
-        vocabulary: the tokenizer in plain numbers.
+        entry: the strategy's registered entry.
+        strategy: the strategy, constructed from its options.
+        corruption: replaces the targets, unless the strategy has its own replacements.
+        vocabulary: the tokenizer's vocabulary.
         seed: the run's seed, in ``range(2**64)``.
-        owner: the plugin that brought the strategy, for messages.
+        owner: the strategy's plugin, for messages.
     """
 
     entry: StrategyEntry
@@ -125,14 +133,12 @@ class Masker:
 
     @cached_property
     def _is_special(self) -> BoolArray:
-        """Tell for each id whether it is special; looked up once a token."""
-        is_special = np.zeros(self.vocabulary.size, dtype=np.bool_)
-        is_special[self.vocabulary.special_ids] = True
-        return is_special
+        """Which ids are special, bool ``[V]``."""
+        return special_mask(self.vocabulary)
 
     @cached_property
     def _shown(self) -> Vocabulary:
-        """Copy the vocabulary for the strategy, read-only."""
+        """A read-only copy of the vocabulary, for the strategy."""
         return replace(
             self.vocabulary,
             special_ids=read_only(self.vocabulary.special_ids),
@@ -141,7 +147,7 @@ class Masker:
         )
 
     def shown(self, rows: ChunkRows, pass_: int) -> tuple[Batch, Draws]:
-        """Return what the strategy is asked with; arguments as of a call."""
+        """Return the arguments for the strategy; parameters as of a call."""
         return self._shown_of(rows, present(rows)), self._draws(rows, pass_)
 
     def _shown_of(self, rows: ChunkRows, there: BoolArray) -> Batch:
@@ -166,19 +172,19 @@ class Masker:
         return Draws(seed=self.seed, pass_=pass_, chunk_ids=rows.chunk_ids, width=width)
 
     def __call__(self, rows: ChunkRows, pass_: int) -> MaskedRows:
-        """Mask some chunks; ``rows`` is not written to (MASK-009).
+        """Return some chunks masked; ``rows`` does not change (MASK-009).
 
         Args:
             rows: the chunks, ``[B, T]``.
             pass_: the epoch, counted from 0, or ``EVALUATION_PASS``.
 
         Raises:
-            PluginError: the strategy raised, or its plan breaks a clause (MASK-017).
+            PluginError: the strategy raises an error, or its plan breaks a clause (MASK-017).
         """
         truth = rows.input_ids
         there = present(rows)
         batch, draws = self._shown_of(rows, there), self._draws(rows, pass_)
-        own = self._draws(rows, pass_)  # not those that a strategy has had in its hands
+        own = self._draws(rows, pass_)  # a strategy may have used up the others
         where = f"masking strategy {self.entry.name!r} of {self.owner}"
         plan = checked_plan(
             self.strategy, batch, draws, replaces=self.entry.replaces is not None, where=where

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mlmref.base.progress import SILENT, Stage
 from mlmref.data.chunks import Chunks
+from mlmref.data.tokenizer.vocabulary import special_mask
 from mlmref.masking.masker import Masker, number_words, present
 from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray, Int32Array, Int64Array
 from mlmref.plugin.contracts import ChunkRows, MaskedRows
@@ -19,20 +20,20 @@ from mlmref.plugin.contracts import ChunkRows, MaskedRows
 Int8Array = NDArray[np.int8]
 
 PLAIN, MASKED, REPLACED, KEPT, SPECIAL, PADDING = KINDS = range(6)
-"""What a position is: no target, a target read as the mask token, as another token, as itself; a
-special token; padding."""
+"""Kinds of positions: no target; a target that the model reads as the mask token, as another token,
+or as itself; a special token; padding."""
 
 NAMES = ("plain", "masked", "replaced", "kept", "special", "padding")
 """The names of :data:`KINDS`."""
 
-_BLOCK = 256  # chunks masked at a time where many are counted
+_BLOCK = 256  # chunks that are masked at once
 
 
 class Looked(NamedTuple):
-    """Some chunks, masked, with what became of each position.
+    """Some chunks, masked, with the kind of each position.
 
     Attributes:
-        rows: the chunks as they are.
+        rows: the chunks before masking.
         masked: the chunks as the model reads them.
         kinds: int8 ``[B, T]``, of :data:`KINDS`.
         words: int32 ``[B, T]``, the word's number within its row; -1 outside words.
@@ -46,21 +47,21 @@ class Looked(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """How many of what came out, in some chunks.
+    """Counts of positions and words in some masked chunks.
 
     Attributes:
-        chunks: chunks that were counted.
+        chunks: the number of chunks.
         tokens: ordinary tokens, which are neither special nor padding.
-        targets: those that are to be predicted.
+        targets: tokens to predict.
         masked: targets read as the mask token.
         replaced: targets read as another token.
         kept: targets read as themselves.
-        words: words, a part of one at a chunk's edge being one; ``None`` where none are told, as
-            with the two below.
-        words_with_target: those with a target among their tokens.
-        words_whole: those all of whose tokens are targets.
+        words: words, including parts of words at the edges of chunks; ``None`` without word
+            boundaries, like the next two.
+        words_with_target: words with at least one target.
+        words_whole: words in which every token is a target.
         shares: ``targets`` of the tokens; ``masked``, ``replaced`` and ``kept`` of the targets;
-            ``words_with_target`` of the words; ``words_whole`` of those. No number (NaN) of none.
+            ``words_with_target`` of the words; ``words_whole`` of those; NaN if the whole is 0.
     """
 
     chunks: int
@@ -76,7 +77,7 @@ class Rates:
 
 
 def look(masker: Masker, rows: ChunkRows, pass_: int) -> Looked:
-    """Mask some chunks and tell what became of each position.
+    """Return some chunks masked, with the kind of each position.
 
     Args:
         masker: masks them, as in training.
@@ -87,17 +88,14 @@ def look(masker: Masker, rows: ChunkRows, pass_: int) -> Looked:
         PluginError: as of the masker.
     """
     masked = masker(rows, pass_)
-    vocabulary = masker.vocabulary
-    is_special = np.zeros(vocabulary.size, dtype=np.bool_)
-    is_special[vocabulary.special_ids] = True
-    there, special = present(rows), is_special[rows.input_ids]
+    there, special = present(rows), special_mask(masker.vocabulary)[rows.input_ids]
     targets, read = masked.labels != IGNORE_INDEX, masked.input_ids
     kinds = np.select(
         [
             ~there,
             special,
             targets & (read == rows.input_ids),
-            targets & (read == vocabulary.mask_id),
+            targets & (read == masker.vocabulary.mask_id),
             targets,
         ],
         [PADDING, SPECIAL, KEPT, MASKED, REPLACED],
@@ -115,15 +113,15 @@ def rates(
     has_words: bool,
     stage: Stage = SILENT,
 ) -> Rates:
-    """Count what comes out in some chunks, a block of them at a time (PREV-007).
+    """Return the rates of some chunks, counted block by block (PREV-007).
 
     Args:
         masker: masks them, as in training.
         chunks: the training chunks.
         which: int64 ``[N]``, which of them.
         pass_: the pass of masks, from 0.
-        has_words: whether words are told.
-        stage: told of each block.
+        has_words: whether there are word boundaries.
+        stage: receives the progress.
     """
 
     def blocks() -> Iterator[Looked]:
@@ -136,7 +134,7 @@ def rates(
 
 
 def count(blocks: Iterable[Looked], *, has_words: bool) -> Rates:
-    """Sum up what came out in some blocks of chunks."""
+    """Return the rates of several blocks of chunks."""
     chunks, kinds, of_words = 0, np.zeros(len(KINDS), np.int64), np.zeros(3, np.int64)
     for block in blocks:
         chunks += len(block.kinds)
@@ -172,13 +170,13 @@ def count(blocks: Iterable[Looked], *, has_words: bool) -> Rates:
 
 
 def chosen(kinds: Int8Array) -> BoolArray:
-    """Tell which positions are targets."""
+    """Return which positions are targets."""
     targets: BoolArray = np.isin(kinds, (MASKED, REPLACED, KEPT))
     return targets
 
 
 def _words(block: Looked) -> Int64Array:
-    """Count words, those with a target, and those all of whose tokens are targets."""
+    """Return the numbers of words, of words with a target, and of whole words, int64 ``[3]``."""
     inside = block.words >= 0
     height, width = block.words.shape
     number = (np.arange(height)[:, None] * width + block.words)[inside]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlmref.base.errors import CorpusError
-from mlmref.data.corpus.text_blocks import LARGEST, Advance, nul, pieces
+from mlmref.data.corpus.text_blocks import LARGEST, Advance, blocks, nul
 from mlmref.settings.config import CorpusConfig
 
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -119,7 +119,7 @@ def rows(path: Path, config: CorpusConfig, advance: Advance, default: str) -> It
 
 
 def _lines(path: Path, advance: Advance) -> Iterator[str]:
-    texts = (io.StringIO(text, newline="\n") for _, text in pieces(path, advance))
+    texts = (io.StringIO(text, newline="\n") for _, text in blocks(path, advance))
     return (line for text in texts for line in text)
 
 

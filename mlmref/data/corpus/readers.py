@@ -25,7 +25,7 @@ from mlmref.data.corpus.documents import (
     require,
     require_text,
 )
-from mlmref.data.corpus.text_blocks import BLOCK, Advance, pieces, too_large
+from mlmref.data.corpus.text_blocks import BLOCK, Advance, blocks, too_large
 from mlmref.settings.config import CorpusConfig
 
 BATCH = 1 << 20
@@ -65,14 +65,14 @@ def unreadable(path: object, error: OSError) -> CorpusError:
 def _read_text(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
     if config.documents == "file":
         whole, size = [], 0
-        for _, text in pieces(path, advance):
+        for _, text in blocks(path, advance):
             size += len(text)
             if size > DOCUMENT:  # characters, of at least a byte each
                 raise too_large("document", DOCUMENT, str(path))
             whole.append(text.replace("\r\n", "\n"))
         yield Rows.of(["".join(whole)], None, str(path), "document", [1])
         return
-    for first, text in pieces(path, advance):
+    for first, text in blocks(path, advance):
         lines = text.removesuffix("\n").split("\n")
         if "\r" in text:
             lines = [line.removesuffix("\r") for line in lines]
@@ -110,8 +110,8 @@ def _read_cells(
 
 def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
     rows: _Pending | None = None
-    for first, piece in pieces(path, advance):
-        for line, source in enumerate(piece.split("\n"), first):
+    for first, block in blocks(path, advance):
+        for line, source in enumerate(block.split("\n"), first):
             if not source.strip():
                 continue
             where = f"{path}, line {line}"

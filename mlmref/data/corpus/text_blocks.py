@@ -14,20 +14,23 @@ from typing import BinaryIO, cast
 from mlmref.base.errors import CorpusError
 
 Advance = Callable[[float], None]
-"""Told of the bytes of the file that are done."""
+"""Receives the number of bytes of the file that are done."""
 
 BLOCK = 1 << 20
 """Bytes read at once."""
 
 LARGEST = 200_000_000
-"""Bytes of a line, or characters of a cell, at most: with a batch well under the 2 GiB that an
-Arrow string array holds. Of a row that long only the text counts as a document's."""
+"""Largest line in bytes, and largest cell in characters: a batch stays well below the 2 GiB that an
+Arrow string array holds."""
 
 
-def pieces(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
-    """Yield a file's text in pieces that end with a line, each with its first line's number.
+def blocks(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
+    """Yield a file's text in blocks of whole lines, each with the number of its first line.
 
-    A line longer than a block is gathered in a list and joined once, so time stays linear.
+    A line longer than a block is collected in a list and joined once, so time stays linear.
+
+    Raises:
+        CorpusError: the file is not UTF-8, or a line is too large; names the line.
     """
     with _opened(path) as (file, raw):
         line, offset, size, told = 1, 0, 0, 0
@@ -48,12 +51,12 @@ def pieces(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
                 size += len(block)
                 limit(size, f"{path}, line {line}")
                 continue
-            piece = b"".join((*rest, block[:end]))
+            lines = b"".join((*rest, block[:end]))
             rest, size = [block[end:]], len(block) - end
             try:
-                text = piece.decode()
+                text = lines.decode()
             except UnicodeDecodeError as error:
-                at = line + piece.count(b"\n", 0, error.start)
+                at = line + lines.count(b"\n", 0, error.start)
                 raise CorpusError(
                     f"not UTF-8 at byte {offset + error.start}",
                     where=f"{path}, line {at}",
@@ -65,30 +68,30 @@ def pieces(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
                 yield line, text
             if not block:
                 return
-            offset += len(piece)
-            line += piece.count(b"\n")
+            offset += len(lines)
+            line += lines.count(b"\n")
 
 
 def limit(size: int, where: str) -> None:
-    """Raise a CorpusError for what is too long to be held (CORP-016)."""
+    """Raise a CorpusError if a line is too large (CORP-016)."""
     if size > LARGEST:
         raise too_large("line", LARGEST, where)
 
 
 def too_large(what: str, size: int, where: str) -> CorpusError:
-    """Say that a line or a document is too large (CORP-016)."""
+    """Return the error for a line or a document that is too large (CORP-016)."""
     hint = "cut it into several documents"
     return CorpusError(f"a {what} of over {size / 1e6:g} MB", where=where, hint=hint)
 
 
 def nul(where: str) -> CorpusError:
-    """Say that there is a character that is none of a text (CORP-020)."""
+    """Return the error for a NUL character in a text (CORP-020)."""
     hint = "is it UTF-16 or binary? convert it to UTF-8 text"
     return CorpusError("NUL character", where=where, hint=hint)
 
 
 def _encoding(begin: bytes) -> str | None:
-    """Name UTF-32 or UTF-16 by its byte-order mark, or by the NULs in two ASCII characters."""
+    """Return UTF-32 or UTF-16 if a byte-order mark or the NULs of ASCII characters show it."""
     four = begin[:4]
     if four in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         return "UTF-32"
@@ -102,7 +105,7 @@ def _encoding(begin: bytes) -> str | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a file; gives its content, and the file itself to tell how far reading has come."""
+    """Open a file; yields its content, and the file itself, whose position shows the progress."""
     with path.open("rb") as raw:
         if path.suffix.lower() == ".gz":
             with gzip.open(raw) as content:

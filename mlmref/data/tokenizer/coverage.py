@@ -108,7 +108,7 @@ class Coverage:
         strips is part of its letter, as in composed text.
         """
         alone = lost.copy()
-        alone[[place for place in np.flatnonzero(lost) if _composes(text, place)]] = False
+        alone[[place for place in np.flatnonzero(lost).tolist() if _composes(text, place)]] = False
         places = np.flatnonzero(alone)
         for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
             if len(run) > 1 and self._changed_by(text, run[0], run[-1] + 1) is None:

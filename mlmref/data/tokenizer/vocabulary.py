@@ -1,4 +1,4 @@
-"""A tokenizer in plain numbers (clauses TOK-008, TOK-009 and TOK-020, spec/tokens.md)."""
+"""A tokenizer's vocabulary as numbers (clauses TOK-008, TOK-009 and TOK-020, spec/tokens.md)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from mlmref.base.errors import ModelError
 from mlmref.data.tokenizer.encoding import backend_of, check_template
+from mlmref.plugin.arrays import BoolArray
 from mlmref.plugin.contracts import Vocabulary
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def _fast_hint(folder: Path) -> str:
-    """Say how a model that has a slow tokenizer gets a fast one."""
+    """Return the advice for a model with a slow tokenizer."""
     if (folder / "tokenizer.json").is_file():
         return 'set "tokenizer_class" to "PreTrainedTokenizerFast" in its tokenizer_config.json'
     return "choose a model with a fast tokenizer, which has a tokenizer.json"
 
 
 def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
-    """Put a tokenizer in plain numbers (TOK-009).
+    """Return a tokenizer's vocabulary (TOK-009).
 
     Raises:
         ModelError: it is a slow tokenizer, or has no mask or no padding token (TOK-008).
@@ -52,6 +53,13 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
         special_ids=special,
         ordinary_ids=np.setdiff1d(ids, special),
     )
+
+
+def special_mask(vocabulary: Vocabulary) -> BoolArray:
+    """Return which ids are special, bool ``[vocabulary.size]``."""
+    special = np.zeros(vocabulary.size, dtype=np.bool_)
+    special[vocabulary.special_ids] = True
+    return special
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:

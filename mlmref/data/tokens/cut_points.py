@@ -1,7 +1,7 @@
-"""Find where a tokenizer cuts any text independently of its context (clause TOK-019).
+"""Find the places where a tokenizer divides any text regardless of context (clause TOK-019).
 
-It is read off the tokenizer's own description, and only two makes are known here: BERT's WordPiece
-and the byte-level BPE of GPT-2. Of all others nothing is claimed.
+The tokenizer's own description decides. Two types are known: BERT's WordPiece and GPT-2's
+byte-level BPE.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ _ADDED_OPTIONS = {"id", "content", "single_word", "lstrip", "rstrip", "normalize
 
 _Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 Cut = Callable[[_Bytes], BoolArray]
-"""Tells before which bytes of UTF-8 text it may be cut, bool ``[bytes + 1]``."""
+"""Returns before which bytes of UTF-8 text it may be cut, bool ``[bytes + 1]``."""
 
 
 def cut(parts: dict[str, Any]) -> Cut | None:
-    """Tell where any text may be cut, or ``None`` where nothing is known of that.
+    """Return the function that finds where a text may be cut; ``None`` if the type is unknown.
 
-    The model sees one word of the pre-tokenizer at a time. So a place will do if normalizer and
-    pre-tokenizer do the same to both sides apart as together, and a word ends there.
+    The tokenizer's model reads one pre-token at a time. A text may be cut at a place if a pre-token
+    ends there and normalizer and pre-tokenizer treat both sides alone as they treat them together.
     """
     model, normalizer, splits = (parts[name] for name in ("model", "normalizer", "pre_tokenizer"))
     if model["type"] not in ("WordPiece", "BPE") or splits is None:
         return None
-    # Without a token for it, an unknown piece of the probe would be an error.
+    # Without an unknown token, the probe could raise an error.
     if model["unk_token"] not in (None, *model["vocab"]):
         return None
     if model["type"] == "WordPiece":
         return _behind_blanks if splits == _BERT_SPLITS and _bert(normalizer) else None
-    free = {"add_prefix_space": None, "trim_offsets": None}  # neither has to do with a place inside
+    free = {"add_prefix_space": None, "trim_offsets": None}  # these do not affect places inside
     known = normalizer is None and model["dropout"] is None and {**splits, **free} == _BYTE_SPLITS
     return _before_blanks if known else None
 
 
 def _bert(normalizer: dict[str, Any] | None) -> bool:
-    """Tell whether all that is done to a text is what BERT does: to each character by itself.
+    """Return whether a normalizer is BERT's, which treats each character by itself.
 
-    Only accents look at their neighbours, and never across a blank.
+    Only accents depend on their neighbours, and never across a blank.
     """
     if normalizer is None:
         return True
@@ -63,9 +63,9 @@ def _bert(normalizer: dict[str, Any] | None) -> bool:
 
 
 def _behind_blanks(text: _Bytes) -> BoolArray:
-    """Cut BERT's texts behind each of the blanks that its normalizer leaves blanks.
+    """Return the places after each blank that BERT's normalizer keeps.
 
-    It takes out others, such as U+000B and U+0085, and joins what they part.
+    It deletes others, such as U+000B and U+0085, and joins the text around them.
     """
     cut = np.zeros(len(text) + 1, np.bool_)
     for blank in b" \t\n\r":
@@ -74,10 +74,10 @@ def _behind_blanks(text: _Bytes) -> BoolArray:
 
 
 def _before_blanks(text: _Bytes) -> BoolArray:
-    """Cut GPT-2's texts before each space behind a visible ASCII character.
+    """Return the places before each space that follows a visible ASCII character.
 
-    None of its words goes on behind such a one with a blank, and none looks back. Behind other
-    blanks it would be another matter, since a token may take all in that are before it.
+    No pre-token of GPT-2 continues there, and none looks back. After other blanks a token may
+    include all blanks before it.
     """
     cut = np.zeros(len(text) + 1, np.bool_)
     cut[1:-1] = (text[1:] == 0x20) & (text[:-1] > 0x20) & (text[:-1] < 0x7F)
@@ -85,7 +85,7 @@ def _before_blanks(text: _Bytes) -> BoolArray:
 
 
 def around(processor: dict[str, Any] | None) -> tuple[list[int], list[int]] | None:
-    """Return the ids put before and behind a document, or ``None`` if that is not all there is."""
+    """Return the ids added before and after a document; ``None`` if the processor does more."""
     before: list[int] = []
     behind: list[int] = []
     if processor is None:
@@ -105,10 +105,10 @@ def around(processor: dict[str, Any] | None) -> tuple[list[int], list[int]] | No
 
 
 def harmless(backend: tokenizers.Tokenizer, added: list[dict[str, Any]], between: str) -> bool:
-    """Tell whether tokens found in the text before all else are found in its pieces as well.
+    """Return whether added tokens are found in pre-tokens as in the whole text.
 
-    None may hold a blank or look at what follows. The blanks that one takes in before itself are
-    in its piece, or would give no tokens.
+    None may contain a blank or depend on the text after it. The blanks that one includes before
+    itself are in its pre-token, or would give no tokens.
     """
     for token in added:
         if token.keys() != _ADDED_OPTIONS or token["single_word"] or token["rstrip"]:

@@ -1,4 +1,4 @@
-"""Spell tokens as text: as in the vocabulary, or as part of a word (PREV-005)."""
+"""Spell tokens: as in the vocabulary, or as text (PREV-005)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 TARGET, BECOMES, TARGET_END = "⟦", "→", "⟧"
 SPECIAL, SPECIAL_END = "⟨", "⟩"
 BOUNDARY = "║"
-"""Marks that tell the categories where there is no colour, and to who does not see it."""
+"""Marks of the categories for output without colour and for colour-blind readers."""
 
 _SPELLED = {
-    # A line is one chunk's, and a mark that stands in the text would be taken for one of ours.
+    # A line is one chunk, and a mark in the text would look like one of ours.
     **{ord(one): f"\\u{ord(one):04x}" for one in "⟦→⟧⟨⟩║\u2028\u2029"},
     ord("\n"): "\\n",
     ord("\t"): "\\t",
@@ -24,7 +24,7 @@ _SPELLED = {
 }
 _BLANK = "␣"
 _DAMAGED = "\ufffd"
-_BEFORE = "a"  # a token that is no word piece, special or blank in anybody's vocabulary
+_BEFORE = "a"  # a token that no vocabulary has as a subword, special token or blank
 
 
 class Spelling:
@@ -38,22 +38,22 @@ class Spelling:
         self._tokenizer = tokenizer
         self._decoder = tokenizer.backend_tokenizer.decoder
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
-        """Return each token as the vocabulary spells it, a blank in it as a sign."""
-        return [shown(piece.replace(" ", _BLANK)) for piece in self._spelled(ids)]
+    def subwords(self, ids: Sequence[int]) -> list[str]:
+        """Return each token as the vocabulary spells it, with a visible sign for a blank."""
+        return [shown(subword.replace(" ", _BLANK)) for subword in self._spelled(ids)]
 
     def text(self, ids: Sequence[int]) -> str:
-        """Return tokens that follow each other as one text, without blanks round it.
+        """Return consecutive tokens as one text, without blanks around it.
 
-        Where the tokens hold a part of a character alone, or the tokenizer has no decoder, it is
-        the pieces of the vocabulary, one after the other.
+        If the tokens contain only a part of a character, or the tokenizer has no decoder, the text
+        is the spelling of the subwords in the vocabulary.
         """
-        pieces = self._spelled(ids)
-        # Behind another token, since a decoder treats the first one in a way of its own: a word
-        # piece would keep its ##, a word lose its blank.
-        whole = self._decoder.decode([_BEFORE, *pieces]) if self._decoder else ""
+        subwords = self._spelled(ids)
+        # After another token, because a decoder treats the first one differently: a subword would
+        # keep its ##, a word would lose its blank.
+        whole = self._decoder.decode([_BEFORE, *subwords]) if self._decoder else ""
         if not whole.startswith(_BEFORE) or _DAMAGED in whole:
-            return shown("".join(pieces))
+            return shown("".join(subwords))
         return shown(whole.removeprefix(_BEFORE))
 
     def _spelled(self, ids: Sequence[int]) -> list[str]:
@@ -61,5 +61,5 @@ class Spelling:
 
 
 def shown(text: str) -> str:
-    """Spell out what moves a cursor, ends a line or looks like a mark; a blank alone is shown."""
+    """Return a text whose control characters and marks are spelled out; a single blank is shown."""
     return plain(text.strip(" ").translate(_SPELLED)) or _BLANK

@@ -16,8 +16,8 @@ from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.cache import cached
 from mlmref.data.tokenizer.coverage import Coverage, Encoded, sums
 from mlmref.data.tokenizer.encoding import backend_of, encoded, refusal
-from mlmref.data.tokenizer.vocabulary import vocabulary_of
-from mlmref.data.tokens.by_pre_token import Pieces, bounds, pieces_of
+from mlmref.data.tokenizer.vocabulary import special_mask, vocabulary_of
+from mlmref.data.tokens.by_pre_token import PreTokens, bounds, pre_tokens_of
 from mlmref.data.tokens.tokens import Tokens
 from mlmref.data.words import Words
 from mlmref.data.words.of_segmenter import SegmentedWords
@@ -32,20 +32,23 @@ if TYPE_CHECKING:
 
     from mlmref.data.corpus.corpus import Corpus
 
-_STEP = 3  # of what this module writes; a new one makes every cached entry again
+_STEP = 3  # version of this module's output; a new one replaces every cached entry
 _SCHEMA = pa.schema(
     {
         "input_ids": pa.list_(pa.field("item", pa.int32())),
-        # A byte, not Arrow's packed bits: bits cannot be looked up in without unpacking them.
+        # Bytes, because Arrow's packed bits would have to be unpacked for each look-up.
         "word_start": pa.list_(pa.field("item", pa.uint8())),
         "visible": pa.int32(),  # characters
         "lost": pa.int32(),
     }
 )
 _HINT = "remove it from the corpus, or choose a --model whose tokenizer can"
-_BATCH, _PIECES_BATCH = 1_000, 2**16  # documents; a batch of pieces costs its table as well
-_SAMPLE, _SAMPLE_SIZE = 100, 1_000  # documents that words are looked for in, characters of each
-_BATCH_BYTES = 2**22  # of text; what the tokenizer returns takes over a hundred times the room
+_BATCH, _PRE_TOKENS_BATCH = (
+    1_000,
+    2**16,
+)  # documents; by pre-tokens, each batch also joins the table
+_SAMPLE, _SAMPLE_SIZE = 100, 1_000  # documents in which words are looked for, characters of each
+_BATCH_BYTES = 2**22  # of text; the tokenizer's output takes over a hundred times the memory
 
 
 def tokenize(
@@ -56,20 +59,19 @@ def tokenize(
     batch_size: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Tokens:
-    """Tokenise every document whole, with the tokenizer's special tokens round it (T05).
+    """Return the tokens of every document, with the tokenizer's special tokens around it (T05).
 
     Args:
         corpus: the documents.
-        tokenizer: a fast tokenizer; it is left as it is (TOK-002).
-        segmenter: tells the words; left out, or an entry that builds none, the tokenizer does.
-        batch_size: documents tokenised at a time, at most; left out, as many as are quick.
-            Changes memory and speed only (TOK-010).
-        reporter: told of each batch.
+        tokenizer: a fast tokenizer; it does not change (TOK-002).
+        segmenter: finds the words; by default, or if the entry builds none, the tokenizer does.
+        batch_size: the most documents in one batch; changes memory and speed only (TOK-010).
+        reporter: receives the progress.
 
     Raises:
         ModelError: see :func:`vocabulary_of`; or the tokenizer has parts written in Python.
         CorpusError: the tokenizer cannot encode a document (TOK-024).
-        PluginError: the segmenter cannot be made, raised, or breaks a clause (SEG-010).
+        PluginError: the segmenter raises an error or breaks a clause (SEG-010).
         OutputError: the cache cannot be written.
     """
     import tokenizers
@@ -77,17 +79,16 @@ def tokenize(
     vocabulary = vocabulary_of(tokenizer)
     backend = backend_of(tokenizer)
     words = _words(backend, vocabulary, segmenter, corpus)
-    special = np.zeros(vocabulary.size, dtype=np.bool_)
-    special[vocabulary.special_ids] = True
+    special = special_mask(vocabulary)
 
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
-        pieces = pieces_of(backend, words, special) if isinstance(words, OwnWords) else None
-        most = batch_size or (_PIECES_BATCH if pieces else _BATCH)
+        pre_tokens = pre_tokens_of(backend, words, special) if isinstance(words, OwnWords) else None
+        most = batch_size or (_PRE_TOKENS_BATCH if pre_tokens else _BATCH)
         with reporter.stage("tokenise", len(corpus), "documents") as stage:
             first, coverage = 0, Coverage(backend)
             for texts in batches(corpus, most):
                 refuse = refusal(corpus, range(first, first + len(texts)), _HINT)
-                yield _encode(backend, texts, special, words, pieces, refuse, coverage)
+                yield _encode(backend, texts, special, words, pre_tokens, refuse, coverage)
                 stage.advance(len(texts))
                 first += len(texts)
         return {}
@@ -100,7 +101,7 @@ def tokenize(
         "special_ids": vocabulary.special_ids.tolist(),
         "tokenizers": tokenizers.__version__,
     }
-    if words.identity:  # without a segmenter the key is that of the tokenizer alone (TOK-018)
+    if words.identity:  # without a segmenter, the key depends only on the tokenizer (TOK-018)
         parts["segmenter"] = words.identity
     entry = cached("tokens", parts, _SCHEMA, make)
     return Tokens(entry.dataset, vocabulary, has_words=words.told, fingerprint=entry.key)
@@ -119,7 +120,7 @@ def _words(
 
 
 def batches(corpus: Corpus, batch_size: int) -> Iterator[pa.StringArray]:
-    """Read the documents, at most so many and about so many bytes at a time."""
+    """Yield the documents in batches that are limited in number and in bytes."""
     for texts in corpus.texts(batch_size):
         for start in range(0, len(texts), batch_size):
             part = texts[start : start + batch_size]
@@ -133,12 +134,12 @@ def _encode(
     texts: pa.StringArray,
     special: BoolArray,
     words: Words,
-    pieces: Pieces | None,
+    pre_tokens: PreTokens | None,
     refuse: Callable[[int, str], CorpusError],
     coverage: Coverage,
 ) -> pa.RecordBatch:
-    """Tokenise some documents (TOK-003) and tell where words begin (TOK-004, TOK-015)."""
-    known = pieces.encode(texts) if pieces else None
+    """Return the tokens of some documents (TOK-003) and their word starts (TOK-004, TOK-015)."""
+    known = pre_tokens.encode(texts) if pre_tokens else None
     found = known or _whole(backend, texts.to_pylist(), special, words, refuse, coverage)
     kept = _readable(found, special)
     lists = (kept.ids, kept.starts.view(np.uint8))
@@ -150,7 +151,7 @@ def _encode(
 
 
 def _readable(found: Encoded, special: BoolArray) -> Encoded:
-    """Remove the tokens of documents without an ordinary one (TOK-025)."""
+    """Return the tokens without those of documents that have no ordinary token (TOK-025)."""
     keep = sums(~special[found.ids], found.offsets.astype(np.int64)) > 0
     if keep.all():
         return found
@@ -168,7 +169,7 @@ def _whole(
     refuse: Callable[[int, str], CorpusError],
     coverage: Coverage,
 ) -> Encoded:
-    """Tokenise documents whole."""
+    """Return the tokens of documents that are tokenized as a whole."""
     encodings = encoded(backend.encode_batch, texts, refuse)
     offsets = np.zeros(len(texts) + 1, dtype=np.int32)
     np.cumsum([len(encoding) for encoding in encodings], out=offsets[1:])

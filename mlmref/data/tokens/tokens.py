@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Tokens:
-    """All documents' tokens, one after the other: the flat token stream.
+    """The tokens of all documents in order: the token stream.
 
     Attributes:
         dataset: ``input_ids: list<int32>``, ``word_start: list<uint8>``, ``visible: int32`` and
-            ``lost: int32``, a row a document.
-        vocabulary: the tokenizer in plain numbers.
-        has_words: whether ``word_start`` tells words (TOK-007).
-        fingerprint: changes with whatever shaped the tokens.
+            ``lost: int32``, one row for each document.
+        vocabulary: the tokenizer's vocabulary.
+        has_words: whether ``word_start`` marks words (TOK-007).
+        fingerprint: changes with everything that shaped the tokens.
         offsets: int64 ``[D + 1]``, the position of each document's first token in the stream;
             last, the number of all tokens.
     """
@@ -39,7 +39,7 @@ class Tokens:
         self.vocabulary = vocabulary
         self.has_words = has_words
         self.fingerprint = fingerprint
-        # Views of the file's own buffers, which stay where they are (TOK-012).
+        # Views of the file's own buffers, without a copy (TOK-012).
         self._ids = Segments(dataset.data.column("input_ids"), np.int32)
         self._starts = Segments(dataset.data.column("word_start"), np.bool_)
         self.offsets: Int64Array = np.append(0, np.cumsum(self._ids.lengths))
@@ -50,16 +50,16 @@ class Tokens:
 
     @property
     def skipped(self) -> Int64Array:
-        """The documents without an ordinary token, which have no tokens here (TOK-025)."""
+        """The numbers of the documents that were skipped: they have no ordinary token (TOK-025)."""
         return np.flatnonzero(np.diff(self.offsets) == 0)
 
     def characters(self, column: Literal["visible", "lost"]) -> Int64Array:
-        """Count characters of each document that can be seen, or those in no token (TOK-026)."""
+        """Return how many characters of each document are visible, or in no token (TOK-026)."""
         counted: Int64Array = self.dataset.data.column(column).to_numpy().astype(np.int64)
         return counted
 
     def take(self, positions: Int64Array) -> tuple[Int32Array, BoolArray]:
-        """Look up tokens by their position in the stream (TOK-013).
+        """Return tokens by their position in the stream (TOK-013).
 
         Args:
             positions: int64, any shape.
@@ -76,11 +76,11 @@ class Tokens:
         return self._ids.take(positions, segments), self._starts.take(positions, segments)
 
     def runs(self, begins: Int64Array, width: int) -> tuple[Int32Array, BoolArray]:
-        """Look up runs of tokens that lie side by side, faster than one by one (TOK-013).
+        """Return runs of adjacent tokens, faster than one by one (TOK-013).
 
         Args:
             begins: int64 ``[N]``, the position of each run's first token.
-            width: tokens in each of them, at least one.
+            width: tokens in each run, at least one.
 
         Returns:
             Token ids (int32) and word starts (bool), both ``[N, width]``.
@@ -99,13 +99,13 @@ class Tokens:
         ids = np.empty((len(begins), width), dtype=np.int32)
         starts = np.empty((len(begins), width), dtype=np.bool_)
         ids[~across], starts[~across] = self.runs(begins[~across], width)
-        # What goes on in another record batch, or past the end.
+        # Runs that continue in another record batch.
         positions = begins[across][:, None] + np.arange(width)
         ids[across], starts[across] = self.take(positions)
         return ids, starts
 
     def _segments(self, positions: Int64Array) -> Int64Array:
-        """Return the segment of each position, or the one of all of them, as most often."""
+        """Return the segment of each position, or one number if all share it, as is usual."""
         first, last = positions.min(), positions.max()
         if first < 0 or last >= self.offsets[-1]:
             raise IndexError(f"a position is not in range({self.offsets[-1]})")

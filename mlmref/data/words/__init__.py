@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 class Words(Protocol):
-    """Tells which tokens begin a word: the tokenizer's own words, or a segmenter's."""
+    """Finds the tokens that begin a word: by the tokenizer, or by a segmenter."""
 
     @property
     def told(self) -> bool:
-        """Whether words are told at all."""
+        """Whether there are words at all."""
         ...
 
     @property
     def identity(self) -> dict[str, Any] | None:
-        """Everything that shapes the words beside text and tokenizer; ``None`` for nothing."""
+        """Everything that shapes the words besides text and tokenizer; ``None`` for nothing."""
         ...
 
     def starts(
         self, encodings: Sequence[tokenizers.Encoding], ids: Int32Array, texts: Sequence[str]
     ) -> BoolArray:
-        """Tell which of the documents' tokens begin a word."""
+        """Return which of the documents' tokens begin a word, bool ``[N]``."""
         ...

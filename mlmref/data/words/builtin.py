@@ -8,7 +8,7 @@ from mlmref.plugin.hookspecs import hookimpl
 
 @hookimpl
 def mlmref_word_segmenters() -> list[SegmenterEntry]:
-    """Return ``tokenizer``, which leaves the words to the tokenizer (SEG-009)."""
+    """Return ``tokenizer``, which uses the tokenizer's own words (SEG-009)."""
     return [
         SegmenterEntry(name="tokenizer", summary="the words that the tokenizer tells", build=None)
     ]

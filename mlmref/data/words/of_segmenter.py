@@ -16,22 +16,22 @@ from mlmref.plugin.registry import Chosen, faulty
 if TYPE_CHECKING:
     import tokenizers
 
-_STEP = 1  # of how tokens are told from words; a new one makes every cached entry again
+_STEP = 1  # version of the rule; a new one replaces every cached entry
 _BLANK = np.array([chr(code).isspace() for code in range(0x3002)])  # the last blank is U+3000
 
 
 class SegmentedWords:
-    """Tells words by a segmenter.
+    """Finds words with a segmenter.
 
     Args:
-        chosen: an entry that makes one, with its options.
+        chosen: the segmenter's entry, with its options.
 
     Attributes:
         told: always true (TOK-017).
         identity: everything that shapes its words, as JSON values (TOK-011).
 
     Raises:
-        PluginError: the segmenter cannot be made, or has no fingerprint.
+        PluginError: the segmenter cannot be constructed, or has no fingerprint.
     """
 
     told = True
@@ -51,37 +51,36 @@ class SegmentedWords:
     def starts(
         self, encodings: Sequence[tokenizers.Encoding], ids: Int32Array, texts: Sequence[str]
     ) -> BoolArray:
-        """Tell which tokens begin a word, going by the segmenter's words alone.
+        """Return which tokens begin a word of the segmenter, bool ``[N]``.
+
+        The caller corrects special tokens and the first token of each document.
 
         Args:
             encodings: of some documents.
-            ids: int32 ``[N]``, their tokens, one document after the other.
+            ids: int32 ``[N]``, their tokens in order.
             texts: the documents.
 
-        Returns:
-            Bool ``[N]``; what it says of special tokens and at seams is for the caller to mend.
-
         Raises:
-            PluginError: the segmenter raised, or its answer breaks SEG-001.
+            PluginError: the segmenter raises an error, or its answer breaks SEG-001.
         """
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         seams = np.append(0, np.cumsum(lengths))
         spans = spans_of(encodings, seams)
-        # Characters are counted without the blanks, which belong to no word (TOK-015).
+        # Blanks are not counted, because they belong to no word (TOK-015).
         solid = _solid_before("".join(texts))
         begins = np.unique(solid[np.append(self._begins(texts, seams), seams)])
         first = np.searchsorted(begins, solid[spans[:, 0]], side="right") - 1
         last = np.searchsorted(begins, solid[spans[:, 1]] - 1, side="right") - 1
-        # A token has characters of the words first..last. Without any of its own it has the word
-        # around it, or none where one begins: first is then last + 1 (TOK-016).
+        # A token contains characters of the words first to last. A token without characters has
+        # the word around it, or none if a word begins there: first is then last + 1 (TOK-016).
         starts = np.ones(len(ids), dtype=np.bool_)
         starts[1:] = (first[1:] > last[:-1]) | (first[:-1] > last[1:])
         return starts
 
     def _begins(self, texts: Sequence[str], seams: Int64Array) -> Int64Array:
-        """Ask the segmenter where words begin, counted over all texts."""
+        """Return the offsets at which the segmenter's words begin, counted over all texts."""
         try:
-            # A tuple, so that nothing can be taken out of it or put in (SEG-006).
+            # A tuple, so that the segmenter cannot change it (SEG-006).
             given: Any = self._segmenter.segment(tuple(texts))
             answers = list(given) if isinstance(given, Iterable) else None
         except Exception as error:  # a plugin may raise anything, and its owner is to be named
@@ -113,10 +112,10 @@ class SegmentedWords:
 
 
 def read_answer(answer: Any, length: int) -> Int64Array:
-    """Read where a segmenter says that words begin in a text of so many characters.
+    """Return the offsets at which words begin in a text of ``length`` characters, int64.
 
     Raises:
-        ValueError: it is not what SEG-001 asks for; says what it is.
+        ValueError: the answer breaks SEG-001; describes the answer.
     """
     try:
         begins = np.asarray(answer)
@@ -137,7 +136,7 @@ def read_answer(answer: Any, length: int) -> Int64Array:
 
 
 def _solid_before(text: str) -> Int64Array:
-    """Return how many characters that are not blank stand before each character and the end."""
+    """Return the number of characters before each character and the end, without blanks."""
     codes = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     solid = np.zeros(len(text) + 1, dtype=np.int64)
     np.cumsum(~_BLANK[np.minimum(codes, len(_BLANK) - 1)], out=solid[1:])

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _BLANKS = re.compile(r"(?<=\S)\s+(?=\S)")
 _LONGEST = 10  # characters in a word, on average; longer ones are clauses or sentences
-_WORD_MARK = "▁"  # SentencePiece's: the first piece of each word begins with it
+_WORD_MARK = "▁"  # SentencePiece's: the first subword of each word begins with it
 
 
 class OwnWords:
-    """Tells words by the pre-tokenizer, or by the pieces' marks where that keeps the text whole.
+    """Finds words by the pre-tokenizer, or by the marks of subwords if it keeps the text whole.
 
     Args:
         backend: the tokenizer.
@@ -29,8 +29,8 @@ class OwnWords:
         sample: documents of the corpus.
 
     Attributes:
-        told: whether the tokenizer tells words at all (TOK-007).
-        identity: nothing, since the tokenizer's own words come from the tokenizer alone.
+        told: whether the tokenizer has word boundaries (TOK-007).
+        identity: ``None``, because the words depend only on the tokenizer.
     """
 
     identity: None = None
@@ -47,17 +47,16 @@ class OwnWords:
     def starts(
         self, encodings: Sequence[tokenizers.Encoding], ids: Int32Array, texts: Sequence[str]
     ) -> BoolArray:
-        """Tell which tokens begin a word, going by their words alone.
+        """Return which tokens begin a word, bool ``[N]``.
+
+        The caller corrects special tokens and the first token of each document.
 
         Args:
             encodings: of some documents.
-            ids: int32 ``[N]``, their tokens, one document after the other.
-            texts: the documents, which the tokenizer has no need of.
-
-        Returns:
-            Bool ``[N]``; what it says of special tokens and at seams is for the caller to mend.
+            ids: int32 ``[N]``, their tokens in order.
+            texts: the documents; not used.
         """
-        # Tokens that belong to no word have None, here nan, which differs from everything.
+        # Tokens outside words have None, here NaN, which differs from everything.
         words: np.ndarray[Any, Any] = np.fromiter(
             chain.from_iterable(encoding.word_ids for encoding in encodings), np.float64, len(ids)
         )
@@ -69,12 +68,12 @@ class OwnWords:
 def splits_words(backend: tokenizers.Tokenizer, sample: Sequence[str]) -> bool:
     """Return whether the pre-tokenizer divides documents into words (TOK-007).
 
-    It does if it divides most of the places where blanks are between other characters. Added
-    tokens and the vocabulary have no part in that.
+    It does if it divides most of the places that have blanks between other characters, regardless
+    of added tokens and vocabulary.
 
     Args:
         backend: the tokenizer.
-        sample: documents; of those without blanks, the first is looked at beside itself.
+        sample: documents; if none has blanks, the first one is tried next to itself.
     """
     texts = [text.strip() for text in sample if text.strip()]
     between = [cut for text in texts for cut in _cuts_between(backend, text)]
@@ -87,7 +86,7 @@ def splits_words(backend: tokenizers.Tokenizer, sample: Sequence[str]) -> bool:
 
 
 def _cuts_between(backend: tokenizers.Tokenizer, text: str) -> list[bool]:
-    """Return for each run of blanks in a text whether a pre-token begins in it or behind it."""
+    """Return for each run of blanks in a text whether a pre-token begins in it or after it."""
     begins = {begin for begin, _ in _pre_tokens(backend, text)}
     runs = _BLANKS.finditer(text)
     return [not begins.isdisjoint(range(run.start(), run.end() + 1)) for run in runs]
@@ -109,8 +108,8 @@ def _pre_tokens(backend: tokenizers.Tokenizer, text: str) -> list[tuple[int, int
     return [span for _, span, _ in divided.get_splits("original", "char")]
 
 
-def _word_marks(pieces: dict[str, int]) -> list[int]:
-    """Return the ids of pieces that begin a word, if pieces tell: if none runs across words."""
-    if any(_WORD_MARK in piece.lstrip(_WORD_MARK) for piece in pieces):
+def _word_marks(subwords: dict[str, int]) -> list[int]:
+    """Return the ids of subwords that begin a word; none if a subword spans several words."""
+    if any(_WORD_MARK in subword.lstrip(_WORD_MARK) for subword in subwords):
         return []
-    return [number for piece, number in pieces.items() if piece.startswith(_WORD_MARK)]
+    return [number for subword, number in subwords.items() if subword.startswith(_WORD_MARK)]

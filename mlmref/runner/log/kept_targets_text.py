@@ -67,7 +67,7 @@ def columns(ready: Ready, targets: Targets, counts: Int64Array) -> pa.Table:
             words.append(known[key])
     token = np.concatenate(ids)
     unique, inverse = np.unique(token, return_inverse=True)
-    pieces = [short(one) for one in spelling.pieces(unique.tolist())] if len(unique) else []
+    pieces = [short(one) for one in spelling.subwords(unique.tolist())] if len(unique) else []
     has_words = ready.chunks.tokens.has_words
     part = pa.DictionaryArray.from_arrays(pa.array(np.concatenate(parts)), pa.array(PARTS))
     return pa.table(

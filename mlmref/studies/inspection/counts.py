@@ -10,8 +10,8 @@ import numpy as np
 from mlmref.plugin.arrays import Int64Array
 
 if TYPE_CHECKING:
-    from mlmref.data.tokens.tokens import Tokens
-
+    from mlmref.data.tokenizer.vocabulary import special_mask
+from mlmref.data.tokens.tokens import Tokens
 
 _BLOCK = 2**20  # tokens looked at at a time
 
@@ -38,8 +38,7 @@ class Counted:
 def count(tokens: Tokens, unknown: int | None) -> Counted:
     """Go through all tokens once."""
     size, total = tokens.vocabulary.size, int(tokens.offsets[-1])
-    special = np.zeros(size, np.bool_)
-    special[tokens.vocabulary.special_ids] = True
+    special = special_mask(tokens.vocabulary)
     if unknown is not None:
         special[unknown] = False  # it stands for some of the text
     ids, words, places = np.zeros(size, np.int64), 0, [np.empty(0, np.int64)]

@@ -123,7 +123,7 @@ def preview(
         seed=config.training_seed,
         epoch=epoch,
         unit=unit,
-        mask_token=spelling.pieces([tokens.vocabulary.mask_id])[0],
+        mask_token=spelling.subwords([tokens.vocabulary.mask_id])[0],
         strategies=strategies,
         chunks=shown,
     )
@@ -167,8 +167,8 @@ def _tokens(spelling: Spelling, looked: Looked) -> list[Unit]:
     length = int(looked.rows.lengths[0])
     columns = (
         looked.kinds[0, :length].tolist(),
-        spelling.pieces(looked.rows.input_ids[0, :length].tolist()),
-        spelling.pieces(looked.masked.input_ids[0, :length].tolist()),
+        spelling.subwords(looked.rows.input_ids[0, :length].tolist()),
+        spelling.subwords(looked.masked.input_ids[0, :length].tolist()),
     )
     return [
         Unit(kind=NAMES[kind], true=true, read=read, tokens=1, joined=False)
@@ -193,7 +193,7 @@ def _words(spelling: Spelling, looked: Looked) -> list[Unit]:
                 kind=NAMES[kind],
                 true=spelling.text(true),
                 # Masks one by one, since how many there are tells the model something.
-                read=" ".join(spelling.pieces(read)) if kind == MASKED else spelling.text(read),
+                read=" ".join(spelling.subwords(read)) if kind == MASKED else spelling.text(read),
                 tokens=end - begin,
                 joined=bool(begin and words[begin] >= 0 and words[begin] == words[begin - 1]),
             )

@@ -68,7 +68,7 @@ def test_a_piece_of_two_words_joins_them(begins, words):
 
 @pytest.mark.clause("TOK-015")
 def test_the_bytes_of_a_character_are_one_word():
-    """Pieces of the same character are never apart, and each of two has its own."""
+    """PreTokens of the same character are never apart, and each of two has its own."""
     assert words_of("😀😀", "byte-bpe", [0, 1]) == ["[CLS]", "ð Ł ĺ Ģ", "ð Ł ĺ Ģ", "[SEP]"]
 
 

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 from transformers import PreTrainedTokenizerFast
 
 from mlmref.data.tokenizer.coverage import Coverage
-from mlmref.data.tokens.by_pre_token import pieces_of
+from mlmref.data.tokens.by_pre_token import pre_tokens_of
 from mlmref.data.tokens.tokenize import _whole, tokenize
 
 
@@ -108,7 +108,7 @@ def test_pieces_lose_what_documents_lose(name):
     documents = [*TEXT, "", "\u200b", "a\u0301b \x01 film", "naive\u0301 naive\u0301", "film"]
     backend, words, special = parts_of(separable(name))
     whole = _whole(backend, documents, special, words, None, Coverage(backend))
-    table = pieces_of(backend, words, special)
+    table = pre_tokens_of(backend, words, special)
     for _ in range(2):
         by_piece = table.encode(pa.array(documents, pa.string()))
         assert by_piece.visible.tolist() == whole.visible.tolist()

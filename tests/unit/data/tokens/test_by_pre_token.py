@@ -16,7 +16,7 @@ from mlmref.data.tokenizer.coverage import Coverage
 from mlmref.data.tokens import by_pre_token as station
 from mlmref.data.tokens import cut_points as division
 from mlmref.data.tokens import tokenize as tokens
-from mlmref.data.tokens.by_pre_token import bounds, pieces_of
+from mlmref.data.tokens.by_pre_token import bounds, pre_tokens_of
 from mlmref.data.tokens.tokenize import tokenize
 
 BLANKS = [chr(code) for code in range(0x3001) if chr(code).isspace()]
@@ -24,7 +24,7 @@ BLANKS = [chr(code) for code in range(0x3001) if chr(code).isspace()]
 
 def pieces(name="wordpiece"):
     """Return what tokenises by pieces, for one of the separable tokenizers."""
-    return pieces_of(*parts_of(separable(name)))
+    return pre_tokens_of(*parts_of(separable(name)))
 
 
 def encoded(table, documents):
@@ -48,9 +48,9 @@ def whole(documents, name="wordpiece"):
 def learnt(monkeypatch):
     """Hear of all pieces that are tokenised, batch by batch."""
     heard = []
-    learn = station.Pieces._learnt
+    learn = station.PreTokens._learnt
     monkeypatch.setattr(
-        station.Pieces,
+        station.PreTokens,
         "_learnt",
         lambda self, new: (heard.append(new.to_pylist()), learn(self, new))[1],
     )
@@ -87,7 +87,7 @@ def test_special_tokens_in_a_text_may_be_split(name):
     backend, words, special = parts_of(separable(name))
     backend.encode_special_tokens = True
     documents = ["a [SEP] film[MASK] ##sfilms", "Ça[CLS][CLS] ##s [PAD]"]
-    offsets, ids, starts, *_ = pieces_of(backend, words, special).encode(pa.array(documents))
+    offsets, ids, starts, *_ = pre_tokens_of(backend, words, special).encode(pa.array(documents))
     expected = tokens._whole(backend, documents, special, words, None, Coverage(backend))
     for mine, other in zip((offsets, ids, starts), expected[:3], strict=True):
         assert mine.tolist() == other.tolist()
@@ -215,7 +215,7 @@ def test_a_piece_behind_one_without_tokens_begins_a_word(monkeypatch):
     monkeypatch.setattr(station, "_JOINED_BYTES", 1)
     backend, words, special = parts_of(separable("wordpiece bare"))
     nothing = np.zeros_like(special)
-    _, ids, starts, *_ = pieces_of(backend, words, nothing).encode(
+    _, ids, starts, *_ = pre_tokens_of(backend, words, nothing).encode(
         pa.array(["\x01 films \x02 films"])
     )
     assert starts.tolist() == [True, False, True, False]
@@ -269,7 +269,7 @@ def test_what_is_served_needs_no_pieces(monkeypatch):
     """Tokens from the cache are not made ready for again."""
     corpus = corpus_of(["no pieces needed"])
     first = tokenize(corpus, separable("wordpiece"))
-    monkeypatch.setattr(tokens, "pieces_of", None)
+    monkeypatch.setattr(tokens, "pre_tokens_of", None)
     assert rows_of(tokenize(corpus, separable("wordpiece"))) == rows_of(first)
 
 

@@ -140,7 +140,7 @@ def test_special_tokens_may_be_split_when_the_tokenizer_says_so():
     ],
 )
 def test_words_are_the_pre_tokenizers(family, words):
-    """Pieces of one pre-tokenizer's word belong together; a special token stands alone."""
+    """PreTokens of one pre-tokenizer's word belong together; a special token stands alone."""
     assert words_of("unwatchable films [SEP] film!", family) == words
 
 

@@ -13,7 +13,7 @@ from support.separable import SEPARABLE, WHOLE, parts_of, separable
 from support.tokens import corpus_of, fresh_cache, rows_of
 
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
-from mlmref.data.tokens.by_pre_token import _BETWEEN, pieces_of
+from mlmref.data.tokens.by_pre_token import _BETWEEN, pre_tokens_of
 from mlmref.data.tokens.tokenize import tokenize
 
 _BLANKS = [" ", "  ", "\t", "\n", "\r", "\r\n", " \n", "\x0b", "\x0c", "\x1c", "\x1f", "\x85",
@@ -50,7 +50,7 @@ def _assert_whole(chosen, documents, rows):
 def test_pieces_give_what_whole_documents_give(batches, name):
     """Batch after batch of one table, ids and word starts are those of the whole documents."""
     chosen = separable(name)
-    pieces = pieces_of(*parts_of(chosen))
+    pieces = pre_tokens_of(*parts_of(chosen))
     for documents in batches:
         # A view of a longer array, as the documents of a file are.
         texts = pa.array(["before", *documents, "behind"])[1:-1]
