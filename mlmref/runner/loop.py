@@ -109,6 +109,13 @@ def train(
                 f"training ends after {job.total:,} steps, the epochs' last, and not after "
                 f"max_steps = {asked:,}; for those add --epochs {epochs}"
             )
+        warmup = ready.config.training.warmup_steps
+        if warmup >= job.total:
+            reporter.warn(
+                f"training ends after {job.total:,} steps, within the {warmup:,} steps of warm-up: "
+                f"the learning rate reaches {job.total / warmup:.0%} of its peak; use fewer "
+                "--warmup-steps"
+            )
         with reporter.stage("train", job.total, "steps", job.done) as stage:
             try:
                 job.end_epoch()

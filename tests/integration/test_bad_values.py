@@ -207,6 +207,19 @@ def test_what_ends_otherwise_than_asked_is_said(place, tmp_path, monkeypatch):
     assert (status, text) == (0, "")
 
 
+@pytest.mark.clause("CLI-030")
+def test_a_warm_up_longer_than_the_training_is_said(place, tmp_path, monkeypatch):
+    """With the share of the learning rate that the training reaches."""
+    monkeypatch.chdir(place)
+    arguments = RUN.replace("--output out", f"--output {tmp_path}/out") + "--max-steps 2"
+    status, text = told(f"{arguments} --warmup-steps 8")
+    assert (status, text.splitlines()[-1]) == (
+        0,
+        "training ends after 2 steps, within the 8 steps of warm-up: the learning rate reaches "
+        "25% of its peak; use fewer --warmup-steps",
+    )
+
+
 @pytest.mark.clause("RUN-017")
 def test_text_that_does_not_suit_is_said_before_training(place, tmp_path, monkeypatch):
     """Unknown tokens with their share, and words that are whole lines."""

@@ -44,7 +44,7 @@ IMDB_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 IMDB_ROWS = 25_000
 """IMDb's reviews are the first rows of the file; sentences of Rotten Tomatoes follow."""
 
-_HUB = "hub dataset"
+_HUB = "hub:"
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet", _HUB)
 _USED_BY = {
     "text_column": _TABLES,
@@ -92,7 +92,7 @@ def _check_used(config: CorpusConfig, kinds: set[str]) -> None:
         if value not in (default, "") and not kinds & set(used):
             back = "omit it" if default is None else f"omit it, or use --set corpus.{key}={default}"
             raise ConfigError(
-                f"{value!r} would be ignored: {config.name} has no {' or '.join(used)}",
+                f"{value!r} would be ignored by {config.name}; it is for {', '.join(used)}",
                 where=f"corpus.{key}",
                 hint=back,
             )

@@ -139,6 +139,9 @@ def _base_of(adapted: str) -> str:
         record = json.loads((Path(adapted) / "record.json").read_bytes())
         return str(record["model"]["name"])
     except (OSError, ValueError, LookupError, TypeError) as error:
+        from mlmref.model.source import find_model
+
+        find_model(ModelConfig(name=adapted))  # a misspelt folder is refused here
         raise ConfigError(
             "nothing says what it was adapted from, as a run folder's record.json does",
             where=adapted,

@@ -280,12 +280,12 @@ def test_what_may_not_be_read_is_named(monkeypatch, what):
 
 
 IGNORED = {
-    "text_column": ("body", "a.txt", ".csv or .tsv or .jsonl or .parquet or hub dataset"),
-    "label_column": ("stars", "a.txt", ".csv or .tsv or .jsonl or .parquet or hub dataset"),
+    "text_column": ("body", "a.txt", ".csv, .tsv, .jsonl, .parquet, hub:"),
+    "label_column": ("stars", "a.txt", ".csv, .tsv, .jsonl, .parquet, hub:"),
     "documents": ("file", "a.csv", ".txt"),
-    "delimiter": (";", "a.jsonl", ".csv or .tsv"),
-    "quotes": ("no", "a.txt.gz", ".csv or .tsv"),
-    "split": ("test", "a.csv", "hub dataset"),
+    "delimiter": (";", "a.jsonl", ".csv, .tsv"),
+    "quotes": ("no", "a.txt.gz", ".csv, .tsv"),
+    "split": ("test", "a.csv", "hub:"),
 }
 FILES = {
     "a.txt": "great\n",
@@ -306,7 +306,7 @@ def test_a_setting_for_another_kind_of_file_is_refused(key, tmp_path, monkeypatc
         load(name, **{key: value})
     default = CorpusConfig.model_fields[key].default
     back = "omit it" if default is None else f"omit it, or use --set corpus.{key}={default}"
-    expected = f"corpus.{key}: {value!r} would be ignored: {name} has no {used}; {back}"
+    expected = f"corpus.{key}: {value!r} would be ignored by {name}; it is for {used}; {back}"
     assert str(raised.value) == expected
     assert len(load(name, **{key: default})) == 1
 

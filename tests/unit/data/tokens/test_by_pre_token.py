@@ -174,7 +174,7 @@ def test_the_table_is_bounded(monkeypatch, learnt):
     batches = [TEXT[:1], TEXT[1:3], ["a b", "c"], ["d e"], TEXT, ["a b", "c d e"], ["e a b "]]
     for documents in batches * 2:
         assert encoded(table, documents) == whole(documents)
-        sizes = {len(table._pieces), len(table._counts)}
+        sizes = {len(table._pre_tokens), len(table._counts)}
         assert max(sizes) <= 9
         assert len(sizes) == 1
         assert len(table._tokens) == table._counts.sum()
@@ -195,7 +195,7 @@ def test_long_pieces_are_not_kept(monkeypatch, learnt):
         ["电影" * 500 + " ", "电影", "1234567", "b"],
         ["电影" * 500 + " ", "1234567"],
     ]
-    assert max(len(piece.encode()) for piece in table._pieces.to_pylist()) == 6
+    assert max(len(piece.encode()) for piece in table._pre_tokens.to_pylist()) == 6
     assert len(table._tokens) == table._counts.sum()
 
 
@@ -239,9 +239,9 @@ def test_a_text_with_the_separator_is_tokenised_whole(learnt):
     """What parts pieces may be in a text: then that batch goes the other way, and no other."""
     table = pieces()
     for document in (station._BETWEEN, f"a film{station._BETWEEN}film", f"film {station._BETWEEN}"):
-        before = table._pieces
+        before = table._pre_tokens
         assert table.encode(pa.array(["film", document])) is None
-        assert table._pieces is before
+        assert table._pre_tokens is before
     for part in ("\ue000", "\ue000\ue001", "\ue001\ue002", "\ue002"):
         documents = [part, f"film{part}", f"{part}film", f"{part} {part} film\ue000\ue000 \ue002"]
         assert encoded(table, documents) == whole(documents)
