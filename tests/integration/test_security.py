@@ -363,21 +363,18 @@ def test_a_run_writes_to_its_folder_and_the_cache(place, tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / "elsewhere" / name))
         (tmp_path / "elsewhere" / name).mkdir(parents=True)
     before = files(tmp_path)
-    config = resolve(
-        sets=[
-            "model.name=model",
-            f"model.revision={outside}/revision",
-            "corpus.name=corpus.txt",
-            f"corpus.label_column={outside}/label",
-            f"corpus.split={outside}/split",
-            f"corpus.text_column={outside}/text",
-            "fill.prompts=['../x {mask}']",
-            "chunks.size=16",
-            "training.max_steps=1",
-            "output.folder=out",
-        ]
-    )
-    mlmref.run(config)
+    usable = [
+        "model.name=model",
+        "corpus.name=corpus.txt",
+        "fill.prompts=['../x {mask}']",
+        "chunks.size=16",
+        "training.max_steps=1",
+        "output.folder=out",
+    ]
+    for ignored in ("model.revision", "corpus.label_column", "corpus.split", "corpus.text_column"):
+        with pytest.raises(MlmrefError, match="would be ignored"):
+            mlmref.run(resolve(sets=[*usable, f"{ignored}={outside}/{ignored}"]))
+    mlmref.run(resolve(sets=usable))
     assert not list(outside.iterdir())
     new = {name.split("/")[0] for name, _ in files(tmp_path) - before}
     assert new == {"cache", "place"}
