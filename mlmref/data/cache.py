@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     import datasets
 
 Batches = Generator[pa.RecordBatch, None, dict[str, Any]]
-"""The rows of an entry, batch by batch; returns the facts."""
+"""Yields the rows of an entry in batches, and returns facts about them."""
 
-_LAYOUT = 1  # of an entry's two files; a new one makes every old entry again
+_LAYOUT = 1  # version of an entry's two files; a new one replaces every entry
 
 
 def cache_folder() -> Path:
-    """Return the folder of the cache, which need not exist yet (CACHE-001).
+    """Return the folder of the cache, which may not exist yet (CACHE-001).
 
     Raises:
-        OutputError: there is no home folder to fall back on.
+        OutputError: no folder is set and the user has no home folder.
     """
     if chosen := os.environ.get("MLMREF_CACHE"):
         return Path(chosen)
@@ -54,10 +54,11 @@ class Cached:
 
     Attributes:
         dataset: the rows, memory-mapped.
-        file: the Arrow stream that holds them.
-        facts: what making them found out besides, as JSON gives it back.
-        key: hex SHA-256 of all that shaped the entry; what is built on it names it as a part.
-        made: whether it was made just now; false when it was served.
+        file: the Arrow stream of the rows.
+        facts: facts about the rows, as JSON values.
+        key: SHA-256 in hexadecimal of everything that shaped the entry; the next station's key
+            contains it.
+        made: whether the entry is new; false if it was in the cache.
     """
 
     dataset: datasets.Dataset
@@ -73,18 +74,18 @@ def cached(
     schema: pa.Schema,
     make: Callable[[], Batches],
 ) -> Cached:
-    """Serve an entry of the cache, or make it first.
+    """Return an entry of the cache, after making it if necessary.
 
     Args:
-        station: whose it is: the name of a folder under :func:`cache_folder`.
-        parts: everything that shapes the entry, as JSON values: content, options, and the
-            version of the step that makes it.
+        station: the name of a folder in :func:`cache_folder`.
+        parts: everything that shapes the entry, as JSON values: content, options, and the version
+            of the step that makes it.
         schema: the columns.
-        make: yields the rows, batch by batch, and returns facts (JSON values) about them.
+        make: yields the rows in batches, and returns facts (JSON values) about them.
 
     Raises:
         OutputError: the cache cannot be written (CACHE-008).
-        Exception: whatever ``make`` raises; nothing is left behind (CACHE-007).
+        Exception: any error of ``make``; no file is left behind (CACHE-007).
     """
     identity = {
         "layout": _LAYOUT,
@@ -102,14 +103,14 @@ def cached(
     except OutputError as error:
         if not isinstance(error.__cause__, FileNotFoundError):
             raise
-        # Somebody has removed the folder in the meantime, and may (CACHE-012).
+        # Users may remove the folder at any time (CACHE-012).
         return _made(entry, identity, schema, make)
 
 
 def _made(
     entry: _Entry, identity: dict[str, Any], schema: pa.Schema, make: Callable[[], Batches]
 ) -> Cached:
-    """Make an entry and serve it, unless another run makes it first."""
+    """Return an entry after making it, unless another run made it first."""
     from filelock import FileLock
 
     with writing(entry.folder):
@@ -141,14 +142,14 @@ class _Entry:
         return Cached(dataset=rows, file=self._data, facts=facts, key=self.key, made=made)
 
     def facts(self) -> dict[str, Any] | None:
-        """Return the facts of a whole entry, ``None`` if there is none (CACHE-004, CACHE-005)."""
+        """Return the facts of an undamaged entry, or ``None`` (CACHE-004, CACHE-005)."""
         try:
             entry = unsealed(self._sidecar.read_bytes())
             if entry["key"] != self.key:
                 return None
             now = stamp(self._data)
-            # A stamp taken in the same tick of the file system's clock as a later change would
-            # look the same, so it is believed only once the clock has moved on.
+            # A later change in the same tick of the file system's clock would have the same stamp,
+            # so a stamp counts only if the sidecar is newer.
             settled = self._sidecar.stat().st_mtime_ns > now[-1]
             if not (settled and entry["stamp"] == now) and sha256(self._data) != entry["sha256"]:
                 return None
@@ -163,16 +164,16 @@ class _Entry:
         schema: pa.Schema,
         batches: Batches,
     ) -> dict[str, Any]:
-        """Write both files, the data first, and return the facts as JSON gives them back."""
-        # Of names of its own: where a lock does not hold (it went with the folder, or the file
-        # system has none) two may be writing.
+        """Write both files, the data first, and return the facts as JSON values."""
+        # Unique names: without a lock (the folder was removed, or the file system has no locks) two
+        # runs may write at once.
         own = f"{self.key}.{uuid.uuid4().hex}"
         data_part, sidecar_part = self.folder / f"{own}.part", self.folder / f"{own}.new"
         for left in (
             *self.folder.glob(f"{self.key}.*.part"),
             *self.folder.glob(f"{self.key}.*.new"),
         ):
-            with suppress(OSError):  # by a run that was killed
+            with suppress(OSError):  # left by a run that was killed
                 left.unlink()
         facts: dict[str, Any] = {}
 
@@ -212,9 +213,9 @@ class _Entry:
 
 
 def _await_tick(path: Path, before: int) -> None:
-    """Have a new file be later than a time stamp, unless the file system's clock is a coarse one.
+    """Wait until a new file is later than a time stamp, unless the file system's clock is coarse.
 
-    Or else the entry's data is read through whenever it is served (see :meth:`_Entry.facts`).
+    Otherwise each use of the entry would read all of its data (see :meth:`_Entry.facts`).
     """
     for _ in range(25):  # of 2 ms; most clocks tick every 1 to 10
         if path.stat().st_mtime_ns > before:
@@ -224,10 +225,10 @@ def _await_tick(path: Path, before: int) -> None:
 
 
 def stamp(path: Path) -> list[int]:
-    """Return what no change of a file through the file system leaves as it was (CACHE-005)."""
+    """Return inode, size and times of a file: any change of the file changes them (CACHE-005)."""
     return stamp_of(path.stat())
 
 
 def stamp_of(state: os.stat_result) -> list[int]:
-    """Return the stamp of a file of which this is the state."""
+    """Return the stamp of a file with this state."""
     return [state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns]

@@ -17,10 +17,9 @@ _BATCH = 1 << 22  # bytes in a batch of a data file, at least
 
 
 class Sink:
-    """A new file that digests what is written to it and is on disk once it is closed.
+    """A new file that hashes its content, and is on disk once it is closed.
 
-    Its own failures are an OutputError from the start, so that they cannot be mistaken for an
-    ``OSError`` of the code that makes the rows.
+    Its failures are OutputErrors, which differ from an ``OSError`` of the code that makes the rows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,22 +30,22 @@ class Sink:
 
     @property
     def closed(self) -> bool:
-        """Whether it is."""
+        """Whether the file is closed."""
         return self._file.closed
 
     def write(self, data: Any) -> None:
-        """Write bytes, or what has a buffer of them."""
+        """Write bytes, or an object with a buffer."""
         self.digest.update(data)
         with writing(self._folder):
             self._file.write(data)
 
     def flush(self) -> None:
-        """Hand what was written to the system."""
+        """Pass the written bytes to the operating system."""
         with writing(self._folder):
             self._file.flush()
 
     def close(self) -> None:
-        """Put everything on the disk, and close."""
+        """Write everything to disk, and close the file."""
         with writing(self._folder):
             try:
                 if not self._file.closed:
@@ -62,12 +61,12 @@ class Sink:
         if not failed:
             self.close()
             return
-        with suppress(OutputError):  # the first failure is the one to hear of
+        with suppress(OutputError):  # the first failure is reported
             self.close()
 
 
 def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Join small batches, since an entry is opened in time linear in their number (CACHE-011)."""
+    """Yield small batches joined: opening an entry takes time for each batch (CACHE-011)."""
     held: list[pa.RecordBatch] = []
     size = 0
     for batch in batches:
@@ -82,7 +81,7 @@ def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one line (CACHE-008)."""
+    """Turn an error of the operating system into an OutputError (CACHE-008)."""
     try:
         yield
     except OSError as error:

@@ -199,12 +199,16 @@ def chunk(
     chunks = cut(tokens, rule, documents)
     if not len(chunks):
         total = chunks.offsets[-1]
+        if not total:
+            raise CorpusError(
+                f"no document has a token that the tokenizer knows (documents: {len(documents):,})",
+                hint="give a --model whose tokenizer knows this text; mlmref inspect with the same "
+                "flags shows what is unknown",
+            )
         group = f" within {TUTORIAL_GROUP:,} documents" if rule.scope == "tutorial" else ""
         raise CorpusError(
-            f"the {total:,} tokens there are do not fill one chunk of {rule.size:,}{group}",
-            hint="use --remainder pad or a smaller --chunk-size"
-            if total
-            else "give a model whose tokenizer knows the words of this corpus",
+            f"{total:,} tokens do not fill one chunk of {rule.size:,}{group}",
+            hint="use --remainder pad or a smaller --chunk-size",
         )
     return chunks
 

@@ -1,4 +1,4 @@
-"""Whether the loaded tokenizer is the one in tokenizer.json (clauses TOK-021 to TOK-023).
+"""Compare the loaded tokenizer with tokenizer.json (clauses TOK-021 to TOK-023).
 
 Transformers takes the normalizer and the pre-tokenizer of some classes from the class, and ignores
 those in the file.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _FILE = "tokenizer.json"
 _ROLES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
-_DOCUMENTS, _CHARACTERS = 100, 1_000  # compared: the first documents, and as much of each
+_DOCUMENTS, _CHARACTERS = 100, 1_000  # the first documents that are compared, characters of each
 _SHOWN = 60  # characters of each side of the example
 
 _PROBES = (
@@ -42,11 +42,11 @@ _PROBES = (
     "😀 👍🏽 zero\u200bwidth soft\u00adhyphen \u202bmarks\u202c \x07bell",
     "ACGTNNNNacgt MKVLAAGIV C1=CC=CC=C1 def f(x):\n    return x+1",
 )
-"""What tokenizers treat differently: case, accents, digits, blanks, punctuation, other scripts."""
+"""Texts that tokenizers treat differently: case, accents, digits, blanks, punctuation, scripts."""
 
 
 def load_tokenizer_of(config: ModelConfig, source: Source) -> PreTrainedTokenizerBase:
-    """Load the tokenizer that the settings choose.
+    """Return the tokenizer that the settings choose.
 
     Args:
         config: the settings of the model.
@@ -54,7 +54,7 @@ def load_tokenizer_of(config: ModelConfig, source: Source) -> PreTrainedTokenize
 
     Raises:
         ModelError: the tokenizer in the file and the one that Transformers builds differ
-            (TOK-021), or there is no such file to choose (TOK-022).
+            (TOK-021), or the file of the setting does not exist (TOK-022).
     """
     import transformers
 
@@ -95,9 +95,9 @@ def compare_documents(
     for part in ("normalizer", "pre_tokenizer"):
         if _described(getattr(backend, part)) != _described(getattr(file, part)):
             reporter.warn(
-                f"{config.name}: the {part.replace('_', '-')} in its {_FILE} is another one than "
-                f"Transformers builds; the first {len(texts):,} documents have the same tokens "
-                "with both; choose one with --tokenizer file or --tokenizer loaded"
+                f"{config.name}: its {_FILE} and the tokenizer that Transformers builds have "
+                f"different {part.replace('_', '-')}s; the first {len(texts):,} documents have the "
+                "same tokens with both; choose one with --tokenizer file or --tokenizer loaded"
             )
 
 
@@ -109,7 +109,7 @@ def _described(part: Any) -> Any:
 
 
 def _file(name: str, source: Source) -> tokenizers.Tokenizer | None:
-    """Read the tokenizer of tokenizer.json alone; ``None`` if the model has no such file."""
+    """Return the tokenizer of tokenizer.json; ``None`` if the model has no such file."""
     from huggingface_hub import try_to_load_from_cache
 
     path: Any = Path(source.place) / _FILE
@@ -150,12 +150,12 @@ def _of_the_file(
     loaded: PreTrainedTokenizerBase,
     file: tokenizers.Tokenizer | None,
 ) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of the file, with the names and limits of the one that was loaded."""
+    """Return the tokenizer of the file, with names and limits of the loaded one."""
     import transformers
 
     if file is None:
         raise ModelError(f"it has no {_FILE}", where=name, hint="use --tokenizer loaded instead")
-    # A class names tokens that the file may lack; it would get them as new tokens.
+    # A class may name tokens that the file lacks; Transformers would add them as new tokens.
     named = {f"{role}_token": str(getattr(loaded, f"{role}_token")) for role in _ROLES}
     given: dict[str, Any] = {
         "revision": source.revision,
@@ -178,7 +178,7 @@ def _compare(
     file: tokenizers.Tokenizer,
     texts: Sequence[str],
 ) -> None:
-    """Refuse a tokenizer that gives other tokens than the file, with an example of both."""
+    """Raise a ModelError with an example if a tokenizer gives other tokens than the file."""
     loaded = _plain(tokenizer)
     if loaded is None:
         return
@@ -203,7 +203,7 @@ def _compare(
 
 
 def _plain(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer | None:
-    """Copy the Rust tokenizer; ``None`` if it has parts in Python, which no file can hold."""
+    """Return a copy of the Rust tokenizer; ``None`` if it has parts written in Python."""
     from mlmref.data.tokenizer.encoding import backend_of
 
     try:
@@ -213,7 +213,7 @@ def _plain(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer | None:
 
 
 def _ids(backend: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int] | None]:
-    """Return the ids of each text, or ``None`` for one that is an error."""
+    """Return the ids of each text, or ``None`` for a text that raises an error."""
     try:
         return [one.ids for one in backend.encode_batch(list(texts))]
     except BaseException as error:

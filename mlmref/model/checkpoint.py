@@ -23,16 +23,16 @@ NAME = re.compile(r"step-(\d{8,})")
 
 
 def run_of(place: Path) -> Path:
-    """Return the run folder of a checkpoint, and any other place as it is."""
+    """Return the run folder of a checkpoint; any other path is returned unchanged."""
     inside = NAME.fullmatch(place.name) and place.parent.name == CHECKPOINTS
     return place.parent.parent if inside and (place / MANIFEST).is_file() else place
 
 
 def weights(place: Path) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint by name, as parameters and buffers have them.
+    """Return the weights of a checkpoint by the names of parameters and buffers.
 
     Raises:
-        ValueError: the checkpoint is damaged, and how.
+        ValueError: describes the damage of the checkpoint.
     """
     from safetensors.torch import load_file
 
@@ -43,7 +43,7 @@ def weights(place: Path) -> dict[str, Tensor]:
 
 
 def fault(place: Path, run: str | None = None) -> str | None:
-    """Say what is wrong with a checkpoint; ``None`` for a whole one of this run, or of any."""
+    """Return what is wrong with a checkpoint; ``None`` if it is complete and of this run."""
     try:
         manifest = unsealed((place / MANIFEST).read_bytes())
     except FileNotFoundError:

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 _JSON = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
-"""Files of a model that hold a JSON object, where they are there."""
+"""Files of a model that must contain a JSON object, if they exist."""
 
 
 def check_folder(name: str, folder: Path) -> None:
-    """Look at the files of a model's folder before a library does, which names them less well.
+    """Check the files of a model's folder; other libraries name a damaged file less clearly.
 
     Raises:
         OSError: the folder or one of the files cannot be read.
-        ModelError: there is no model in it, or one of the files is damaged.
+        ModelError: the folder has no model, or one of the files is damaged.
     """
     for one in sorted(folder.iterdir()):
         if one.suffix == ".safetensors":
-            # Of one without permission safetensors says that it is not there.
+            # Without the permission to read, safetensors reports a missing file.
             one.open("rb").close()
     if (folder / "adapter_config.json").exists():
         raise ModelError(
@@ -61,7 +61,7 @@ def _check_json(name: str, file: Path) -> None:
 
 
 def check_settings(config: ModelConfig, settings: PretrainedConfig) -> None:
-    """Undo what a checkpoint's config.json may ask for beside its sizes (SEC-001, SEC-002)."""
+    """Refuse or undo unsafe settings of a checkpoint's config.json (SEC-001, SEC-002)."""
     weights = getattr(settings, "transformers_weights", None)
     if weights and not str(weights).endswith((".safetensors", ".safetensors.index.json")):
         raise ModelError(
@@ -75,12 +75,12 @@ def check_settings(config: ModelConfig, settings: PretrainedConfig) -> None:
 
 
 def check_head(name: str, place: str, info: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint without weights for all of the model, and say where they may be.
+    """Refuse a checkpoint that lacks weights of the model, and say where they may be.
 
     Args:
-        name: as the user gave it.
+        name: the user's name for the model.
         place: its folder, or its name on the hub.
-        info: what ``output_loading_info`` tells.
+        info: Transformers' ``output_loading_info``.
 
     Raises:
         ModelError: names one of the weights.
@@ -99,7 +99,7 @@ def check_head(name: str, place: str, info: Mapping[str, Any]) -> None:
 
 
 def conversion(place: str) -> str:
-    """Say how a folder with pickled weights gets safetensors, without running what is pickled."""
+    """Return the command that converts a folder's pickled weights to safetensors."""
     code = (
         "from transformers import AutoModelForMaskedLM as M; "
         f"M.from_pretrained({place!r}, use_safetensors=False).save_pretrained({place!r})"
@@ -109,7 +109,7 @@ def conversion(place: str) -> str:
 
 
 def check_weights(name: str, model: PreTrainedModel) -> None:
-    """Name a weight that is no number: the loss would be none either (MODEL-009)."""
+    """Raise a ModelError that names a weight with NaN or infinity (MODEL-009)."""
     import torch
 
     for key, tensor in model.named_parameters():
@@ -123,12 +123,12 @@ def check_weights(name: str, model: PreTrainedModel) -> None:
 
 
 def check_tokenizer(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a tokenizer that does not belong to the model, or cannot be used (MODEL-004)."""
+    """Raise a ModelError for a tokenizer that does not suit the model (MODEL-004)."""
     from mlmref.data.tokenizer.vocabulary import vocabulary_of
 
     vocabulary = vocabulary_of(tokenizer)
     if not len(vocabulary.ordinary_ids):
-        # Transformers makes up an empty tokenizer where the files are missing.
+        # Transformers builds an empty tokenizer if the files are missing.
         raise ModelError(
             "its tokenizer has no tokens but special ones",
             where=name,
@@ -158,6 +158,6 @@ def _rows(model: PreTrainedModel) -> int:
     """Return the number of tokens that a model has an embedding for."""
     try:
         embedding: Any = model.get_input_embeddings()
-        return len(embedding.weight)  # an Embedding, or I-BERT's that can be quantized
+        return len(embedding.weight)  # an Embedding, or I-BERT's quantizable one
     except (AttributeError, NotImplementedError, TypeError):  # Perceiver does not name its own
         return int(model.config.get_text_config().vocab_size)

@@ -30,11 +30,11 @@ class LoadedModel:
     Attributes:
         model: a ``*ForMaskedLM`` in float32 and evaluation mode.
         tokenizer: a fast tokenizer with a mask token.
-        name: as the user gave it.
-        revision: the commit on the hub, if it came from there.
-        digest: SHA-256 of the weights, in hexadecimal: of the folder's safetensors files one
-            after the other, or of the tensors where the files are in the hub's cache.
-        max_length: the most tokens the model reads at once; ``NOT_STATED`` if nothing says.
+        name: the user's name for it.
+        revision: the commit on the hub, if it is from there.
+        digest: SHA-256 of the weights in hexadecimal: of the folder's safetensors files in order,
+            or of the tensors if the files are in the hub's cache.
+        max_length: the most tokens that the model reads at once, or ``NOT_STATED``.
     """
 
     model: PreTrainedModel
@@ -50,11 +50,11 @@ class LoadedModel:
 
 
 def load_model(config: ModelConfig) -> LoadedModel:
-    """Load model and tokenizer, from safetensors only.
+    """Return a model and its tokenizer, loaded from safetensors only.
 
     Raises:
-        ModelError: nothing there, no masked-language-model head with weights, no fast tokenizer
-            with a mask token, or a tokenizer with more tokens than the model has rows.
+        ModelError: there is no model, no masked-language-model head with weights, no fast tokenizer
+            with a mask token, or the tokenizer has more tokens than the model has rows.
     """
     import torch
 
@@ -78,11 +78,11 @@ def load_model(config: ModelConfig) -> LoadedModel:
 
 
 def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
-    """Load a model's tokenizer and its maximum length, and none of its weights (MODEL-012).
+    """Return a model's tokenizer and maximum length, without loading its weights (MODEL-012).
 
     Raises:
-        ModelError: nothing there, no masked language model's configuration, no fast tokenizer
-            with a mask token, or a tokenizer with more tokens than the model has rows.
+        ModelError: there is no masked language model, no fast tokenizer with a mask token, or the
+            tokenizer has more tokens than the model has rows.
     """
     import torch
     import transformers
@@ -94,7 +94,7 @@ def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
         )
         check_settings(config, settings)
         tokenizer = load_tokenizer_of(config, source)
-        # Modules with shapes and no numbers: what is read off them is what is read off a model.
+        # Modules with shapes but without numbers; limits and rows are those of the model.
         build: Any = transformers.AutoModelForMaskedLM.from_config  # it is not annotated
         with torch.device("meta"):
             shape = build(settings, trust_remote_code=config.trust_remote_code)
@@ -112,18 +112,18 @@ def check_documents(
 def pretrained(
     config: ModelConfig, kind: str, **changes: Any
 ) -> tuple[Any, PreTrainedTokenizerBase, dict[str, Any]]:
-    """Load a checkpoint as one of Transformers' kinds of model, from safetensors only.
+    """Return a checkpoint as one of Transformers' kinds of model, from safetensors only.
 
     Args:
-        config: which.
+        config: the settings of the model.
         kind: the name of an ``AutoModelFor...``.
-        changes: of the model's own configuration, such as ``num_labels``.
+        changes: changes of the model's configuration, such as ``num_labels``.
 
     Returns:
-        The model in float32, its tokenizer, and what ``output_loading_info`` tells.
+        The model in float32, its tokenizer, and Transformers' ``output_loading_info``.
 
     Raises:
-        ModelError: nothing there, or nothing that can be loaded so.
+        ModelError: there is no model, or it cannot be loaded as this kind.
     """
     import torch
     import transformers

@@ -1,10 +1,10 @@
 """Project hidden states onto the vocabulary and compute the cross-entropy, block by block.
 
-The logits of a step's targets, and the softmax and gradient of the same size, are the largest
-arrays of a training step: 1,200 targets by 30,522 tokens are 150 MB each. Here a block of rows
-goes all the way, projection, softmax, gradient, before the next begins, so that only
-small arrays are needed, and nothing is computed twice (as in Hsu et al. 2024, "Liger Kernel",
-arXiv 2410.10989, section 3.2, in plain torch). Clauses LOSS-005 to LOSS-007.
+The logits of a step's targets, their softmax and their gradient are the largest arrays of a step:
+1,200 targets by 30,522 tokens are 150 MB each. Here projection, softmax and gradient of one block
+of rows are computed before the next block, so the arrays are small and nothing is computed twice
+(as in Hsu et al. 2024, "Liger Kernel", arXiv 2410.10989, section 3.2, in plain torch).
+Clauses LOSS-005 to LOSS-007.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BLOCK = 6_000_000
-"""Logits in a block: 24 MB in float32. A larger array glibc would map anew from the system each
-time, page by page, which takes longer than the softmax."""
+"""Logits in a block: 24 MB in float32. glibc would map a larger array anew each time, page by page,
+which takes longer than the softmax."""
 
 GPU_BLOCK = 64_000_000
-"""The same on a GPU, 256 MB: each block is some twenty kernels to start, and a small one is done
-before the next is started."""
+"""Logits in a block on a GPU, 256 MB: each block starts about twenty kernels, and those of a small
+block would end before the next one starts."""
 
 
 def blocks(
     rows: int, vocabulary: int, device: str = "cpu", *, most: int | None = None
 ) -> list[slice]:
-    """Cut ``rows`` into blocks of ``most`` logits, by default what suits the device.
+    """Return ``rows`` cut into blocks of at most ``most`` logits, but at least one row.
 
-    A block has at least one row.
+    The default of ``most`` depends on the device.
     """
     most = most or (BLOCK if device == "cpu" else GPU_BLOCK)
     height = min(max(1, most // vocabulary), 4096)  # few enough to add up in half precision
@@ -37,7 +37,7 @@ def blocks(
 
 
 Gradients = tuple[tuple[Tensor | None, ...], float]
-"""Of hidden states, weight and bias, none where it is not wanted; and a factor still to apply."""
+"""Gradients of hidden states, weight and bias (``None`` if not needed), and a factor to apply."""
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -52,9 +52,9 @@ class LinearCrossEntropy(torch.autograd.Function):
         targets: Tensor,
         scale: float,
     ) -> tuple[Tensor, Tensor]:
-        """Compute the loss, and its gradients while each block's softmax is at hand."""
+        """Return the loss; its gradients are computed from each block's softmax and stored."""
         ctx.save_for_backward(hidden, weight, bias, targets)
-        # A backward has none of its own, and a second one makes the gradients anew.
+        # A backward pass has no autocast, and a second one computes the gradients again.
         ctx.autocast = torch.autocast(
             hidden.device.type,
             dtype=torch.get_autocast_dtype(hidden.device.type),
@@ -67,21 +67,21 @@ class LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Hand on the gradients that the forward computed.
+        """Return the gradients that the forward pass computed.
 
-        They are handed over, not lent: the gradient of an embedding that shares the weight is
-        then added in place, and no copy is made.
+        No reference to them remains, so the gradient of an embedding that shares the weight is
+        added in place, without a copy.
         """
-        if torch.is_grad_enabled():  # with create_graph, which would miss what is not recorded
+        if torch.is_grad_enabled():  # with create_graph; the forward pass recorded nothing
             raise RuntimeError("this loss has no second derivative")
         found, ctx.found = ctx.found, None
-        if found is None:  # a second time, through a graph that was retained
+        if found is None:  # a second backward pass, through a retained graph
             hidden, weight, bias, targets = ctx.saved_tensors
             with ctx.autocast:
                 _, found = _loss_and_gradients(hidden, weight, bias, targets, ctx.scale, ctx.wanted)
         gradients, left = found
         factor = grads[0] * left
-        if factor.device.type != "cpu" or factor != 1.0:  # to find out would make a GPU wait
+        if factor.device.type != "cpu" or factor != 1.0:  # reading it would make a GPU wait
             gradients = tuple(None if one is None else one * factor for one in gradients)
         return (*gradients, None, None)
 
@@ -91,7 +91,7 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Return the summed cross-entropy of ``hidden @ weight.T + bias``, in nats.
 
-    It is float32, or float64 where ``hidden`` is; it has no second derivative.
+    The result is float32, or float64 if ``hidden`` is. It has no second derivative.
 
     Args:
         hidden: float ``[n, d]``.
@@ -117,7 +117,7 @@ def _loss_and_gradients(
     scale: float,
     wanted: tuple[bool, bool, bool],
 ) -> tuple[Tensor, Gradients]:
-    """Return the summed cross-entropy, and the wanted gradients of it times ``scale``."""
+    """Return the summed cross-entropy, and the needed gradients of it times ``scale``."""
     exact = torch.promote_types(hidden.dtype, torch.float32)
     nll = hidden.new_zeros((), dtype=exact)
     d_hidden = torch.zeros_like(hidden) if wanted[0] else None
@@ -129,12 +129,12 @@ def _loss_and_gradients(
         rows, truth = hidden[block], targets[block, None]
         logits = _logits(rows, weight, bias, room)
         score, highest = logits.gather(1, truth), logits.amax(1, keepdim=True)
-        # In their place on a CPU, the one device on which that was found right.
+        # In place only on a CPU: on other devices this was not correct.
         into = logits if logits.is_cpu and not half else None
         shares = torch.softmax(logits, 1, dtype=exact, out=into)
-        # The highest share is one over the sum of the exponentials, the highest taken off.
+        # The highest share is one over the sum of exponentials relative to the highest logit.
         nll += ((highest - score) - shares.amax(1, keepdim=True).log()).sum()
-        # The gradient of a row's loss: its softmax, less one at the truth.
+        # The gradient of a row's loss: its softmax, minus one at the truth.
         slope = shares.scatter_add_(1, truth, shares.new_full((), -1.0).expand(len(truth), 1))
         if d_bias is not None:
             d_bias += slope.sum(0)
@@ -143,14 +143,14 @@ def _loss_and_gradients(
         if d_hidden is not None:
             d_hidden[block] = slope @ weight
         if d_weight is not None and half:
-            # Smaller by a power of two, which is exact, a sum over the block cannot overflow; of
-            # the shares themselves the small ones would become zero.
+            # Scaled down by a power of two, which is exact, the sum over the block cannot overflow;
+            # scaling the shares instead would make small ones zero.
             small = 0.5 ** (len(rows) - 1).bit_length()
             d_weight.add_(slope.T @ (rows * small), alpha=1.0 / small)
         elif d_weight is not None:
-            d_weight.addmm_(slope.T, rows, alpha=scale)  # the largest, so nothing is made twice
+            d_weight.addmm_(slope.T, rows, alpha=scale)  # the largest array: no copy
     gradients = (d_hidden, d_weight, d_bias)
-    if half:  # the factor is left to the end, where it meets what the loss is scaled with besides
+    if half:  # backward applies the factor together with the scale of the loss
         return nll, (gradients, scale)
     for one in (d_hidden, d_bias):
         if one is not None:
@@ -172,8 +172,8 @@ def linear_losses(
         log_shares = torch.log_softmax(logits, 1, out=logits if logits.is_cpu else None)
         score = log_shares.gather(1, truth)
         losses[block] = -score[:, 0]
-        # To look for the first of the highest takes longer than the softmax does, so it is looked
-        # for only where the target is one of them.
+        # Finding the first of the highest logits takes longer than the softmax, so it is done only
+        # in rows where the target is one of them.
         highest = (score >= log_shares.amax(1, keepdim=True))[:, 0]
         first = highest.nonzero()[:, 0]
         highest[first] = log_shares[first].argmax(1) == truth[first, 0]
@@ -182,9 +182,9 @@ def linear_losses(
 
 
 def _room(hidden: Tensor, weight: Tensor) -> Tensor | None:
-    """Return room for a block's logits, used for each in turn; none in half precision.
+    """Return an array for a block's logits, which all blocks reuse; ``None`` in half precision.
 
-    New memory for each block would be mapped by the system page by page, which takes longer than
+    The operating system would map new memory for each block page by page, which takes longer than
     the softmax.
     """
     exact = hidden.dtype in (torch.float32, torch.float64) and hidden.dtype == weight.dtype
@@ -196,7 +196,7 @@ def _room(hidden: Tensor, weight: Tensor) -> Tensor | None:
 
 
 def _logits(rows: Tensor, weight: Tensor, bias: Tensor | None, room: Tensor | None) -> Tensor:
-    """Project some rows, ``[h, d]`` to ``[h, V]``, into ``room`` if there is some."""
+    """Return the projection of some rows, ``[h, d]`` to ``[h, V]``, in ``room`` if given."""
     if room is None:
         return F.linear(rows, weight, bias)
     out = room[: len(rows)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlmref.settings.config import Config
 
 _SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-"""Chunk sizes that are tried where the configured one fails, beside the model's maximum."""
+"""Chunk sizes to try if the configured one fails, besides the model's maximum."""
 
 
 _MANY_BYTES = 2_000_000_000
@@ -38,11 +38,12 @@ def try_model(
     Args:
         config: the run's configuration.
         loaded: the model.
-        warn: told if two trainings with one seed will differ.
+        warn: receives a warning if training is not repeatable (MODEL-014) or needs much memory
+            for logits (MODEL-018).
         train: try a training step too.
 
     Raises:
-        ConfigError: the chunks are longer than the model takes.
+        ConfigError: the chunks are longer than the model reads.
         ModelError: the model fails; suggests a chunk size that works, if there is one.
         MlmrefError: the memory is too small.
     """
@@ -90,11 +91,11 @@ def failed(
     """Return the error for a model whose forward or backward pass raised one.
 
     Args:
-        error: what it raised.
+        error: the model's error.
         model: a Transformers model.
         what: the input, in words.
         where: the model's name.
-        advice: finds out what to do, if the configuration does not say it.
+        advice: returns the advice, if the model's configuration does not show it.
     """
     if isinstance(error, MlmrefError):
         return error
@@ -116,7 +117,7 @@ def failed(
 
 
 def _advice(loaded: LoadedModel, size: int, train: bool) -> str:
-    """Find the chunk size nearest to the configured one at which the model works."""
+    """Return the advice: the chunk size nearest to the configured one that works."""
     longest = loaded.max_length
     sizes = {one for one in _SIZES if one <= longest} | (
         {longest} if longest < NOT_STATED else set()

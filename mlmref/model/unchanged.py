@@ -1,4 +1,4 @@
-"""Forward passes that leave a model as they found it (clause LOSS-008).
+"""Restore a model after a forward pass (clause LOSS-008).
 
 Some architectures change themselves in a forward pass. BigBird replaces its sparse attention by
 full attention at the first short input, Reformer writes a number of buckets into its
@@ -30,7 +30,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        # In this mode a tensor can be written to whether it was made in it or not.
+        # In this mode, any tensor can be written to.
         with torch.inference_mode():
             for one, content in before:
                 _restore(one, content)
@@ -40,7 +40,7 @@ def unchanged(model: nn.Module) -> Iterator[None]:
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a model into evaluation mode, and restore it and the generators afterwards.
 
-    Transformers' warnings of changes that it makes to the model are not shown: they are undone.
+    Transformers' warnings about changes of the model are hidden, because the changes are undone.
     """
     with unchanged(model), generators_left(), quiet():
         model.eval()
@@ -48,7 +48,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def _contents(model: nn.Module) -> Iterator[tuple[Any, Any]]:
-    """Yield each container and buffer that belongs to a model, with a copy of its content."""
+    """Yield each container and buffer of a model, with a copy of its content."""
     own = {"transformers"} | {_package(one) for one in model.modules()} - {"torch"}
     seen: set[int] = set()
     waiting: list[Any] = [model]
@@ -69,7 +69,7 @@ def _contents(model: nn.Module) -> Iterator[tuple[Any, Any]]:
         elif isinstance(one, tuple):
             waiting.extend(one)
         elif isinstance(one, nn.Module) or _package(one) in own:
-            # A configuration, for one. Its class may be without a dictionary of attributes.
+            # For example a configuration. Its class may have no dictionary of attributes.
             waiting.append(getattr(one, "__dict__", None))
 
 
@@ -78,7 +78,7 @@ def _package(one: object) -> str:
 
 
 def _restore(one: Any, content: Any) -> None:
-    """Give a container or a tensor its content back, if it has another now."""
+    """Restore the content of a container or a tensor, if it has changed."""
     if isinstance(one, Tensor):
         if not torch.equal(one, content):
             one.copy_(content)

@@ -196,8 +196,7 @@ CORPUS = {
     ),
     "corpus shorter than a chunk": (
         "--corpus short.txt",
-        "the 8 tokens there are do not fill one chunk of 16; use --remainder pad or a "
-        "smaller --chunk-size",
+        "8 tokens do not fill one chunk of 16; use --remainder pad or a smaller --chunk-size",
     ),
     "a chunk and nothing to hold out": (
         "--corpus few.txt",

@@ -1,4 +1,4 @@
-"""Rows of cells out of delimited files, .csv and .tsv, and signs of a misread dialect.
+"""Read the rows of .csv and .tsv files, and detect signs of another dialect.
 
 Clauses CORP-025 and CORP-028 to CORP-030 (spec/corpus.md).
 """
@@ -22,7 +22,7 @@ from mlmref.settings.config import CorpusConfig
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _NOT_QUOTED = "--set corpus.quotes=no"
 _QUOTED = "--set corpus.quotes=yes"
-_LINES = 1_000  # of one row, which are looked at
+_LINES = 1_000  # of one row that are checked
 
 SWALLOWS, DOUBLED = "swallows", "doubled"
 ODD = {
@@ -36,11 +36,11 @@ ODD = {
         f"if quotation marks enclose cells, add {_QUOTED}",
     ),
 }
-"""For each sign of a misread file: what it is, and what to do (CORP-030)."""
+"""For each sign of a misread file its description and the advice (CORP-030)."""
 
 
 class Row(NamedTuple):
-    """A row: the line that it begins on, its cells, and the signs of a misread file in it."""
+    """A row: its first line, its cells, and the signs of a misread file in it."""
 
     line: int
     cells: list[str]
@@ -49,14 +49,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How cells are written: the character between them, and whether quotation marks enclose."""
+    """The format of cells: the character between them, and whether quotation marks enclose them."""
 
     delimiter: str
     quotes: bool
 
     @classmethod
     def of(cls, default: str, config: CorpusConfig) -> Dialect:
-        """Return the dialect of a file whose kind has a default delimiter."""
+        """Return the dialect for a file format with a default delimiter."""
         quotes = {"auto": default == ",", "yes": True, "no": False}[config.quotes]
         return cls(config.delimiter or default, quotes)
 
@@ -70,7 +70,7 @@ class Dialect:
         )
 
     def cells(self, line: str) -> list[str]:
-        """Read one line; nothing of one that cannot be read."""
+        """Return the cells of one line; none if it cannot be read."""
         found: list[str] = []
         with suppress(csv.Error):
             found = next(self.reader(iter([line]), strict=False), found)
@@ -83,7 +83,7 @@ def rows(path: Path, config: CorpusConfig, advance: Advance, default: str) -> It
     Raises:
         CorpusError: the header has another delimiter, or a row cannot be read; names the line.
     """
-    csv.field_size_limit(LARGEST)  # of the whole process, and made for nothing but such a bound
+    csv.field_size_limit(LARGEST)  # for the whole process
     dialect = Dialect.of(default, config)
     lines = _lines(path, advance)
     begin = []
@@ -124,7 +124,7 @@ def _lines(path: Path, advance: Advance) -> Iterator[str]:
 
 
 def _keeping(lines: Iterator[str], kept: list[str]) -> Iterator[str]:
-    """Pass lines on, and keep the first of them until the list is cleared."""
+    """Yield lines, and keep the first ones until the list is cleared."""
     for line in lines:
         if len(kept) < _LINES:
             kept.append(line)
@@ -132,7 +132,7 @@ def _keeping(lines: Iterator[str], kept: list[str]) -> Iterator[str]:
 
 
 def _check_header(line: str, dialect: Dialect, config: CorpusConfig, where: str) -> None:
-    """Refuse a header that is not in this dialect, by the name of the one that it is in."""
+    """Raise a CorpusError if the header has another dialect, and name that dialect."""
     line = line.rstrip("\r\n")
     if "\0" in line:
         raise nul(where)
@@ -164,7 +164,7 @@ def _check_header(line: str, dialect: Dialect, config: CorpusConfig, where: str)
 
 
 def _setting(delimiter: str) -> str:
-    """Return the option that sets a delimiter, as a shell takes it."""
+    """Return the option that sets a delimiter, quoted for a shell."""
     spelled = '"\\t"' if delimiter == "\t" else delimiter
     return f"--set 'corpus.delimiter={spelled}'"
 
@@ -194,7 +194,7 @@ def _signs(
     dialect: Dialect,
     config: CorpusConfig,
 ) -> Iterator[str]:
-    """Find the signs that a row was not meant to be read so."""
+    """Yield the signs that a row has another dialect."""
     if not dialect.quotes:
         for cell in cells:
             inner = cell[1:-1]
@@ -203,13 +203,13 @@ def _signs(
                 return
     elif len(lines) > 1 and len(header) > 1:
         whole = [_is_row(line, header, dialect, config) for line in lines]
-        # Of a cell that spans lines, the first and the last line may have as many cells by chance.
+        # The first and the last line of a cell may have the right number of cells by chance.
         if any(whole[1:-1]) or (len(lines) == 2 and all(whole)):
             yield SWALLOWS
 
 
 def _is_row(line: str, header: Sequence[str], dialect: Dialect, config: CorpusConfig) -> bool:
-    """Whether a line has the header's number of cells, none of which looks like half a sentence."""
+    """Return whether a line is a complete row and no cell looks like half a sentence."""
     cells = line.rstrip("\r\n").split(dialect.delimiter)
     if len(cells) != len(header) or not all(cells):
         return False

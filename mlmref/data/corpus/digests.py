@@ -14,23 +14,23 @@ from mlmref.base.disk import sealed, unsealed
 from mlmref.data.cache import cache_folder, stamp_of
 from mlmref.data.corpus.text_blocks import BLOCK, Advance
 
-_SMALL = 1 << 16  # bytes; so few are hashed as quickly as they are looked up
+_SMALL = 1 << 16  # bytes; hashing a smaller file takes no longer than a look-up
 _SECOND = 10**9  # nanoseconds
-_SETTLED = 2 * _SECOND  # after a change; longer than the tick of any clock that is believed
+_SETTLED = 2 * _SECOND  # after a change; longer than a tick of any accepted clock
 
 
 def identified(path: Path, advance: Advance) -> tuple[list[int], str]:
-    """Return a file's stamp and the hex SHA-256 of its bytes, remembered or taken now.
+    """Return a file's stamp and SHA-256 in hexadecimal, from the cache or computed.
 
     Args:
         path: the file.
-        advance: told how many bytes are done.
+        advance: receives the number of bytes done.
 
     Raises:
         OSError: the file cannot be read.
     """
-    # Opened even if nothing is read: that asks for the right to, and has a network's file system
-    # look at the file as it is now. What is stamped is what is read, whatever the path comes to be.
+    # Opened even if nothing is read: this checks the permission, and makes a network file system
+    # refresh the file's state. The stamp is of the opened file, even if the path changes.
     with path.open("rb") as file:
         now = time.time_ns()
         state = os.fstat(file.fileno())
@@ -48,11 +48,11 @@ def identified(path: Path, advance: Advance) -> tuple[list[int], str]:
 
 
 def _settled(stamp: list[int], now: int) -> bool:
-    """Tell whether no later change can leave this stamp as it is.
+    """Return whether any later change must change this stamp.
 
-    A change in the same tick of the file system's clock as the last one would. Whole seconds tell
-    of a coarse clock, or of a file system that keeps no change time and shows another in its place;
-    of exFAT, which shows the time of modification there, they are hundredths.
+    A change in the same tick of the file system's clock would not. Whole seconds are a sign of a
+    coarse clock, or of a file system without change times. exFAT shows the modification time
+    instead, in hundredths of a second.
     """
     modified, changed = stamp[-2:]
     shown = changed % _SECOND == 0 or (changed == modified and changed % (_SECOND // 100) == 0)
@@ -68,7 +68,7 @@ def _hashed(file: BinaryIO, advance: Advance) -> str:
 
 
 class _Memo:
-    """What is remembered of the file at a path, in a file of the cache; at worst nothing."""
+    """The SHA-256 of the file at a path, kept in a file of the cache."""
 
     def __init__(self, path: Path, stamp: list[int]) -> None:
         self._stamp = stamp
@@ -76,7 +76,7 @@ class _Memo:
         self._file = cache_folder() / "files" / f"{self._key}.json"
 
     def read(self) -> str | None:
-        """Return the SHA-256 of the file with just this stamp, if it is known."""
+        """Return the SHA-256 of the file with this stamp, or ``None``."""
         try:
             entry = unsealed(self._file.read_bytes())
         except (OSError, ValueError):
@@ -87,7 +87,7 @@ class _Memo:
         return known if isinstance(known, str) else None
 
     def write(self, taken: str) -> None:
-        """Remember, if that is possible; it is not flushed, since damage is as good as nothing."""
+        """Store the SHA-256 if possible, without a flush: a damaged file is ignored."""
         beside = self._file.with_suffix(f".{uuid.uuid4().hex}.new")
         entry = {"key": self._key, "stamp": self._stamp, "sha256": taken}
         try:

@@ -1,4 +1,4 @@
-"""The rows that every source of text yields: text, label, and the row's place.
+"""Rows of a source of text (text, label, place), and the documents made from them.
 
 Clauses CORP-007, CORP-009, CORP-012 to CORP-015 and CORP-020 to CORP-022 (spec/corpus.md).
 """
@@ -21,25 +21,25 @@ from mlmref.settings.config import CorpusConfig
 SCHEMA = pa.schema(
     {"text": pa.string(), "label": pa.int64(), "file": pa.int32(), "number": pa.int64()}
 )
-"""Of documents; the label is left out again where there are none. ``file`` and ``number`` are
-each document's place: which of the sources, from 0, and which line or row of it, from 1."""
+"""The columns of documents. ``file`` (from 0) and ``number`` (line or row, from 1) are a document's
+place."""
 
 
 DOCUMENT = 16_000_000
-"""Bytes of a document in UTF-8, at most: its tokens are found all at once (CORP-016)."""
+"""Largest document in bytes of UTF-8: it is tokenized in one call (CORP-016)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Some rows of a source, as they are found there.
+    """Some rows of a source, before any change.
 
     Attributes:
-        text: string ``[n]``, null where there is no text.
-        label: ``[n]`` of any type, or ``None`` where the source has no label column.
-        source: the file or data set, in words.
-        unit: what the numbers count: ``line``, ``row`` or ``text``.
+        text: string ``[n]``, null in a row without text.
+        label: ``[n]`` of any type, or ``None`` if the source has no label column.
+        source: the file or dataset, in words.
+        unit: the unit of the numbers: ``line``, ``row`` or ``text``.
         numbers: ``[n]``, each row's number, from 1.
-        odd: signs of a misread file (``cells.ODD``), and the numbers of the rows that show them.
+        odd: signs of a misread file (``cells.ODD``), each with the number of its row.
     """
 
     text: pa.Array
@@ -58,7 +58,7 @@ class Rows:
         unit: str,
         numbers: Sequence[int],
     ) -> Rows:
-        """Make rows of Python texts; one that is no text is a CorpusError at its place."""
+        """Return rows of Python texts; another type is a CorpusError that names the row."""
         try:
             text = pa.array(texts, pa.string())
         except (UnicodeEncodeError, pa.ArrowException):
@@ -72,7 +72,7 @@ class Rows:
         return cls(text=text, label=label, source=source, unit=unit, numbers=numbers)
 
     def place(self, index: int) -> str:
-        """Say where a row stands: ``reviews.csv, line 12``."""
+        """Return the place of a row: ``reviews.csv, line 12``."""
         return f"{self.source}, {self.unit} {self.numbers[index]}"
 
 
@@ -103,7 +103,7 @@ def has_labels(config: CorpusConfig, columns: Sequence[str], where: str) -> bool
 def arrow_rows(
     batches: Iterable[pa.RecordBatch], config: CorpusConfig, source: str
 ) -> Iterator[Rows]:
-    """Take text and label out of Arrow batches."""
+    """Yield text and label of Arrow batches."""
     first = 1
     for batch in batches:
         text = batch.column(config.text_column)
@@ -121,7 +121,7 @@ def arrow_rows(
 
 
 def require_text(column: str, schema: pa.Schema, where: str) -> None:
-    """Raise a CorpusError unless ``column`` is there and is text."""
+    """Raise a CorpusError unless ``column`` exists and contains text."""
     require(column, schema.names, where)
     found = schema.field(column).type
     held = found.value_type if pa.types.is_dictionary(found) else found
@@ -138,18 +138,22 @@ def require_text(column: str, schema: pa.Schema, where: str) -> None:
 def documents(
     parts: Iterable[Rows], limit: int | None, source: str, names: Sequence[str]
 ) -> Generator[pa.RecordBatch, None, dict[str, Any]]:
-    """Leave out empty rows and make labels integers.
+    """Yield the documents: rows with text, and integer labels.
 
     Args:
         parts: the rows.
         limit: the most documents.
-        source: where the rows are from, in words.
+        source: the source of all rows, in words.
         names: the sources of the rows.
 
     Returns:
-        ``empty``, how many rows were left out; ``labels``, whether there are any; ``odd_label``,
-        the place of a label that is no integer; ``units``, what is counted in each source; and
-        ``odd``, for each sign of a misread file how many rows show it, and where the first is.
+        ``empty``, the number of skipped rows; ``labels``, whether there are labels; ``odd_label``,
+        the place of a label that is not an integer; ``units``, the unit of each source; and
+        ``odd``, for each sign of a misread file the number of rows and the first place.
+
+    Raises:
+        CorpusError: no row has text, a document is too large, a text has a NUL character, or
+            only some sources have a label column.
     """
     count = empty = 0
     first: Rows | None = None
@@ -207,7 +211,7 @@ def documents(
 
 
 def _integers(label: pa.Array) -> pa.Array:
-    """Return int64, null where a label is no integer (CORP-013)."""
+    """Return labels as int64, null for a label that is not an integer (CORP-013)."""
     found = label.type
     if pa.types.is_dictionary(found):
         return _integers(label.dictionary_decode())

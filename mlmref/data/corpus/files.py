@@ -17,10 +17,10 @@ _DEAD = "a link that leads to no file or folder"
 
 
 def find_files(name: str) -> list[Path]:
-    """Return the files that a path or glob stands for, in the order of their paths (CORP-006).
+    """Return the files of a path or glob, ordered by path (CORP-006).
 
     Raises:
-        CorpusError: it stands for none, or for one of another kind.
+        CorpusError: there is no file, or a file has another format.
     """
     kinds = ", ".join(KINDS)
     try:
@@ -49,7 +49,7 @@ def find_files(name: str) -> list[Path]:
         files = [one for one in files if one.is_file()]
     except OSError as error:
         raise unreadable(error.filename or name, error) from error
-    except RuntimeError as error:  # how pathlib tells of ~somebody
+    except RuntimeError as error:  # pathlib's for ~nobody
         raise CorpusError("no such user", where=name, hint=_NAMES) from error
     if not files:
         raise CorpusError(missing, where=name)
@@ -57,10 +57,10 @@ def find_files(name: str) -> list[Path]:
 
 
 def _walk(folder: Path, pattern: tuple[str, ...]) -> Iterator[Path]:
-    """Yield what is below a folder and matches a pattern, part by part, without hidden ones.
+    """Yield the files below a folder that match a pattern, part by part, without hidden ones.
 
-    Links to folders are followed, each folder being entered once, so that a link which leads
-    back to a folder above it ends the way down instead of going on for ever.
+    Links to folders are followed. Each folder is entered only once, so a link to a folder above it
+    does not cause an endless loop.
     """
     entered = {_identity(folder)}
 
@@ -88,7 +88,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """Tell whether a path matches; ``**`` stands for any number of folders."""
+    """Return whether a path matches; ``**`` matches any number of folders."""
     if not pattern:
         return not parts
     if pattern[0] == "**":
@@ -99,7 +99,7 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _may_lead(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """Tell whether something below a folder may match."""
+    """Return whether a path below this folder may match."""
     if not parts or pattern[0] == "**":
         return True
     return (

@@ -29,20 +29,22 @@ from mlmref.data.corpus.text_blocks import BLOCK, Advance, blocks, too_large
 from mlmref.settings.config import CorpusConfig
 
 BATCH = 1 << 20
-"""Characters after which rows are passed on."""
+"""Characters in a batch of rows."""
 
 
 def kind(path: Path) -> str:
-    """Return what a file is read as: its extension, in lower case, with ``.gz`` if it has that."""
+    """Return a file's format: its extension in lower case, including ``.gz``."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     return "".join(suffixes if suffixes[-1:] == [".gz"] else suffixes[-1:])
 
 
 def read(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
-    """Read a file of one of :data:`KINDS`, a few megabytes or one document at a time.
+    """Yield the rows of a file in one of the formats :data:`KINDS`.
+
+    At most a few megabytes or one document are in memory.
 
     Raises:
-        CorpusError: naming the file and the place in it, for whatever is wrong with it.
+        CorpusError: the file cannot be read; names the file and the place in it.
     """
     try:
         yield from _READERS[kind(path).removesuffix(".gz")](path, config, advance)
@@ -55,7 +57,7 @@ def read(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
 
 
 def unreadable(path: object, error: OSError) -> CorpusError:
-    """Put the system's refusal to read into words."""
+    """Return the error for a file that the operating system cannot read."""
     return CorpusError(f"cannot be read ({error.strerror or error})", where=str(path))
 
 
@@ -90,10 +92,10 @@ def _read_tsv(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Ro
 def _read_cells(
     path: Path, config: CorpusConfig, advance: Advance, delimiter: str
 ) -> Iterator[Rows]:
-    """Read delimited cells with the csv module.
+    """Yield rows of delimited cells, read by the csv module.
 
-    Arrow's own reader is four times as fast, but cannot read a row that is longer than its
-    block, knows no line numbers, and at 160 MB/s the csv module is not what a run waits for.
+    Arrow's reader is four times as fast, but has no line numbers and cannot read a row that is
+    longer than its block. At 160 MB/s the csv module is not the bottleneck of a run.
     """
     table = cells.rows(path, config, advance, delimiter)
     header = next(table, cells.Row(1, [])).cells
@@ -136,7 +138,7 @@ def _read_jsonl(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[
 
 
 def _integer(digits: str) -> float:
-    """Read an integer; Python refuses to read one of over 4,300 digits, which is no label."""
+    """Return an integer; one with many digits, which Python may refuse, becomes a float."""
     return int(digits) if len(digits) < 40 else float(digits)
 
 
@@ -144,7 +146,7 @@ def _read_parquet(path: Path, config: CorpusConfig, advance: Advance) -> Iterato
     from pyarrow import parquet
 
     try:
-        # Otherwise all of a row group would be read at once, and a file often is one group.
+        # Otherwise Arrow reads a whole row group at once, and many files are one group.
         with parquet.ParquetFile(path, buffer_size=BLOCK, pre_buffer=False) as file:
             schema = file.schema_arrow
             require_text(config.text_column, schema, str(path))
@@ -169,14 +171,14 @@ _READERS = {
     ".parquet": _read_parquet,
 }
 KINDS = (*_READERS, *(f"{one}.gz" for one in _READERS if one != ".parquet"))
-"""What :func:`kind` may be for :func:`read`."""
+"""The formats that :func:`read` accepts."""
 
 
 # --- rows one by one -----------------------------------------------------------------------------
 
 
 class _Pending:
-    """Rows that are gathered one by one and passed on by the batch."""
+    """Collects rows one by one and yields them in batches."""
 
     def __init__(self, path: Path, *, labelled: bool) -> None:
         self._path = path
@@ -193,7 +195,7 @@ class _Pending:
     def add(
         self, line: int, text: str | None, label: Any, odd: Sequence[str] = ()
     ) -> Iterator[Rows]:
-        """Take a row in; yields a batch when that is full."""
+        """Add a row; yields a batch when it is full."""
         self._lines.append(line)
         self._odd += [(sign, line) for sign in odd]
         self._texts.append(text)
@@ -205,7 +207,7 @@ class _Pending:
             yield from self.flush()
 
     def flush(self) -> Iterator[Rows]:
-        """Yield what has been gathered."""
+        """Yield the collected rows."""
         if self._lines:
             label = pa.array(self._labels, pa.string()) if self._labelled else None
             found = Rows.of(self._texts, label, str(self._path), "line", self._lines)

@@ -15,7 +15,7 @@ from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
 if TYPE_CHECKING:
     import tokenizers
 
-_DROPPED = "\ue003\ue004\ue005"  # an unknown token, which no text has
+_DROPPED = "\ue003\ue004\ue005"  # the unknown token of the copy; no text contains it
 _NEAR = 4  # characters on each side that a normalizer may compose one with
 
 
@@ -26,8 +26,8 @@ class Encoded(NamedTuple):
         offsets: int32 ``[D + 1]``, where each document's tokens begin; last, the end.
         ids: int32 ``[N]``.
         starts: bool ``[N]``, where a word begins.
-        visible: int64 ``[D]``, characters of each document that can be seen.
-        lost: int64 ``[D]``, those of them that are in no token.
+        visible: int64 ``[D]``, visible characters of each document.
+        lost: int64 ``[D]``, visible characters that are in no token.
     """
 
     offsets: Int32Array
@@ -57,14 +57,14 @@ class Coverage:
     def lost(
         self, texts: Sequence[str], encodings: Sequence[tokenizers.Encoding]
     ) -> tuple[BoolArray, BoolArray]:
-        """Find what is visible in texts, and what of it is in no token.
+        """Return which characters are visible, and which of these are in no token.
 
         Args:
-            texts: as they were encoded.
-            encodings: what the tokenizer gave.
+            texts: the texts.
+            encodings: their encodings by the tokenizer.
 
         Returns:
-            Two bool arrays ``[C]``, of all characters of the texts one after the other.
+            Two bool arrays ``[C]`` over the characters of all texts in order.
         """
         visible = _visible("".join(texts))
         if self._whole:
@@ -148,14 +148,14 @@ def spans_of(encodings: Sequence[tokenizers.Encoding], seams: Int64Array) -> Int
 
 
 def sums(amounts: BoolArray | Int64Array, seams: Int64Array) -> Int64Array:
-    """Sum amounts between seams, int64 ``[D]``."""
+    """Return the sums of amounts between seams, int64 ``[D]``."""
     before = np.append(0, np.cumsum(amounts))
     counted: Int64Array = before[seams[1:]] - before[seams[:-1]]
     return counted
 
 
 def _visible(text: str) -> BoolArray:
-    """Return which characters are neither blank nor a control or format character."""
+    """Return which characters are neither blank nor control or format characters."""
     codes = _codes(text)
     visible: BoolArray = (codes > ord(" ")) & (codes != 0x7F)
     other = codes >= 0x80
@@ -193,7 +193,7 @@ def _is_visible(sign: str) -> bool:
 
 
 def _keeps_all(parts: dict[str, Any]) -> bool:
-    """Return whether no text loses anything: GPT-2's bytes, with a token for each of them."""
+    """Return whether a tokenizer covers any text: it has GPT-2's bytes, and a token for each."""
     from tokenizers import pre_tokenizers
 
     model, splits = parts["model"], parts["pre_tokenizer"]
@@ -205,9 +205,9 @@ def _keeps_all(parts: dict[str, Any]) -> bool:
 def _marking(
     backend: tokenizers.Tokenizer, parts: dict[str, Any]
 ) -> tuple[tokenizers.Tokenizer | None, int]:
-    """Return a copy that gives an unknown token for what BPE drops, and that token's id.
+    """Return a copy that has an unknown token where BPE drops characters, and that token's id.
 
-    BPE without an unknown token drops a character and shifts the offsets of those behind it.
+    BPE without an unknown token drops a character and shifts the offsets after it.
     """
     from tokenizers import Tokenizer
 

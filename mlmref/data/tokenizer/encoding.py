@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def backend_of(tokenizer: PreTrainedTokenizerBase) -> tokenizers.Tokenizer:
-    """Copy the Rust tokenizer, without the truncation and padding that it may have on."""
+    """Return a copy of the Rust tokenizer, without truncation and padding."""
     from tokenizers import Tokenizer
 
     try:
@@ -41,12 +41,12 @@ def encoded(
     texts: Sequence[str],
     refuse: Callable[[int, str], MlmrefError],
 ) -> T:
-    """Encode texts, and turn whatever the tokenizer raises into one error (TOK-024).
+    """Return the encodings of texts, and turn any error of the tokenizer into one line (TOK-024).
 
     Args:
         encode: a tokenizer's call or ``encode_batch``.
-        texts: what to encode.
-        refuse: makes the error from the index of the first text that fails, and the reason.
+        texts: the texts.
+        refuse: returns the error for the index of the first text that fails, and the reason.
     """
     try:
         return encode(list(texts))
@@ -54,7 +54,7 @@ def encoded(
         if not of_the_tokenizer(error):
             raise
         index, reason = 0, error
-    # The library does not say which text of a batch it was.
+    # The library does not say which text of a batch failed.
     for place, text in enumerate(texts):
         try:
             encode([text])
@@ -85,7 +85,7 @@ def refusal(
 
 
 def of_the_tokenizer(error: BaseException) -> bool:
-    """Return whether the tokenizer raised it; a panic of Rust is no ``Exception``."""
+    """Return whether the tokenizer raised an error; a panic of Rust is not an ``Exception``."""
     panic = type(error).__name__ == "PanicException"
     return panic or (isinstance(error, Exception) and not isinstance(error, MemoryError))
 
@@ -95,10 +95,9 @@ def _in_words(error: BaseException) -> str:
 
 
 def check_template(backend: tokenizers.Tokenizer, name: str | None) -> None:
-    """Refuse a template without an id for one of its tokens, which makes the library panic.
+    """Raise a ModelError if a template has no id for one of its tokens.
 
-    Raises:
-        ModelError: names the token.
+    The library would panic at the first text. The error names the token.
     """
     processor = backend.post_processor
     state: Any = None if processor is None else json.loads(processor.__getstate__())

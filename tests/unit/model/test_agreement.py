@@ -165,9 +165,9 @@ def test_the_first_documents_are_compared(tmp_path):
     assert "for '\u2042' the file gives [CLS] film [SEP], and Transformers" in str(raised.value)
     check_documents(config, tokenizer, corpus_from_texts(["a film"]), heard)
     assert heard.warnings == [
-        f"{folder}: the normalizer in its tokenizer.json is another one than Transformers builds; "
-        "the first 1 documents have the same tokens with both; choose one with --tokenizer file "
-        "or --tokenizer loaded"
+        f"{folder}: its tokenizer.json and the tokenizer that Transformers builds have different "
+        "normalizers; the first 1 documents have the same tokens with both; choose one with "
+        "--tokenizer file or --tokenizer loaded"
     ]
     with pytest.raises(ModelError, match="\u2042"):
         inspect(_inspected(tmp_path, folder, "so \u2042 so\n" * 50))

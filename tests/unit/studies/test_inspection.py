@@ -356,7 +356,7 @@ def test_a_corpus_of_less_than_a_chunk_is_a_problem(place):
     """With the tokens there are, and the way out; there is no split to be told of."""
     found = look(place, ["a film", "we watch"])
     assert found["chunks.number"].mark == "problem"
-    assert found["chunks.number"].figure == "the 8 tokens there are do not fill one chunk of 16"
+    assert found["chunks.number"].figure == "8 tokens do not fill one chunk of 16"
     assert "--remainder pad" in found["chunks.number"].hint
     assert not [name for name in found if name.startswith("split.") or name.endswith("_across")]
 
