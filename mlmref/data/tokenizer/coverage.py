@@ -104,12 +104,10 @@ class Coverage:
         """Return which of the lost characters are not part of a composed character.
 
         The offsets of a composed character are those of one of its parts. A part changes the text
-        around it when it is normalized, and does not make it longer. An accent that the normalizer
-        strips is part of its letter, as in composed text.
+        around it when it is normalized, and does not make it longer.
         """
         alone = lost.copy()
-        alone[[place for place in np.flatnonzero(lost).tolist() if _composes(text, place)]] = False
-        places = np.flatnonzero(alone)
+        places = np.flatnonzero(lost)
         for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
             if len(run) > 1 and self._changed_by(text, run[0], run[-1] + 1) is None:
                 continue  # a pattern that is deleted
@@ -163,15 +161,6 @@ def _visible(text: str) -> BoolArray:
         signs, which = np.unique(codes[other], return_inverse=True)
         visible[other] = np.array([_is_visible(chr(sign)) for sign in signs])[which]
     return visible
-
-
-def _composes(text: str, place: int) -> bool:
-    """Return whether a character is an accent of the letter before it, which NFC composes."""
-    if not unicodedata.combining(text[place]):
-        return False
-    before = text[max(0, place - _NEAR) : place]
-    both = unicodedata.normalize("NFC", before + text[place])
-    return len(both) <= len(unicodedata.normalize("NFC", before))
 
 
 def _codes(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
