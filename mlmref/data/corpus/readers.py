@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,16 +82,8 @@ def _read_text(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[R
         yield Rows.of(lines, None, str(path), "line", range(first, first + len(lines)))
 
 
-def _read_csv(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
-    return _read_cells(path, config, advance, ",")
-
-
-def _read_tsv(path: Path, config: CorpusConfig, advance: Advance) -> Iterator[Rows]:
-    return _read_cells(path, config, advance, "\t")
-
-
 def _read_cells(
-    path: Path, config: CorpusConfig, advance: Advance, delimiter: str
+    path: Path, config: CorpusConfig, advance: Advance, *, delimiter: str
 ) -> Iterator[Rows]:
     """Yield rows of delimited cells, read by the csv module.
 
@@ -163,10 +156,10 @@ def _read_parquet(path: Path, config: CorpusConfig, advance: Advance) -> Iterato
         raise CorpusError(f"damaged parquet file ({error})", where=str(path)) from error
 
 
-_READERS = {
+_READERS: dict[str, Callable[[Path, CorpusConfig, Advance], Iterator[Rows]]] = {
     ".txt": _read_text,
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
+    ".csv": partial(_read_cells, delimiter=","),
+    ".tsv": partial(_read_cells, delimiter="\t"),
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
 }
