@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import hashlib
 import json
@@ -12,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from mlmref.base.closest import closest
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """What a disk says that is full, or at its end."""
@@ -32,7 +33,7 @@ def alike(path: Path, holds: Sequence[str]) -> list[Path]:
         names = {one.name: one for one in beside if any((one / name).is_file() for name in holds)}
     except OSError:
         return []
-    return [names[one] for one in difflib.get_close_matches(path.name, names, n=3, cutoff=0.75)]
+    return [names[one] for one in closest(path.name, names, 0.75)]
 
 
 def flush(path: Path) -> None:

@@ -12,36 +12,36 @@ _LONGEST = 400  # characters of a part of an error
 
 
 class Status(IntEnum):
-    """What a command's exit status says (CLI-003)."""
+    """The exit status of a command, and its meaning (CLI-003)."""
 
     meaning: str
 
     def __new__(cls, value: int, meaning: str) -> Status:
-        """Make a status that knows what it says."""
+        """Return a status with its meaning."""
         status = int.__new__(cls, value)
         status._value_, status.meaning = value, meaning
         return status
 
-    DONE = 0, "done"
-    FAULT = 1, "a fault of mlmref or a plugin, or check, verify or inspect found something wrong"
-    MENDABLE = 2, "something to mend: a flag, a setting, a file, a model, a plugin"
-    INTERRUPTED = 130, "ended by Ctrl-C"
-    TERMINATED = 143, "ended by SIGTERM"
+    DONE = 0, "success"
+    FAILED = 1, "a bug in mlmref or a plugin, or check, verify or inspect found a problem"
+    FIXABLE = 2, "an error that you can fix in a flag, a setting, a file, a model or a plugin"
+    INTERRUPTED = 130, "interrupted by Ctrl-C"
+    TERMINATED = 143, "terminated by SIGTERM"
 
 
 class MlmrefError(Exception):
-    """An error that a user can mend: one line that says what, where and what to do.
+    """An error that a user can fix: one line that says what is wrong, where, and what to do.
 
     Args:
-        what: what is wrong, without a full stop: ``"no column 'body'"``.
-        where: the file, key or name it was found in, if there is one.
-        hint: what to do about it, as an imperative, if something can be said.
+        what: the problem, without a full stop: ``"no column 'body'"``.
+        where: the file, key or name that has the problem, if any.
+        hint: what to do, as an imperative, if known.
 
     Attributes:
-        status: the exit status that goes with it.
+        status: the exit status of a command that fails with this error.
     """
 
-    status: int = Status.MENDABLE
+    status: int = Status.FIXABLE
 
     def __init__(self, what: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what, where, hint)
@@ -56,13 +56,13 @@ class MlmrefError(Exception):
 
 
 def shortened(text: str) -> str:
-    """Cut the middle out of a part of an error that is longer than a few lines."""
+    """Return a text of at most about 400 characters; a longer one loses its middle."""
     half = _LONGEST // 2
     return text if len(text) <= _LONGEST else f"{text[:half]} ... {text[-half:]}"
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error is a lack of memory: Python's, or torch's on a GPU or a CPU."""
+    """Whether an error is a lack of memory: Python's, or torch's on a GPU or a CPU."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -72,10 +72,14 @@ def out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def memory_for(hint: str, *, where: str | None = None) -> Iterator[None]:
-    """Name the setting that lowers the memory of a piece of work, if the memory is too small.
+    """Add a hint to an error of the body if it ran out of memory.
+
+    Args:
+        hint: the setting that lowers the memory.
+        where: the file or name that the body works on.
 
     Raises:
-        MlmrefError: it is too small.
+        MlmrefError: the body ran out of memory.
     """
     try:
         yield
@@ -98,7 +102,7 @@ class ModelError(MlmrefError):
 
 
 class PluginError(MlmrefError):
-    """A plugin is missing, broken, or breaks a clause; names the plugin and its distribution."""
+    """A plugin is missing, is broken, or breaks a clause; names the plugin and its distribution."""
 
 
 class OutputError(MlmrefError):
@@ -106,17 +110,17 @@ class OutputError(MlmrefError):
 
 
 def in_a_line(error: Exception) -> tuple[str, int]:
-    """Say what went wrong in one line, and with which exit status (RUN-001, CLI-003)."""
+    """Return the line that describes an error, and its exit status (RUN-001, CLI-003)."""
     if isinstance(error, MlmrefError):
         return str(error), error.status
     if isinstance(error, OSError):
         place = f"{shortened(str(error.filename))}: " if error.filename else ""
-        return plain(f"{place}{error.strerror or error}"), Status.MENDABLE
+        return plain(f"{place}{error.strerror or error}"), Status.FIXABLE
     if out_of_memory(error):
         return (
             "out of memory; use a smaller model, or a part of the corpus (--limit)",
-            Status.MENDABLE,
+            Status.FIXABLE,
         )
     text = " ".join(str(error).split())[:300]
-    fault = f"a fault of mlmref or a plugin ({type(error).__name__}: {text})"
-    return plain(f"{fault}; add --debug for the traceback"), Status.FAULT
+    bug = f"a bug in mlmref or a plugin ({type(error).__name__}: {text})"
+    return plain(f"{bug}; add --debug for the traceback"), Status.FAILED

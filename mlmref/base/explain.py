@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
@@ -10,11 +9,12 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError
 
 Tree = dict[str, Any]
 Sources = Sequence[tuple[str, Tree]]
-"""Trees of settings with the name of each one's source, weakest first."""
+"""Trees of settings, each with the name of its source, weakest first."""
 
 
 def explain(
@@ -25,11 +25,19 @@ def explain(
     prefix: str = "",
     owner: str = "there is",
 ) -> ConfigError:
-    """Turn pydantic's first complaint into one line: key, what is wrong, where it came from."""
+    """Return pydantic's first error as one line: source, key, value and problem.
+
+    Args:
+        error: raised by a model.
+        model: the model that raised it.
+        sources: the trees that the values came from, weakest first.
+        prefix: a dotted key that goes before the error's own key.
+        owner: the subject of a hint if the model has no keys, such as ``token has``.
+    """
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     known = _keys_at(model, path)
-    # A union's branches follow the key in pydantic's location; they are no part of the key.
+    # In pydantic's location the branches of a union follow the key.
     key_path = path if first["type"] == "extra_forbidden" else path[: known.depth]
     key = ".".join([prefix, *key_path] if prefix else key_path)
     place = _origin(sources or [], key_path)
@@ -43,7 +51,7 @@ def explain(
 
 
 class _Level:
-    """The names that could stand where a location ends, and how deep the model knows it."""
+    """The known keys where a location ends, and how many parts of it the model has."""
 
     def __init__(self, names: list[str], depth: int) -> None:
         self.names, self.depth = names, depth
@@ -84,22 +92,6 @@ def _complaint(error: ValidationError, first: ErrorDetails) -> str:
     same_key = [one for one in error.errors() if one["loc"][:2] == first["loc"][:2]]
     texts = [one["msg"].removeprefix("Value error, ") for one in same_key]
     return " or ".join(dict.fromkeys(text[:1].lower() + text[1:] for text in texts))
-
-
-def suggest(name: str, known: Sequence[str], most: int = 3) -> str:
-    """Return a hint: the known names closest to ``name``, at most ``most``, or else all of them."""
-    close = closest(name, known)[:most]
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return f"there are {', '.join(known)}" if known else "there is none"
-
-
-def closest(name: str, known: Sequence[str]) -> list[str]:
-    """Return the known names closest to ``name``, at most three; those with dots by either end."""
-    by_last = {key.rpartition(".")[2]: key for key in known}
-    close = difflib.get_close_matches(name, known, n=3)
-    close += [by_last[last] for last in difflib.get_close_matches(name, list(by_last), n=3)]
-    return list(dict.fromkeys(close))[:3]
 
 
 def all_keys(model: type[BaseModel]) -> list[str]:

@@ -11,8 +11,7 @@ from rich.console import Console
 from mlmref import __version__
 from mlmref.base.errors import Status
 from mlmref.base.terminal import Terminal
-from mlmref.cli.errors import err
-from mlmref.cli.usage import Commands
+from mlmref.cli.errors import Commands, err
 
 T = TypeVar("T")
 

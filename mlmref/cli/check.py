@@ -72,4 +72,4 @@ def check(
     from mlmref.cli.show import show_reports
 
     show(reports, as_json, show_reports)
-    return None if all(report.ok for report in reports) else Status.FAULT
+    return None if all(report.ok for report in reports) else Status.FAILED

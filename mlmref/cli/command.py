@@ -15,7 +15,7 @@ from typer.core import TyperCommand
 from mlmref.base.terminal import is_utf8
 from mlmref.cli import flags
 from mlmref.cli.base import app
-from mlmref.cli.errors import told
+from mlmref.cli.errors import one_line_errors
 
 if TYPE_CHECKING:
     from mlmref.settings.config import Config
@@ -129,7 +129,7 @@ class Command(TyperCommand):
         """The command as Typer makes it of all parameters."""
 
         def call(*, debug: bool, help_all: bool = False, **values: Any) -> None:
-            with told(debug):
+            with one_line_errors(debug):
                 if self.keys:
                     values["given"] = self._given(values)
                 status = self.function(**values)

@@ -27,4 +27,4 @@ def inspect(
     registry = discover(disable=no_plugin or (), tell=tell)
     report = inspect_(config, reporter=reporter_of(quiet), registry=registry)
     show(report, as_json, show_inspection)
-    return Status.FAULT if report.mark == "problem" else None
+    return Status.FAILED if report.mark == "problem" else None

@@ -32,4 +32,4 @@ def verify(
         reporter=reporter_of(quiet),
     )
     show(rows, as_json, show_verified)
-    return Status.FAULT if any(row.verdict == "failed" for row in rows) else None
+    return Status.FAILED if any(row.verdict == "failed" for row in rows) else None

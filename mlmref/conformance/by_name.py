@@ -9,8 +9,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, get_args
 
+from mlmref.base.closest import closest, suggest
 from mlmref.base.errors import ConfigError, PluginError
-from mlmref.base.explain import closest, suggest
 from mlmref.plugin.contracts import Rate
 from mlmref.plugin.kinds import KINDS, Kind, imported
 from mlmref.plugin.registry import Registered, Registry, choose

@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, MlmrefError, memory_for
-from mlmref.base.explain import suggest
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.chunks import Chunks
 from mlmref.evaluation.perplexity import Batch, Evaluation, less_memory, share, summed

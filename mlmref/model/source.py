@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlmref.base.closest import did_you_mean
 from mlmref.base.disk import alike
 from mlmref.base.errors import ModelError
 from mlmref.base.hub import hub_or_cache
@@ -110,9 +111,9 @@ def _check_revision(name: str, revision: str | None) -> None:
 
 
 def _meant(path: Path) -> str:
-    """Return the advice for a folder that does not exist: folders with similar names."""
-    close = " or ".join(map(str, alike(path, ("config.json",))))
-    return f"did you mean {close}?" if close else "check the path, or give a name on the hub"
+    """Return a hint: the folders whose names are like that of one that does not exist."""
+    close = [str(one) for one in alike(path, ("config.json",))]
+    return did_you_mean(close, "check the path, or give a name on the hub")
 
 
 def _check_typo(name: str, path: Path) -> None:

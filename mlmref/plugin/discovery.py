@@ -21,8 +21,8 @@ from typing import Any
 
 import pluggy
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError
-from mlmref.base.explain import suggest
 from mlmref.plugin import hookspecs
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.kinds import KINDS, Entry, Kind, imported
@@ -164,8 +164,11 @@ def _check_names(names: Iterable[str], candidates: Sequence[Found]) -> None:
     known = sorted({one.source.entry for one in candidates})
     for name in names:
         if not any(one.source.answers_to(name) for one in candidates):
-            what = f"no plugin {name!r} is installed"
-            raise ConfigError(what, where="--no-plugin", hint=suggest(name, known, most=1))
+            raise ConfigError(
+                f"no plugin {name!r} is installed",
+                where="--no-plugin",
+                hint=suggest(name, known),
+            )
 
 
 def _register(manager: pluggy.PluginManager, candidate: Found) -> list[Entry]:

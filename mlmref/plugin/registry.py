@@ -10,8 +10,9 @@ from typing import Any, Generic
 
 from pydantic import ValidationError
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import PluginError, out_of_memory
-from mlmref.base.explain import explain, suggest
+from mlmref.base.explain import explain
 from mlmref.plugin.contracts import Options, SegmenterEntry, StrategyEntry
 from mlmref.plugin.kinds import BACKEND, SEGMENTER, STRATEGY, EntryT, Kind, kind_of, listed
 from mlmref.plugin.training import BackendEntry

@@ -16,8 +16,9 @@ from pathlib import Path
 import tomli_w
 from pydantic import ValidationError
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError
-from mlmref.base.explain import Sources, Tree, all_keys, explain, suggest
+from mlmref.base.explain import Sources, Tree, all_keys, explain
 from mlmref.base.ranks.consensus import by_main
 from mlmref.base.ranks.process import world_size
 from mlmref.base.terminal import is_utf8

@@ -80,7 +80,7 @@ def test_what_the_main_process_does_alone_fails_on_every_rank(found):
     assert main["main cannot say"][0] == "TypeError"
     kind, text, status = other["main cannot say"]
     assert (kind, status) == ("RankError", 1)
-    assert "a fault of mlmref or a plugin (TypeError: " in text
+    assert "a bug in mlmref or a plugin (TypeError: " in text
 
 
 @pytest.mark.clause("RANK-005")

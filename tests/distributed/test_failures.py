@@ -12,7 +12,7 @@ from support.runs import floats, mlmref, save_corpus, save_model
 
 from mlmref import __version__ as VERSION
 from mlmref import run
-from mlmref.cli.errors import told
+from mlmref.cli.errors import one_line_errors
 from mlmref.settings.resolve import resolve
 
 EPOCHS = 4  # of 23 steps
@@ -62,7 +62,7 @@ def test_a_process_that_a_launcher_ends_before_it_met_the_others(number, said, m
     for name, value in {"RANK": number, "WORLD_SIZE": "2", "LOCAL_RANK": number}.items():
         monkeypatch.setenv(name, value)
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as ended, told(debug=False):
+    with pytest.raises(SystemExit) as ended, one_line_errors(debug=False):
         signal.raise_signal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, before)
     assert ended.value.code == 143

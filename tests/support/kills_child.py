@@ -77,14 +77,14 @@ def _watch_everything(event):
 def main(sets, resume, at, log, number, errors):
     """Run to the end, or to the event it is killed at; arguments as of ``support.kills.Run``."""
     from mlmref.base.progress import reporter
-    from mlmref.cli.errors import err, told
+    from mlmref.cli.errors import err, one_line_errors
     from mlmref.settings.resolve import resolve
 
     os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     torch.set_num_threads(1)
     if at is not None or log:
         _watch_everything(_Events(at, log, number))
-    with told(debug=False):
+    with one_line_errors(debug=False):
         runner.run(resolve(sets=sets), resume=resume, reporter=reporter(err, quiet=False))
     sys.exit(0)
 

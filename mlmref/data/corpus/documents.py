@@ -5,7 +5,6 @@ Clauses CORP-007, CORP-009, CORP-012 to CORP-015 and CORP-020 to CORP-022 (spec/
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlmref.base.closest import closest, did_you_mean
 from mlmref.base.errors import CorpusError
 from mlmref.data.corpus.text_blocks import nul, too_large
 from mlmref.settings.config import CorpusConfig
@@ -83,9 +83,9 @@ def require(column: str, columns: Sequence[str], where: str, flag: str = "--text
     if column in columns:
         raise CorpusError(f"several columns are called {column!r}", where=where)
     by_lower = {name.lower(): name for name in reversed(columns)}
-    close = [by_lower[one] for one in difflib.get_close_matches(column.lower(), by_lower, n=3)]
+    close = [by_lower[one] for one in closest(column.lower(), by_lower)]
     listed = ", ".join(map(repr, columns[:10])) + (", ..." if len(columns) > 10 else "")
-    advice = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    advice = f"{did_you_mean([repr(one) for one in close])} " if close else ""
     raise CorpusError(
         f"no column {column!r}",
         where=where,

@@ -9,8 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, OutputError
-from mlmref.base.explain import suggest
 from mlmref.plugin.discovery import NAME, discover
 from mlmref.plugin.kinds import KINDS, Kind
 

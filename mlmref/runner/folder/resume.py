@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mlmref.base import layout
+from mlmref.base.closest import did_you_mean
 from mlmref.base.disk import alike, unsealed
 from mlmref.base.errors import ConfigError, OutputError
 from mlmref.base.layout import RUN, RUNS, finished, unfinished
@@ -93,12 +94,11 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
         place = named
     found = _newest_alike(config) if place is None else _at(place, config)
     if found is None and resume != AUTO:
-        close = alike(named, ("config.toml",))
-        names = " or ".join(str(finished(one)) for one in close)
+        close = [str(finished(one)) for one in alike(named, ("config.toml",))]
         raise OutputError(
             "no such run",
             where=f"--resume {resume}",
-            hint=f"did you mean {names}?" if close else "name a run folder, or omit --resume",
+            hint=did_you_mean(close, "name a run folder, or omit --resume"),
         )
     if found is None:
         tell(f"nothing to go on with in {place or RUNS}: a new run begins")

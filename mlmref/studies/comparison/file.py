@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError
-from mlmref.base.explain import Sources, Tree, explain, suggest
+from mlmref.base.explain import Sources, Tree, explain
 from mlmref.settings.config import MaskingConfig, Section, Seed
 from mlmref.settings.tree import nest, read_toml
 

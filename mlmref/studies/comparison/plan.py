@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, MlmrefError
-from mlmref.base.explain import Sources, Tree, suggest
+from mlmref.base.explain import Sources, Tree
 from mlmref.plugin.registry import Registry
 from mlmref.runner.context import choose_plugins
 from mlmref.settings.config import Config, MaskingConfig, OutputConfig

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, ModelError
-from mlmref.base.explain import suggest
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.base.progress.clock import Clock
 from mlmref.data.tokens.spelling import Spelling

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, MlmrefError
-from mlmref.base.explain import suggest
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.studies.tutorial.verdicts import NEEDS, VERDICTS, Missing, Outcome, Verdict
 

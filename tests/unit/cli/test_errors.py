@@ -8,7 +8,7 @@ import pytest
 from support.processes import run
 
 from mlmref.base.ranks.consensus import LostError
-from mlmref.cli.errors import told
+from mlmref.cli.errors import one_line_errors
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_launchers_signal_does_not_silence_that_a_rank_is_lost(second_of_two, 
     Launchers send it to the ranks that are left, within a tenth of a second.
     """
     cleaning = Cleaning()
-    with pytest.raises(SystemExit) as ended, told(debug=False), cleaning:
+    with pytest.raises(SystemExit) as ended, one_line_errors(debug=False), cleaning:
         raise LostError
     assert ended.value.code == 2
     [line] = capfd.readouterr().err.splitlines()
@@ -55,7 +55,7 @@ def test_a_launchers_signal_does_not_silence_that_a_rank_is_lost(second_of_two, 
 @pytest.mark.clause("RUN-001")
 def test_a_signal_ends_what_goes_wrong_otherwise(capfd):
     """SIGTERM while an error of this process's own is on its way up ends it as always."""
-    with pytest.raises(SystemExit) as ended, told(debug=False), Cleaning():
+    with pytest.raises(SystemExit) as ended, one_line_errors(debug=False), Cleaning():
         raise ValueError
     assert ended.value.code == 143
     assert capfd.readouterr().err == ""

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from mlmref.base.explain import all_keys
 from mlmref.cli.command import Given, command
-from mlmref.cli.usage import Commands
+from mlmref.cli.errors import Commands
 from mlmref.settings.config import Config
 from mlmref.settings.resolve import to_toml
 from mlmref.settings.setting import Section, flags_of, setting

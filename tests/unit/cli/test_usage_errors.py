@@ -8,8 +8,7 @@ from typer.testing import CliRunner
 
 from mlmref import __version__
 from mlmref import cli as whole
-from mlmref.cli import closest
-from mlmref.cli.usage import Commands
+from mlmref.cli.errors import Commands, closest_options
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -113,8 +112,8 @@ def test_an_unknown_option_names_what_was_meant(arguments, meant):
 @pytest.mark.clause("CLI-006")
 def test_what_is_like_nothing_names_nothing():
     """Neither an option of another command nor a far one."""
-    assert closest.options("--nonsense", ["--epochs", "--model"]) == []
-    assert closest.options("--lr", ["--model"]) == []
+    assert closest_options("--nonsense", ["--epochs", "--model"]) == []
+    assert closest_options("--lr", ["--model"]) == []
 
 
 @pytest.mark.clause("CLI-007")
