@@ -1,25 +1,27 @@
-"""Print to a terminal; control characters in foreign text are escaped (SEC-009)."""
+"""Print to a terminal: consoles, tables, numbers; control characters are escaped (SEC-009)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
+from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 
-_LINE = "\n\t"  # what a text may have
+_LINE = "\n\t"  # the control characters that a text may contain
 _ESCAPED = {
     code: f"\\u{code:04x}"
-    # C0 and C1 with what begins an escape sequence, and halves of characters, which no
-    # encoding has a place for.
+    # C0 and C1, which begin escape sequences, and surrogates, which no encoding can write.
     for code in (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000))
     if chr(code) not in _LINE
 }
 
 
 def plain(text: str) -> str:
-    r"""Spell out control characters as ``\u001b``, which in JSON still is the same string."""
+    r"""Return a text with its control characters as ``\u001b``, which JSON reads as the same."""
     return text.translate(_ESCAPED)
 
 
@@ -35,8 +37,8 @@ def is_utf8(text: str) -> bool:
 class Terminal(Console):
     """A console that prints names, texts and messages of any origin as they are.
 
-    They move no cursor, set no title and no colour, and ``:x:`` in them is no picture; the
-    sequences that the program itself asks for by its styles and bars go through.
+    Text cannot move the cursor or set a title or a color, and ``:x:`` is not an emoji. The
+    control sequences of the program's own styles and bars are printed.
 
     Args:
         options: as of :class:`rich.console.Console`.
@@ -48,9 +50,33 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Render anything, with the control characters in its text spelled out."""
+        """Render anything, with the control characters in its text escaped."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
             else:
                 yield Segment(plain(segment.text), segment.style)
+
+
+def table(*columns: str) -> Table:
+    """Return an empty table with these headings, which folds long cells."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def span(low: float, high: float, form: str) -> str:
+    """Return an interval as text, each end in a format such as ``.2f``; ``-`` if it is NaN."""
+    return "-" if math.isnan(low) else f"{low:{form}} to {high:{form}}"
+
+
+def percentages(shares: Iterable[float]) -> str:
+    """Return shares as percentages with slashes, such as ``80/10/10``."""
+    return "/".join(f"{100 * share:g}" for share in shares)
+
+
+def chance(probability: float) -> str:
+    """Return a probability in per cent; one that would be 0.0 % has two digits (CLI-008)."""
+    small = 0 < probability < 0.0005
+    return f"{100 * probability:.2g}%" if small else f"{probability:.1%}"

@@ -1,6 +1,6 @@
 """The command line: one module per command, without logic (clauses CLI-001 to CLI-005).
 
-Heavy libraries are imported inside the commands, so that ``mlmref --help`` answers at once.
+Heavy libraries are imported inside the commands, so that ``mlmref --help`` is immediate.
 """
 
 from __future__ import annotations

@@ -47,11 +47,11 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Adapt a masked language model to a corpus, and measure what that gained."""
+    """Adapt a masked language model to a corpus, and measure the gain."""
 
 
 def show(answer: T, as_json: bool, shown: Callable[[T, Console], None]) -> None:
-    """Print an answer as JSON, or for people by a function."""
+    """Print an answer as JSON, or with a function that prints it for people."""
     if as_json:
         from mlmref.cli.show import as_json as written
 

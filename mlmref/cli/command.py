@@ -63,25 +63,29 @@ class Given:
         more: Mapping[str, tuple[str, object]] | None = None,
         file: Callable[[], Path | None] = lambda: None,
     ) -> Config:
-        """Return the configuration, the same on every rank.
+        """Return the configuration.
 
         Args:
-            more: more flags, which go over those given.
+            more: more flags, which override those given.
             file: finds the settings to use if there is no ``--config``.
 
         Raises:
             ConfigError: as of :func:`mlmref.settings.resolve.resolve`.
         """
-        from mlmref.settings.resolve import resolve, shared
+        from mlmref.settings.resolve import resolve
 
-        return shared(
-            lambda: resolve(
-                preset=self.preset,
-                file=self.file or file(),
-                sets=self.sets,
-                flags=self.flags | dict(more or {}),
-            )
+        return resolve(
+            preset=self.preset,
+            file=self.file or file(),
+            sets=self.sets,
+            flags=self.flags | dict(more or {}),
         )
+
+    def shared(self, **sources: Any) -> Config:
+        """Return the main process's configuration on every rank; arguments as of config."""
+        from mlmref.settings.resolve import shared
+
+        return shared(lambda: self.config(**sources))
 
 
 class Command(TyperCommand):

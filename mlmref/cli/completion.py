@@ -1,8 +1,8 @@
 """Shell completion: names, settings, files (SHELL-001 and SHELL-002).
 
-Each function takes what is typed so far and returns what it may become, with a line of help each
-where there is one. An empty answer leaves the word to the shell, which completes files. Nothing
-here imports torch, since a person waits for it with a finger on the key.
+Each function takes the text typed so far and returns its completions, some with a line of help.
+For an empty answer the shell completes files. Nothing here imports torch, since the user waits for
+the answer between two keystrokes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def entries(*kinds: str) -> Completer:
         from mlmref.plugin.discovery import discover
         from mlmref.plugin.kinds import KINDS
 
-        # What a plugin prints as it is imported would stand in the command line.
+        # A plugin may print when it is imported, which would go into the command line.
         with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
             registry = discover()
         wanted = [kind for kind in KINDS if not kinds or kind.plural in kinds]
@@ -69,7 +69,7 @@ def entries(*kinds: str) -> Completer:
 
 
 def plugins(incomplete: str) -> Answers:
-    """Complete to an installed plugin, which is not imported for that."""
+    """Complete to the name of an installed plugin, without importing it."""
     from mlmref.plugin.discovery import find
 
     return _begun(incomplete, ((one.source.entry, str(one.source)) for one in find()))
@@ -96,14 +96,14 @@ def assignments(incomplete: str) -> Answers:
 
 
 def models(incomplete: str) -> Answers:
-    """Complete to the model that ships, or to the folder of a run."""
+    """Complete to the embedded model or to a run folder."""
     return _begun(incomplete, [("embedded", "the checkpoint that ships"), *_runs("record.json")])
 
 
 def resumable(incomplete: str) -> Answers:
     """Complete to an unfinished run, or to ``auto``."""
     found = _runs("checkpoints/run.json")
-    return _begun(incomplete, [("auto", "that with these settings, or a new one"), *found])
+    return _begun(incomplete, [("auto", "the run with these settings, or a new one"), *found])
 
 
 def steps(incomplete: str) -> Answers:
@@ -116,7 +116,7 @@ def _begun(incomplete: str, known: Iterable[tuple[str, str]]) -> Answers:
 
 
 def _runs(having: str) -> Answers:
-    """List the run folders under ``runs/`` that have a file."""
+    """Return the run folders under ``runs/`` that contain a file."""
     with suppress(OSError):
         return [(str(file), "") for file in Path("runs").iterdir() if (file / having).is_file()]
     return []

@@ -52,9 +52,9 @@ def downstream(
 
     Example: mlmref downstream runs/001-token-trainer
     """
-    from mlmref.cli.show import show_downstream
     from mlmref.studies.downstream.downstream import configured
     from mlmref.studies.downstream.downstream import downstream as downstream_
+    from mlmref.studies.downstream.terminal import show_downstream
 
     config = configured({"adapted": adapted, **given.tree()}, set_ or ())
     show(downstream_(config, reporter=reporter_of(quiet)), as_json, show_downstream)

@@ -38,8 +38,8 @@ def evaluate(
     from mlmref.runner.run import evaluate as evaluate_
 
     own = run_of(Path(model)) / "config.toml"
-    config = given.config(
-        {"--model": ("model.name", model)}, lambda: own if own.is_file() else None
+    config = given.shared(
+        more={"--model": ("model.name", model)}, file=lambda: own if own.is_file() else None
     )
     registry = discover(disable=no_plugin or (), tell=tell)
     answer = evaluate_(

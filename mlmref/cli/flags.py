@@ -1,4 +1,4 @@
-"""The flags of commands that are no settings, and the options of Typer for those that are."""
+"""The flags that are not settings, and how Typer gets a flag from a setting."""
 
 from __future__ import annotations
 

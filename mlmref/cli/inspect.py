@@ -23,7 +23,7 @@ def inspect(
     from mlmref.studies.inspection import inspect as inspect_
     from mlmref.studies.inspection.terminal import show_inspection
 
-    config = given.config()
+    config = given.shared()
     registry = discover(disable=no_plugin or (), tell=tell)
     report = inspect_(config, reporter=reporter_of(quiet), registry=registry)
     show(report, as_json, show_inspection)

@@ -25,7 +25,7 @@ def new_plugin(
         ),
     ],
     folder: Annotated[
-        Path | None, typer.Option(help="folder; mlmref-NAME by default", show_default=False)
+        Path | None, typer.Option(help="the new folder; default: mlmref-NAME", show_default=False)
     ] = None,
 ) -> None:
     """Write a package with a new plugin, which installs and passes its tests.

@@ -32,7 +32,7 @@ def run(
     from mlmref.plugin.discovery import discover
     from mlmref.runner.folder.resume import settings_file
 
-    config = given.config(file=lambda: settings_file(resume))
+    config = given.shared(file=lambda: settings_file(resume))
     registry = discover(disable=no_plugin or (), tell=tell)
     if print_config:
         from mlmref.runner.context import choose_plugins

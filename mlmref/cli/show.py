@@ -7,10 +7,10 @@ from dataclasses import asdict, is_dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
+from mlmref.base.terminal import chance, span
+from mlmref.base.terminal import table as table_of
 from mlmref.plugin.kinds import KINDS
 from mlmref.plugin.registry import Registry
 from mlmref.results.record import dumps
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def as_json(answer: Any) -> str:
-    """Write any command's answer as JSON."""
+    """Return the answer of any command as JSON."""
     if isinstance(answer, Registry):
         answer = _registry(answer)
     return dumps(_plain(answer), indent=1)
@@ -53,23 +53,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
 def show_run(result: Result, console: Console) -> None:
-    """Print what a run gained: perplexities, fills side by side, and where everything is."""
+    """Print the result of a run: verdict, perplexities, fills side by side, and the run folder."""
     record = result.record
     gained = record["perplexity"]["difference"]
     ratios = [gained[name] for name in ("ratio", "ratio_low", "ratio_high")]
     console.print(verdict(*ratios), style="bold", markup=False, soft_wrap=True)
-    table = _table("", "before", "after")
+    table = table_of("", "before", "after")
     before, after = record["perplexity"]["before"], record["perplexity"]["after"]
     table.add_row("perplexity", f"{before['value']:.2f}", f"{after['value']:.2f}", style="bold")
-    table.add_row("  interval", _interval(before), _interval(after))
+    table.add_row("  interval", *(span(one["low"], one["high"], ".2f") for one in (before, after)))
     table.add_row("  of that before", "", "{:.1%} ({:.1%} to {:.1%})".format(*ratios))
     if "draws" in before:
         table.add_row("  over draws", _draws(before), _draws(after))
@@ -88,7 +81,7 @@ def show_run(result: Result, console: Console) -> None:
             title = one["prompt"] if not one["mask"] else f"  mask {one['mask'] + 1}"
             table.add_row(Text(title, style="bold"))
             last = new
-        table.add_row("", *(Text(f"{a['token']}  {_chance(a['score'])}") for a in (one, other)))
+        table.add_row("", *(Text(f"{a['token']}  {chance(a['score'])}") for a in (one, other)))
     console.print(table)
     console.print(_COMPARES, style="dim", soft_wrap=True)
     timings = record["timings"]
@@ -96,16 +89,6 @@ def show_run(result: Result, console: Console) -> None:
     console.print(f"time: {stages}".replace("total_s", "in all"), soft_wrap=True)
     console.print(f"peak memory: {record['peak_memory_mb']:,.0f} MB")
     console.print(f"run folder: {result.folder}", markup=False, soft_wrap=True)
-
-
-def _interval(summary: Mapping[str, Any]) -> str:
-    return f"{summary['low']:.2f} to {summary['high']:.2f}"
-
-
-def _chance(probability: float) -> str:
-    """Write the probability of an answer; one that would be 0.0 % with two digits."""
-    small = 0 < probability < 0.0005
-    return f"{100 * probability:.2g}%" if small else f"{probability:.1%}"
 
 
 def _draws(summary: Mapping[str, Any]) -> str:
@@ -120,9 +103,9 @@ _COMPARES = (
 
 
 def show_evaluation(answer: Mapping[str, Any], console: Console) -> None:
-    """Print a measured perplexity with what it was measured on."""
+    """Print a perplexity with its model, corpus and masking."""
     summary = answer["perplexity"]
-    table = _table("", "")
+    table = table_of("", "")
     table.show_header = False
     table.add_row("model", Text(answer["model"]))
     table.add_row("corpus", Text(answer["corpus"]))
@@ -130,7 +113,7 @@ def show_evaluation(answer: Mapping[str, Any], console: Console) -> None:
     for part in ("words", "masking") if plain else ("words",):
         table.add_row(part, Text(f"{answer[part]['name']} {answer[part]['options']}"))
     table.add_row(answer["metric"], f"{summary['value']:.2f}", style="bold")
-    table.add_row("  interval", _interval(summary))
+    table.add_row("  interval", span(summary["low"], summary["high"], ".2f"))
     if "draws" in summary:
         table.add_row("  over draws", _draws(summary))
     table.add_row("masked accuracy", f"{summary['accuracy']:.1%}")
@@ -150,14 +133,14 @@ def show_fills(answer: Mapping[str, Any], console: Console) -> None:
         title = one.prompt if not one.mask else f"  mask {one.mask + 1}"
         console.print(title, style="bold", markup=False, soft_wrap=True)
         for rank in one.answers:
-            text = f"  {rank.token}  {_chance(rank.score)}"
+            text = f"  {rank.token}  {chance(rank.score)}"
             console.print(text, markup=False, soft_wrap=True)
 
 
 def show_plugins(registry: Registry, console: Console) -> None:
     """Print every kind's entries, and the plugins that are broken or disabled."""
     for kind in KINDS:
-        table = _table(kind.name, "plugin", "summary", "options")
+        table = table_of(kind.name, "plugin", "summary", "options")
         for row in registry.of(kind):
             options = "\n".join(_options(row.entry.options)) or "-"
             table.add_row(
@@ -168,7 +151,7 @@ def show_plugins(registry: Registry, console: Console) -> None:
             )
         console.print(table)
     if registry.broken:
-        table = _table("broken", "reason")
+        table = table_of("broken", "reason")
         for broken in registry.broken:
             table.add_row(Text(str(broken.source), style="bold red"), Text(broken.reason))
         console.print(table)
@@ -199,31 +182,6 @@ def _registry(registry: Registry) -> dict[str, Any]:
     }
 
 
-def show_downstream(answer: Mapping[str, Any], console: Console) -> None:
-    """Print the accuracies seed by seed, and what the adaptation gained."""
-    base, adapted, gained = (answer[key] for key in ("base", "adapted", "difference"))
-    table = _table("accuracy", "before", "after", "gain")
-    first = answer["config"]["seed"]
-    pairs = zip(base["accuracies"], adapted["accuracies"], gained["values"], strict=True)
-    for number, (one, other, gain) in enumerate(pairs):
-        table.add_row(f"seed {first + number}", f"{one:.1%}", f"{other:.1%}", f"{gain:+.1%}")
-    table.add_section()
-    means = [sum(side["accuracies"]) / len(side["accuracies"]) for side in (base, adapted)]
-    table.add_row("mean", *(f"{one:.1%}" for one in means), f"{gained['mean']:+.1%}", style="bold")
-    console.print(table)
-    for name in ("over_seeds", "over_documents"):
-        low, high = gained[name]
-        text = f"95 % interval of the gain {name.replace('_', ' ')}: {low:+.1%} to {high:+.1%}"
-        console.print(text, soft_wrap=True)
-    config = answer["config"]
-    console.print(
-        f"{base['model']} and {adapted['model']} on {answer['corpus']}: {config['train_size']:,} "
-        f"documents to train on, {config['test_size']:,} to measure on",
-        markup=False,
-        soft_wrap=True,
-    )
-
-
 _MARKS = {
     "pass": ("pass", "green"),
     "fail": ("FAIL", "bold red"),
@@ -239,7 +197,7 @@ def show_reports(reports: Sequence[Report], console: Console) -> None:
     from mlmref.conformance.checks import told
 
     for report in reports:
-        table = _table("clause", "", "fact")
+        table = table_of("clause", "", "fact")
         for one in report.outcomes:
             word, style = _MARKS[one.status]
             fact = Text()

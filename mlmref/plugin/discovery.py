@@ -21,7 +21,7 @@ from typing import Any
 
 import pluggy
 
-from mlmref.base.closest import suggest
+from mlmref.base.closest import closest, did_you_mean
 from mlmref.base.errors import ConfigError
 from mlmref.plugin import hookspecs
 from mlmref.plugin.contracts import Options
@@ -164,10 +164,11 @@ def _check_names(names: Iterable[str], candidates: Sequence[Found]) -> None:
     known = sorted({one.source.entry for one in candidates})
     for name in names:
         if not any(one.source.answers_to(name) for one in candidates):
+            close = closest(name, known)[:1]
             raise ConfigError(
                 f"no plugin {name!r} is installed",
                 where="--no-plugin",
-                hint=suggest(name, known),
+                hint=did_you_mean(close, f"there are {', '.join(known)}"),
             )
 
 

@@ -1,1 +1,1 @@
-"""The typed configuration of a run, and its sources: presets, files, ``--set`` and flags."""
+"""The typed configuration of a run, and its sources: presets, files, ``--set``, flags."""

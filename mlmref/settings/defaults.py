@@ -10,16 +10,16 @@ from typing import Any
 DEFAULT_PRESET = "tiny"
 
 _ABOUT = {"corpus": ("split",), "model": ("model", "training")}
-"""Sections of the default preset that fit its own corpus or model only.
+"""Sections of the default preset that fit only its corpus or only its model.
 
-So many chunks to train on is a statement about one corpus, and a learning rate about one model.
-Any other has the defaults of :mod:`mlmref.settings.config`, which are shares and a modest rate.
+A number of chunks to train on suits one corpus, and a learning rate suits one model. Others have
+the defaults of :mod:`mlmref.settings.config`, which are shares and a moderate rate.
 """
 
 
 @cache
 def preset(name: str) -> dict[str, Any]:
-    """Read a preset that ships."""
+    """Return the tree of settings of a preset that ships."""
     file = resources.files("mlmref.settings").joinpath("presets", f"{name}.toml")
     return tomllib.loads(file.read_text("utf-8"))
 

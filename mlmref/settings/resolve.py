@@ -1,7 +1,7 @@
 """Resolve preset, file, ``--set`` and flags into one Config (clauses CONF-002 to CONF-009).
 
-Later sources win over earlier ones, key by key: defaults, preset, TOML file, ``--set``, flags.
-Whatever is wrong is told with its key and the source that gave it.
+Later sources override earlier ones, key by key: defaults, preset, TOML file, ``--set``, flags.
+An error names the key and the source of the value.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def resolve(
     Args:
         preset: the preset's name; ``None`` takes the file's ``preset`` key, or the default.
         file: a TOML file of settings.
-        sets: ``SECTION.KEY=VALUE`` each; VALUE is TOML, or a plain string where it is none.
-        flags: each flag's dotted key and value; one whose value is ``None`` was not given.
+        sets: ``SECTION.KEY=VALUE`` each; VALUE is TOML, or else a plain string.
+        flags: each flag's dotted key and value; a flag with the value ``None`` is ignored.
 
     Raises:
         ConfigError: a missing or malformed file, an unknown key or preset, or a bad value;
@@ -64,7 +64,7 @@ def resolve(
     """
     from_file = read_toml(file) if file else {}
     if file and _is_a_runs(file):
-        # Where that run went is no wish of whoever reads its settings (SEC-005).
+        # The folder belongs to the run that wrote the file, not to this one (SEC-005).
         table(from_file, "output").pop("folder", None)
     given: list[tuple[str, Tree]] = [(f"--set {text}", parse_assignment(text)) for text in sets]
     for flag, (key, value) in (flags or {}).items():
@@ -76,12 +76,12 @@ def resolve(
 def resolve_trees(
     files: Sources, given: Sources, over: Sources = (), *, preset: str | None = None
 ) -> Config:
-    """Merge settings that are read already, and validate the result.
+    """Merge trees of settings and validate the result.
 
     Args:
-        files: what files say, weakest first; the first may name a preset.
-        given: what the command line says, which is one choice and goes over the files.
-        over: what files say that goes over the command line, one after another.
+        files: the trees of files, weakest first; the first may name a preset.
+        given: the trees of the command line, which override the files and count as one source.
+        over: the trees of files that override the command line, weakest first.
         preset: the preset's name, as of :func:`resolve`.
 
     Raises:
@@ -104,17 +104,22 @@ def resolve_trees(
 
 
 def _is_a_runs(file: Path) -> bool:
-    """Tell whether a file holds the settings of the run, finished or not, whose folder it is in."""
+    """Whether a file is the settings of a run, finished or not, in the run's folder."""
     beside = (file.with_name("record.json"), file.with_name("checkpoints"))
     return file.name == "config.toml" and any(one.exists() for one in beside)
 
 
 def _check_file(name: str, tree: Tree, command_line: Sources) -> None:
-    """Refuse what is not for a file to decide, which may be a stranger's (SEC-003, SEC-006)."""
+    """Refuse settings that a file must not decide, since a stranger may have written it.
+
+    Raises:
+        ConfigError: it trusts code, or its run folder is outside the current folder (SEC-003,
+            SEC-006).
+    """
     trusts = ("model", "trust_remote_code")
     if strongest([(name, tree)], *trusts) and strongest(command_line, *trusts) is None:
         raise ConfigError(
-            "model.trust_remote_code = true is for the command line to say",
+            "a file cannot set model.trust_remote_code = true",
             where=name,
             hint="read that code, and if you trust its author add --trust-remote-code",
         )
@@ -123,21 +128,21 @@ def _check_file(name: str, tree: Tree, command_line: Sources) -> None:
         place = Path(os.path.abspath(folder))  # noqa: PTH100 - with .. resolved, and links not
         if folder.startswith("~") or not place.is_relative_to(Path.cwd()):
             raise ConfigError(
-                f"output.folder = {folder!r} leads out of the current folder",
+                f"output.folder = {folder!r} is outside the current folder",
                 where=name,
-                hint="name it with --output",
+                hint="choose it with --output",
             )
 
 
 def shared(make: Callable[[], Config]) -> Config:
-    """Return on every rank what the main process resolves; the files are only on its host."""
+    """Return the main process's configuration on every rank; the files are only on its host."""
     if world_size() == 1:
         return make()
     return Config.model_validate(by_main(lambda: make().model_dump(mode="json")))
 
 
 def to_toml(config: Config) -> str:
-    """Write a configuration as the TOML that gives it again."""
+    """Return a configuration as TOML, which resolves to the same configuration."""
     return tomli_w.dumps(without_none(config.model_dump(mode="json")))
 
 
@@ -159,21 +164,25 @@ def _without_options_of_another(low: Tree, high: Tree) -> Tree:
 
 
 def _check_source(name: str, tree: Tree) -> None:
-    """Refuse what is wrong with a source even where another one goes over it."""
+    """Refuse errors in a source even if another source overrides them."""
     for key, value in tree.items():
         if key not in Config.model_fields:
             close = suggest(key, all_keys(Config))
-            if not close.startswith("did"):  # all of them would be a page
+            if not close.startswith("did"):  # the list of all keys fills a page
                 close = f"there are {', '.join(Config.model_fields)}"
             raise ConfigError(f"unknown key {key!r}", where=name, hint=close)
         if isinstance(Config.model_fields[key].default, Section) and not isinstance(value, dict):
             shown = json.dumps(value, default=str)
-            raise ConfigError(f"{key} = {shown} is no section", where=name, hint=f"set {key}.KEY")
+            raise ConfigError(
+                f"{key} is a section, not a value: {key} = {shown}",
+                where=name,
+                hint=f"set {key}.KEY",
+            )
     for key, text in texts_of(tree, ""):
         if "\0" in text or not is_utf8(text):
-            what = "holds a NUL character" if "\0" in text else "is not UTF-8"
-            # It is written to the record, the settings and the model card.
-            raise ConfigError(f"{key} {what}", where=name, hint="choose a name or text without")
+            what = "contains a NUL character" if "\0" in text else "is not UTF-8"
+            # The text is written to the record, the settings and the model card.
+            raise ConfigError(f"{key} {what}", where=name, hint="remove the character")
 
 
 def _validate(layers: Sequence[Sources]) -> Config:
@@ -181,12 +190,12 @@ def _validate(layers: Sequence[Sources]) -> Config:
     for name, tree in sources:
         _check_source(name, tree)
     merged: Tree = {}
-    # What is given on one command line is one choice, in whatever order it stands there.
+    # The flags of one command line are one choice, whatever their order.
     for layer in layers:
         whole = reduce(merge, (tree for _, tree in layer), Tree())
         merged = merge(_without_options_of_another(merged, whole), whole)
     try:
-        # Through JSON, where strict typing still takes a list for a tuple.
+        # Through JSON, because strict mode accepts a list for a tuple only there.
         return Config.model_validate_json(json.dumps(merged, default=str), strict=True)
     except ValidationError as error:
         raise explain(error, Config, sources=sources) from None

@@ -7,10 +7,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import NoneType
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
+
+MOST = 2**31 - 1
+"""The largest count that a setting takes, which fits the integers of every library."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+NonNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Size = Count | Share
+"""A number of chunks, or a share of all of them."""
 
 
 def setting(

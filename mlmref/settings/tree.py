@@ -20,13 +20,13 @@ def table(tree: Tree, section: str) -> Tree:
 
 
 def strongest(given: Sources, section: str, key: str) -> object:
-    """Return what the strongest of the sources that have a setting says, if one has it."""
+    """Return the value of a setting in the strongest source that has it, or ``None``."""
     found = [tree[section][key] for _, tree in given if key in table(tree, section)]
     return found[-1] if found else None
 
 
 def without_none(tree: Tree) -> Tree:
-    """Leave out what TOML has no word for; in a plugin's options too."""
+    """Return a tree without the values ``None``, which TOML cannot write."""
     return {
         key: without_none(value) if isinstance(value, dict) else value
         for key, value in tree.items()
@@ -39,10 +39,10 @@ def read_toml(path: Path, flag: str = "--config") -> Tree:
 
     Args:
         path: the file.
-        flag: what named it, for the message that there is none.
+        flag: the flag that named it, for the error if it is missing.
 
     Raises:
-        ConfigError: it is missing, or no TOML.
+        ConfigError: the file is missing or not TOML.
     """
     try:
         return _toml(path.read_text("utf-8-sig"), str(path))
@@ -60,24 +60,24 @@ def _toml(text: str, where: str) -> Tree:
     """Read TOML.
 
     Raises:
-        tomllib.TOMLDecodeError: it is no TOML.
-        ConfigError: Python cannot hold what it says.
+        tomllib.TOMLDecodeError: it is not TOML.
+        ConfigError: a number is too long for Python, or tables are nested too deep.
     """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError:  # Python's own limit
+    except ValueError:  # Python's limit
         raise ConfigError("a number of more than 4,300 digits", where=where) from None
     except RecursionError:
         raise ConfigError("lists or tables nested too deep", where=where) from None
 
 
 def parse_assignment(text: str, where: str = "--set") -> Tree:
-    """Read KEY=VALUE, the key dotted or not; VALUE is TOML, or a plain string where it is none.
+    """Read KEY=VALUE, the key dotted or not; VALUE is TOML, or else a plain string.
 
     Raises:
-        ConfigError: it is not of this form; names ``where``.
+        ConfigError: it does not have this form; names ``where``.
     """
     key, equals, raw = text.partition("=")
     parts = key.strip().split(".")
@@ -87,18 +87,18 @@ def parse_assignment(text: str, where: str = "--set") -> Tree:
     try:
         value = _toml(f"value = {raw}", f"{where} {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = raw.strip()  # a bare word, as shells hand it over
+        value = raw.strip()  # a plain word
     return nest(key.strip(), value)
 
 
 def nest(key: str, value: object) -> Tree:
-    """Return the tree of settings in which a dotted key has a value."""
+    """Return a tree with one setting: a dotted key and its value."""
     head, dot, rest = key.partition(".")
     return {head: nest(rest, value) if dot else value}
 
 
 def merge(low: Tree, high: Tree) -> Tree:
-    """Return both trees as one; ``high`` wins, key by key."""
+    """Return both trees merged; ``high`` overrides ``low``, key by key."""
     merged = dict(low)
     for key, value in high.items():
         below = merged.get(key)
@@ -123,7 +123,7 @@ def texts_of(value: object, key: str) -> Iterator[tuple[str, str]]:
 
 
 def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say of each setting that is not what it was, what it was and is."""
+    """Return a line for each setting whose value changed: its old and its new value."""
     return [
         f"{key} was {_shown(was.get(key))}, is {_shown(now.get(key))}"
         for key in sorted({*was, *now})

@@ -233,7 +233,7 @@ def test_a_file_whose_name_is_no_utf8_is_read_where_it_is_not_named(place, tmp_p
     check_refused(
         place,
         RUN + f"--corpus '{tmp_path}/odd/{name}'",
-        "--corpus: corpus.name is not UTF-8; choose a name or text without",
+        "--corpus: corpus.name is not UTF-8; remove the character",
     )
 
 

@@ -64,7 +64,7 @@ def test_a_place_that_cannot_be_written_to_gets_its_line(place, monkeypatch, arg
 OTHER = {
     "output outside by a file": (
         "run --model model --corpus corpus.txt --config outside.toml --quiet",
-        "outside.toml: output.folder = '../elsewhere' leads out of the current folder; name "
+        "outside.toml: output.folder = '../elsewhere' is outside the current folder; choose "
         "it with --output",
     ),
     "evaluate: missing model": ("evaluate ./nowhere", f"./nowhere: {NO_FOLDER}"),
@@ -101,7 +101,7 @@ OTHER = {
     ),
     "fill: no answers": (
         "fill model {mask} --top-k 0",
-        "top_k is 0; ask for 1 to 290 answers, as many as there are ordinary tokens",
+        "--top-k: fill.top_k = 0: input should be greater than or equal to 1",
     ),
     "fill: candidate of nothing": (
         "fill model {mask} --candidate ''",

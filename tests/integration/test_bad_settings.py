@@ -70,7 +70,7 @@ SETTINGS = {
     ),
     "section of another type": (
         "--config section.toml",
-        "section.toml: training = 3 is no section; set training.KEY",
+        "section.toml: training is a section, not a value: training = 3; set training.KEY",
     ),
     "list for a text": (
         "--config list.toml",
@@ -81,7 +81,7 @@ SETTINGS = {
     "assignment to nothing": ("--set =3", "--set: '=3' is not SECTION.KEY=VALUE"),
     "value for a section": (
         "--set model=3",
-        "--set model=3: model = 3 is no section; set model.KEY",
+        "--set model=3: model is a section, not a value: model = 3; set model.KEY",
     ),
     "section for a value": (
         "--set seed.x=1",
@@ -233,7 +233,7 @@ SETTINGS = {
     ),
     "remote code by a file": (
         "--config trusting.toml",
-        f"trusting.toml: model.trust_remote_code = true is for the command line to say; {ADVICE}",
+        f"trusting.toml: a file cannot set model.trust_remote_code = true; {ADVICE}",
     ),
     "loss that diverges": (
         "--learning-rate 1e30 --epochs 9 --set training.max_grad_norm=0",

@@ -262,7 +262,7 @@ def test_a_file_of_settings_does_not_allow_code(place, witness, command):
     done = told(command, "--quiet")
     assert done.exit_code == 2
     assert done.stderr == (
-        f"mlmref: {where}: model.trust_remote_code = true is for the command line to say; "
+        f"mlmref: {where}: a file cannot set model.trust_remote_code = true; "
         "read that code, and if you trust its author add --trust-remote-code\n"
     )
     done = told(command, "--quiet --set model.trust_remote_code=false")
@@ -338,8 +338,8 @@ def test_a_file_does_not_lead_out_of_the_current_folder(place, folder):
     with pytest.raises(ConfigError) as caught:
         resolve(file=place / "a.toml")
     assert str(caught.value) == (
-        f"{place}/a.toml: output.folder = {folder!r} leads out of the current folder; "
-        "name it with --output"
+        f"{place}/a.toml: output.folder = {folder!r} is outside the current folder; "
+        "choose it with --output"
     )
     said = {"--output": ("output.folder", folder)}
     assert resolve(file=place / "a.toml", flags=said).output.folder == folder
@@ -453,14 +453,14 @@ def test_an_error_spells_control_characters_out():
     ],
 )
 @pytest.mark.parametrize(
-    ("bad", "what"), [("\0", "holds a NUL character"), ("\udcff", "is not UTF-8")]
+    ("bad", "what"), [("\0", "contains a NUL character"), ("\udcff", "is not UTF-8")]
 )
 def test_a_setting_is_text(key, flag, bad, what):
     """A NUL, and a name whose bytes are no UTF-8, are told with key and flag."""
     value = f"a{bad}"
     with pytest.raises(ConfigError) as caught:
         resolve(flags={flag: (key, (value,) if flag == "--prompt" else value)})
-    assert str(caught.value) == f"{flag}: {key} {what}; choose a name or text without"
+    assert str(caught.value) == f"{flag}: {key} {what}; remove the character"
 
 
 @pytest.mark.clause("SEC-010")
@@ -468,8 +468,8 @@ def test_an_option_is_text_in_keys_and_lists(tmp_path):
     """The options of a plugin too, from a file."""
     file = tmp_path / "a.toml"
     file.write_text('[masking.options]\nwords = ["fine", "a\\u0000"]\n')
-    with pytest.raises(ConfigError, match=r"a\.toml: masking\.options\.words holds a NUL"):
+    with pytest.raises(ConfigError, match=r"a\.toml: masking\.options\.words contains a NUL"):
         resolve(file=file)
     file.write_text('[masking.options]\n"a\\u0000" = 1\n')
-    with pytest.raises(ConfigError, match=r"a\.toml: masking\.options holds a NUL"):
+    with pytest.raises(ConfigError, match=r"a\.toml: masking\.options contains a NUL"):
         resolve(file=file)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
+from mlmref.base.terminal import percentages, span
+from mlmref.base.terminal import table as table_of
 from mlmref.evaluation.intervals import exp
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
     """Print the variants, the best first, then each pair, and what to know of the figures."""
     interval = level(answer)
-    table = _table("variant", "common", interval, "of before", interval, "native", "time")
+    table = table_of("variant", "common", interval, "of before", interval, "native", "time")
     for one in answer["variants"]:
         common, ratio = one["common"], one["common"]["of_before"]
         table.add_row(
@@ -33,7 +33,7 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
         )
     console.print(table)
     if answer["pairs"]:
-        table = _table("difference", "ratio", interval, "p", "by Holm", "")
+        table = table_of("difference", "ratio", interval, "p", "by Holm", "")
         for pair in answer["pairs"]:
             table.add_row(
                 Text(f"{pair['variant']} against {pair['against']}"),
@@ -65,7 +65,7 @@ def told(task: Mapping[str, Any]) -> str:
     """Spell out the common task."""
     parts = [f"{key} {value}" for key, value in task["options"].items()]
     if task["corruption"]:
-        parts.append("/".join(f"{100 * share:g}" for share in task["corruption"].values()))
+        parts.append(percentages(task["corruption"].values()))
     if task["draws"] > 1:
         parts.append(f"{task['draws']} draws")
     return f"{task['strategy']} ({', '.join(parts)})" if parts else str(task["strategy"])
@@ -73,7 +73,7 @@ def told(task: Mapping[str, Any]) -> str:
 
 def show_plan(plan: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print the runs that there are and are to be."""
-    table = _table("run", "", "differs from the base in")
+    table = table_of("run", "", "differs from the base in")
     for one in plan:
         table.add_row(Text(one["run"], style="bold"), one["state"], Text(settings(one["settings"])))
     console.print(table)
@@ -102,18 +102,6 @@ def ratios(pair: Mapping[str, Any], which: str) -> str:
     return span(exp(pair[f"{which}_low"]), exp(pair[f"{which}_high"]), ".4f")
 
 
-def span(low: float, high: float, form: str) -> str:
-    """Write an interval; a dash where there is none."""
-    return "-" if math.isnan(low) else f"{low:{form}} to {high:{form}}"
-
-
 def chance(value: float) -> str:
     """Write a probability."""
     return "-" if math.isnan(value) else f"{value:.4f}"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from mlmref.base.terminal import percentages
 from mlmref.data.tokens.spelling import BECOMES, BOUNDARY, SPECIAL, SPECIAL_END, TARGET, TARGET_END
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ def asked(used: Used) -> str:
     """Say what was asked of a strategy."""
     options = [f"{key} {value}" for key, value in used.masking["options"].items()]
     if used.corruption is not None:
-        shares = "/".join(f"{100 * share:g}" for share in used.corruption.values())
-        options.append(f"corruption {shares}")
+        options.append(f"corruption {percentages(used.corruption.values())}")
     return ", ".join(options) or "-"
 
 

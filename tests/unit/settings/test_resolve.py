@@ -24,7 +24,7 @@ REFUSED = [
     (["seed=-1"], "seed = -1", "greater than or equal to 0"),
     (["seed=2.5"], "seed = 2.5", "valid integer"),
     (["fill.prompts=hello"], 'fill.prompts = "hello"', "array"),
-    (["training=3"], "training = 3", "no section"),
+    (["training=3"], "training = 3", "is a section"),
     (["evaluation.confidence=1.0"], "evaluation", "between 0 and 1"),
 ]
 

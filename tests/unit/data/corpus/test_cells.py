@@ -120,12 +120,12 @@ def test_another_delimiter_is_named_with_the_setting(name, content, said, delimi
 @pytest.mark.clause("CLI-017")
 def test_downstream_takes_what_an_error_of_the_corpus_says_to_add():
     """--set of the corpus's keys and no others; a flag wins over it."""
-    given = {"adapted": "a", "set_": ["corpus.delimiter=;", "corpus.split=x"], "corpus_split": "y"}
-    settings = configured(given).corpus
-    assert (settings.delimiter, settings.split) == (";", "y")
+    sets = ["corpus.delimiter=|", "corpus.delimiter=;", "corpus.split=x"]
+    settings = configured({"adapted": "a", "corpus": {"split": "y"}}, sets).corpus
+    assert (settings.delimiter, settings.split) == (";", "y"), "the last --set wins over the others"
     for text in ("seed=1", "corpus=1", "training.epochs=2"):
         with pytest.raises(ConfigError, match=r"only corpus\.KEY can be set here"):
-            configured({"adapted": "a", "set_": [text]})
+            configured({"adapted": "a"}, [text])
 
 
 @pytest.mark.clause("CORP-029")

@@ -263,7 +263,7 @@ def test_code_of_a_model_is_for_the_command_line_to_allow(planned):
     """In the base as in a variant, a file cannot; the flag does."""
     for section in ("[base]", "[variants.token]"):
         text = f"{section}\nmodel.trust_remote_code = true\n[variants.other]\n"
-        with pytest.raises(ConfigError, match="for the command line to say"):
+        with pytest.raises(ConfigError, match="a file cannot set"):
             planned(text)
     assert planned(text, trusts=True).base.model.trust_remote_code
 
