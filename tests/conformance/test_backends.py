@@ -17,7 +17,7 @@ from mlmref.plugin.training import BackendEntry
 RIGHT = [
     discover().backend("trainer").entry,
     discover().backend("accelerate").entry,
-    BackendEntry(name="counts", summary="the loop, with state that it hands in", build=Counts),
+    BackendEntry(name="counts", summary="the loop, with state that it keeps", build=Counts),
 ]
 PLAIN = BackendEntry(name="plain", summary="the loop that they are held to", build=PlainLoop)
 
@@ -88,7 +88,7 @@ NUMBERS = ("BACK-014", "BACK-015", "BACK-019", "BACK-020", "BACK-021", "BACK-026
 def test_what_evaluation_mode_hides_is_not_reached():
     """Without job.model.train() dropout, losses and gradients differ for that reason alone."""
     got = statuses("NeverTrains")
-    assert got.pop("BACK-012").startswith("fail training has False in place of True")
+    assert got.pop("BACK-012").startswith("fail training has False instead of True")
     hidden = {clause for clause, status in got.items() if status == "not reached after BACK-012"}
     assert hidden == {*NUMBERS, "BACK-017", "BACK-029", "BACK-033"}
     assert {status for clause, status in got.items() if clause not in hidden} == {"pass "}

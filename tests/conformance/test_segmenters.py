@@ -28,7 +28,7 @@ def test_an_entry_that_leaves_words_to_the_tokenizer_has_nothing_to_check():
     assert report.ok
     assert {one.status for one in report.outcomes} == {"not applicable"}
     assert {one.detail for one in report.outcomes} == {
-        "it leaves the words to the tokenizer",
+        "the tokenizer defines the words",
         "it has no options",
     }
 

@@ -1,4 +1,4 @@
-"""Checks of a backend beside training: errors, side effects, consecutive jobs."""
+"""Check the errors and side effects of a backend, and consecutive jobs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PRECISIONS = (USUAL, replace(USUAL, precision="bf16", dropout=0.5))
 
 
 def raising(error: BaseException, kind: str, step: int) -> Callable[[Event], None]:
-    """Return what raises an error at the first event of a kind in a step."""
+    """Return a function that raises an error at each event of a kind in a step."""
 
     def on_event(event: Event) -> None:
         if event.kind == kind and event.step == step:
@@ -46,12 +46,12 @@ ERRORS: tuple[BaseException, ...] = (
     KeyboardInterrupt("the check's own"),
     ValueError("the check's own"),
 )
-"""What is raised from within a job: a user's error, one that libraries like to answer, a stop."""
+"""Errors raised within a job: a user's, one that libraries may catch, an interruption."""
 
 
 @CHECKS("BACK-022", fix="let errors of the model, the steps and after_step leave train unchanged")
 def check_errors_come_out(subject: BackendSubject) -> None:
-    """What after_step, the model or the steps raise comes out as it is and ends training."""
+    """An error in after_step, the model or the steps ends training and leaves train unchanged."""
     subject.must_complete(USUAL)
     last = len(USUAL.steps)
     places = [("told", 1), ("told", last), ("call", 1), ("call", last), ("take", 1), ("told", 3)]
@@ -73,26 +73,26 @@ def _check_raised(
         came: BaseException | None = None
         try:
             subject.make().train(job)
-        except BaseException as raised:  # noqa: BLE001 - it is looked at below
+        except BaseException as raised:  # noqa: BLE001 - inspected below
             came = raised
     if came is None:
-        raise Violation(f"a {text} is swallowed", **USUAL.example())
+        raise Violation(f"a {text} does not leave train", **USUAL.example())
     if came is not error and not isinstance(error, type(came)):
-        raise came  # somebody else's, as a user's own interruption
+        raise came  # another error, such as an interruption by the user
     if came is not error and (type(came) is not type(error) or str(came) != str(error)):
-        raise Violation(f"a {text} comes out as {came!r}", **USUAL.example())
+        raise Violation(f"a {text} leaves train as {came!r}", **USUAL.example())
     seen = [(event.kind, event.step) for event in job.trace.events]
     raised_at = seen.index((kind, step))
     if len(job.trace.events) > raised_at + 1:
         more = job.trace.events[raised_at + 1].kind
-        raise Violation(f"after a {text} there is a {more!r}", **USUAL.example())
+        raise Violation(f"training continues after a {text}: {more!r}", **USUAL.example())
 
 
 @CHECKS(
     "BACK-023", fix="undo in a finally clause what you changed on the model, optimizer or scheduler"
 )
 def check_objects_are_left_as_found(subject: BackendSubject) -> None:
-    """Model, optimiser and schedule keep their parameters, methods, types and hooks."""
+    """Model, optimizer and schedule keep their parameters, methods, types and hooks."""
     subject.must_complete(*PRECISIONS)
     for toy in PRECISIONS:
         for stop in (None, 2):
@@ -102,29 +102,29 @@ def check_objects_are_left_as_found(subject: BackendSubject) -> None:
                     job.trace.on_event = raising(ValueError("a stop"), "told", stop)
                 held = {"before": objects(job)}
                 attempt(subject.make(), job)
-                # An id says nothing once its owner is gone, so the job outlives both looks.
+                # Ids are reused after an object is gone, so the job must exist during both.
                 name = changed(held["before"], objects(job))
             if name:
                 how = "after an error" if stop else "after training"
-                raise Violation(f"{name} is not as found {how}", **toy.example())
+                raise Violation(f"{name} has changed {how}", **toy.example())
 
 
 @CHECKS("BACK-024", fix="restore generators, settings and environment in a finally clause")
 def check_the_process_is_left_as_found(subject: BackendSubject) -> None:
-    """Generators, environment, folder, and torch's settings are after training as before."""
-    subject.must_complete(*PRECISIONS)  # and what libraries do once, when first imported, is done
+    """Training leaves generators, environment, folder and torch's settings unchanged."""
+    subject.must_complete(*PRECISIONS)  # libraries have also been imported then
     for toy in (*PRECISIONS, replace(USUAL, evaluates=True), replace(USUAL, steps=())):
         for stop in (None, 2):
             with undisturbed():
                 before, after = _around(subject.make(), toy, stop)
                 plainly = _around(PlainLoop(Options()), toy, stop)[1]
-            for one in GENERATORS:  # the model itself seeds them; that may stay, or be put back
+            for one in GENERATORS:  # the model seeds them; a backend may keep or restore that
                 if after[one] == plainly[one]:
                     del before[one], after[one]
             name = changed(before, after)
             if name:
                 how = "an error" if stop else "training"
-                raise Violation(f"{name} is not as found after {how}", **toy.example())
+                raise Violation(f"{name} has changed after {how}", **toy.example())
 
 
 GENERATORS = ("random's generator", "NumPy's generator", "torch's generator")
@@ -133,7 +133,7 @@ GENERATORS = ("random's generator", "NumPy's generator", "torch's generator")
 def _around(
     backend: TrainingBackend, toy: Toy, stop: int | None
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the process's state before and after a job, from the same generators."""
+    """Return the process's state before and after a job, with generators seeded alike."""
     seed_generators(7)
     with scratch() as folder:
         job = ToyJob(toy, folder)
@@ -143,14 +143,14 @@ def _around(
         try:
             backend.train(job)
         except ValueError:
-            if not stop and toy.steps:  # that a job without steps trains is for another check
+            if not stop and toy.steps:  # another check tests a job without steps
                 raise
         return before, process()
 
 
 @CHECKS("BACK-025", fix="write files only below job.scratch")
 def check_only_scratch_is_written_to(subject: BackendSubject) -> None:
-    """Files and folders are made in the job's scratch folder alone."""
+    """Files and folders are written only in the job's scratch folder."""
     subject.must_complete(*PRECISIONS)
     for toy in PRECISIONS:
         with watched_files() as (folder, outside), undisturbed():
@@ -163,7 +163,7 @@ def check_only_scratch_is_written_to(subject: BackendSubject) -> None:
     "BACK-028", fix="train job.model in place and leave its parameters ordinary, contiguous tensors"
 )
 def check_the_model_can_be_exported(subject: BackendSubject) -> None:
-    """The trained weights are written, read into a new model, and give the same losses."""
+    """The trained weights can be saved and loaded, and a new model has the same losses."""
     from safetensors.torch import load, save
 
     subject.must_complete(*PRECISIONS)
@@ -181,15 +181,15 @@ def check_the_model_can_be_exported(subject: BackendSubject) -> None:
                     model(**on_device(micro_batch, model))["loss"].backward()
         facts = [event.facts for event in new.trace.events]
         if facts[0] != facts[1] or facts[0] != facts[2]:
-            raise Violation("a new model with its weights gives other losses", **toy.example())
+            raise Violation("a new model with the weights has other losses", **toy.example())
         gradients = [model.embedding.weight.grad for model in (job.model, new)]
         if not all(isinstance(one, torch.Tensor) for one in gradients):
-            raise Violation("it cannot be trained further", **toy.example())
+            raise Violation("the model cannot be trained further", **toy.example())
 
 
 @CHECKS("BACK-026", fix="keep no state between two calls of train")
 def check_jobs_one_after_another(subject: BackendSubject) -> None:
-    """One backend trains several jobs as if each were its first, on one model too."""
+    """A backend trains each of several jobs like its first one, also on one model."""
     backend = subject.make()
     model = ToyModel(0.0)
     other = replace(USUAL, optimizer="sgd", max_grad_norm=float("inf"), steps=USUAL.steps[::-1])
@@ -207,12 +207,12 @@ def check_jobs_one_after_another(subject: BackendSubject) -> None:
         if found:
             subject.must_agree(toy)
             raise Violation(f"{found.what} of job {number}", **toy.example())
-    # One model, trained by one job and then by the next.
+    # Several jobs on the same model.
     runs = [_on_one_model(one, model) for one in (backend, PlainLoop(Options()))]
     for number, (got, want) in enumerate(zip(*runs, strict=True), start=1):
         found = compare(got, want, USUAL).first()
         if found:
-            raise Violation(f"{found.what} of job {number} on one model", **USUAL.example())
+            raise Violation(f"{found.what} of job {number} on the same model", **USUAL.example())
 
 
 def _on_one_model(backend: TrainingBackend, model: ToyModel) -> list[TrialRun]:

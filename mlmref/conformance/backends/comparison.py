@@ -24,17 +24,17 @@ CLAUSES = {
     "weights": "BACK-020",
     "evaluation": "BACK-021",
 }
-"""The clause of each aspect of what a backend does."""
+"""The clause of each aspect of a backend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Something that a backend did otherwise than the plain loop.
+    """A difference between a backend and the plain loop.
 
     Attributes:
         aspect: a key of :data:`CLAUSES`.
         what: what happened.
-        step: in which step, counted from 1.
+        step: the step, from 1.
     """
 
     aspect: str
@@ -44,10 +44,10 @@ class Difference:
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """What a backend did with one job, compared with the plain loop.
+    """The differences between a backend and the plain loop on one job.
 
     Attributes:
-        found: for each aspect the first difference, in the order in which they happened.
+        found: the first difference in each aspect, in the order of events.
         hidden: for each aspect that an earlier difference leaves undecided, the clause of that
             difference.
     """
@@ -56,12 +56,12 @@ class Comparison:
     hidden: dict[str, str] = field(default_factory=dict)
 
     def first(self, *aspects: str) -> Difference | None:
-        """Return the first difference in these aspects, or in any if none is named."""
+        """Return the first difference in these aspects, or in any aspect if none is given."""
         chosen = (one for name, one in self.found.items() if not aspects or name in aspects)
         return next(chosen, None)
 
     def hide(self, aspect: str, reason: str) -> None:
-        """Declare a difference a consequence of one in another aspect."""
+        """Mark a difference as a consequence of one in another aspect."""
         del self.found[aspect]
         self.hidden[aspect] = CLAUSES[reason]
         for name, clause in self.hidden.items():
@@ -71,7 +71,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRun:
-    """What a backend did with a job."""
+    """What a backend did with a job.
+
+    Attributes:
+        events: all events in order.
+        asked: rank and world size of each call of ``job.steps``.
+        error: the exception that ended training, if any.
+    """
 
     events: tuple[Event, ...]
     asked: tuple[tuple[int, int], ...]
@@ -96,27 +102,27 @@ _ASPECTS = {
     "told": {"grad_norm": "norm", "weights": "weights"},
     "end": {"weights": "weights"},
 }
-"""What each fact of an event concerns."""
+"""The aspect of each fact of an event."""
 
 _NUMBERS = frozenset({"loss", "gradient", "clipping", "norm", "weights", "evaluation"})
-"""Aspects whose values depend on all that was computed before."""
+"""Aspects whose values depend on all earlier computations."""
 
 _HIDES = {"dropout": {"calls", "mode"}, "update": {"schedule"}}
-"""For other aspects the earlier differences that change their values, too."""
+"""For other aspects, the earlier differences that also change their values."""
 
 _ORDER = ("schedule", "call", "evaluation", "update", "told")
-"""Which event is to blame when another was expected: the first of these."""
+"""If one event came instead of another, the one that is earlier here is reported."""
 
 _MISPLACED = {"call": "calls", "evaluation": "calls", "told": "told"}
 
 
 def compare(got: TrialRun, expected: TrialRun, toy: Toy) -> Comparison:
-    """Compare all events of two runs of one job, whenever steps were taken.
+    """Compare all events of two runs of one job, except when steps were taken and state was kept.
 
-    A value that differs after an earlier difference says nothing of its own aspect, which is then
-    undecided. Nothing is decided once the runs have events of other kinds.
+    A value that differs after an earlier difference leaves its own aspect undecided. After two
+    events of different kinds, everything is undecided.
     """
-    apart = ("keep", "take")  # other checks look at these (BACK-011, BACK-030)
+    apart = ("keep", "take")  # other checks test these (BACK-011, BACK-030)
     ours, theirs = ([one for one in run.events if one.kind not in apart] for run in (expected, got))
     seen = Comparison()
 
@@ -152,21 +158,21 @@ def compare(got: TrialRun, expected: TrialRun, toy: Toy) -> Comparison:
 
 
 def _hiding(aspect: str, found: Iterable[str]) -> str | None:
-    """Return the first aspect whose difference may be the reason for one in ``aspect``."""
+    """Return the first aspect whose difference may have caused one in ``aspect``."""
     if aspect in _NUMBERS:
         return next((one for one in found if one != "norm"), None)
     return next((one for one in found if one in _HIDES.get(aspect, ())), None)
 
 
 def _misplaced(want: Event, have: Event, got: TrialRun, expected: TrialRun) -> tuple[str, str]:
-    """Return the aspect, and what happened, where another event came than the one due."""
+    """Return the aspect and the description of an event that came instead of another."""
     if have.kind == "end" and got.error is not None:
         return "calls", f"it raised {_text(got.error)}"
     blamed = next(kind for kind in _ORDER if kind in (want.kind, have.kind))
     if {want.kind, have.kind} == {"update", "schedule"}:
         counts = [len(_of_step(run, "update", want.step)) for run in (expected, got)]
         blamed = "schedule" if counts[0] == counts[1] else "update"
-    what = f"{_SHOWN[have.kind]} came where {_SHOWN[want.kind]} was due"
+    what = f"{_SHOWN[have.kind]} came instead of {_SHOWN[want.kind]}"
     return _MISPLACED.get(blamed, blamed), what
 
 
@@ -181,7 +187,7 @@ def _of_step(run: TrialRun, kind: str, step: int) -> list[Event]:
 _SHOWN = {
     "call": "a micro-batch",
     "evaluation": "the evaluation in after_step",
-    "update": "the optimiser's step",
+    "update": "the optimizer's step",
     "schedule": "the schedule's step",
     "told": "after_step",
     "end": "the end",
@@ -189,7 +195,7 @@ _SHOWN = {
 
 
 def _explain(name: str, want: Any, have: Any) -> str:
-    """Name a value that is not as expected, the first one where there are several."""
+    """Describe the first value that is not as expected."""
     path = name
     while True:
         if isinstance(want, dict) and isinstance(have, dict) and want.keys() == have.keys():
@@ -199,11 +205,11 @@ def _explain(name: str, want: Any, have: Any) -> str:
             pairs = zip(want, have, strict=True)
             want, have = next(pair for pair in pairs if not alike(*pair))
         else:
-            return f"{path} has {have!r} in place of {want!r}"
+            return f"{path} has {have!r} instead of {want!r}"
 
 
 def alike(want: Any, have: Any) -> bool:
-    """Tell whether two facts are the same to the last bit; no number is like no number."""
+    """Return whether two facts are bitwise equal; NaN equals NaN."""
     if want == have:
         return True
     if isinstance(want, dict) and isinstance(have, dict):

@@ -1,4 +1,4 @@
-"""Check stop and resume with a Hypothesis state machine over saved states."""
+"""Check that jobs stop and resume, with a Hypothesis state machine over saved states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mlmref.training.state import from_plain, to_plain
 CHECKS: Checks[BackendSubject] = Checks()
 
 WALKS = 15
-"""Walks over saved states that Hypothesis tries, for each of two jobs."""
+"""Number of walks over saved states that Hypothesis tries for each job."""
 
 JOBS = (
     Toy(
@@ -37,13 +37,13 @@ JOBS = (
 Saved = Mapping[str, Any]
 
 
-class Stopped(Exception):  # noqa: N818 - what the check itself raises to stop a job
-    """A job is stopped in the middle of a step's end, as by a signal."""
+class Stopped(Exception):  # noqa: N818 - the check raises it to stop a job
+    """Stops a job at the end of a step, as a signal does."""
 
 
 @lru_cache(maxsize=8)
 def uninterrupted(toy: Toy) -> tuple[Saved, ...]:
-    """Return the states of a job before its first step and after each, on the plain loop."""
+    """Return the states of a job in the plain loop: before its first step and after each."""
     with scratch() as folder:
         states: list[Saved] = []
         job = ToyJob(toy, folder, on_step=lambda job: states.append(job.save()))
@@ -52,13 +52,13 @@ def uninterrupted(toy: Toy) -> tuple[Saved, ...]:
     return tuple(states)
 
 
-def go_on(
+def resume(
     backend: TrainingBackend, toy: Toy, saved: Saved, last: int, stop: int | None
 ) -> dict[int, Saved]:
-    """Train from a saved state to step ``last``, or until stopped after step ``stop``.
+    """Train from a saved state to step ``last``, or to step ``stop`` if it is given.
 
     Returns:
-        The state after each step, and after training under the number of the last one.
+        The state after each step, by its number; that of the last step is from after training.
     """
     states: dict[int, Saved] = {}
 
@@ -77,35 +77,35 @@ def go_on(
 
 
 def check_states(toy: Toy, states: Mapping[int, Saved], last: int) -> None:
-    """Hold saved states against those of the plain loop, which nothing interrupted."""
+    """Compare saved states with those of the plain loop without a stop."""
     for done, state in states.items():
         for part, want in uninterrupted(toy)[done].items():
             if part != "kept" and not alike(plain(want), plain(state[part])):
-                raise Violation(f"the {part} after step {done} is not as without a stop")
+                raise Violation(f"the {part} after step {done} differs from that without a stop")
     if last not in states:
         raise Violation(f"step {last} was not reached, only {sorted(states)}")
 
 
 @CHECKS("BACK-030", fix="pass all state to job.keep before you take the first step")
 def check_state_is_handed_in(subject: BackendSubject) -> None:
-    """What a backend keeps is handed in before the first step, can be saved, and goes on."""
+    """State is registered with job.keep before the first step, can be saved, and is resumed."""
     subject.must_complete(*JOBS)
     for toy in JOBS:
         total = len(toy.steps)
         _check_handed_in(subject.run(toy).events, toy)
-        whole = go_on(subject.make(), toy, uninterrupted(toy)[0], total, None)
+        whole = resume(subject.make(), toy, uninterrupted(toy)[0], total, None)
         for stopped, state in whole.items():
             if stopped == total:
-                continue  # nothing goes on from there
+                continue  # no step is left
             try:
                 kept = _written_and_read(state["kept"])
             except TypeError as error:
                 raise Violation(f"the state {error}", **toy.example()) from None
-            resumed = go_on(subject.make(), toy, {**state, "kept": kept}, total, None)
+            resumed = resume(subject.make(), toy, {**state, "kept": kept}, total, None)
             for done, after in resumed.items():
                 if not alike(plain(whole[done]["kept"]), plain(after["kept"])):
                     raise Violation(
-                        f"the state handed in is not as without a stop after step {done}",
+                        f"the kept state after step {done} differs from that without a stop",
                         stopped=stopped,
                         **toy.example(),
                     )
@@ -116,14 +116,14 @@ def check_state_is_handed_in(subject: BackendSubject) -> None:
     fix="start from job.optimizer and job.scheduler as they are, and keep no other state",
 )
 def check_stop_and_resume(subject: BackendSubject) -> None:
-    """Stopped and resumed at any step, in any order, a job ends as if it had not been."""
+    """A job that stops and resumes at any steps ends like one without a stop."""
     subject.must_agree(*JOBS)
     for toy in JOBS:
         _walk(subject, toy)
 
 
 def _walk(subject: BackendSubject, toy: Toy) -> None:
-    """Let Hypothesis go on from any saved state to any later step, and on from there."""
+    """Let Hypothesis resume from any saved state and train to any later step, repeatedly."""
     from hypothesis import HealthCheck, Phase, settings
     from hypothesis import strategies as st
     from hypothesis.errors import Flaky
@@ -148,13 +148,13 @@ def _walk(subject: BackendSubject, toy: Toy) -> None:
         def train(self, start: int, steps: int, stop: bool, fresh: bool) -> None:
             first = sorted(self.states)[start % len(self.states)]
             last = min(total, first + steps)
-            stop = stop and first < last  # there is no step after which it could stop
+            stop = stop and first < last  # otherwise no step is left to stop after
             how = " by an exception" if stop else ""
             self.walked.append(f"{first} to {last}{how}")
             backend = subject.make() if fresh else self.kept
             try:
-                end = total if stop else last  # one that is stopped had more steps to go
-                states = go_on(backend, toy, self.states[first], end, last if stop else None)
+                end = total if stop else last  # a stopped job has steps left
+                states = resume(backend, toy, self.states[first], end, last if stop else None)
                 check_states(toy, states, last)
             except Violation as found:
                 shown = Violation(found.what, walked=list(self.walked), **toy.example())
@@ -176,20 +176,20 @@ def _walk(subject: BackendSubject, toy: Toy) -> None:
                 report_multiple_bugs=False,
             ),
         )
-    except Flaky:  # it failed once and not again, which is a failure all the same
+    except Flaky:  # it failed only once, which is still a failure
         raise last_found[0] from None
 
 
 def _check_handed_in(events: tuple[Event, ...], toy: Toy) -> None:
     names = [event.facts["name"] for event in events if event.kind == "keep"]
     if len(names) > len(set(names)):
-        raise Violation(f"it hands in two states of one name: {names}", **toy.example())
+        raise Violation(f"it calls job.keep twice with the same name: {names}", **toy.example())
     order = [event.kind for event in events if event.kind in ("keep", "take")]
     if order != sorted(order):
-        raise Violation("it hands in state after it took a step", **toy.example())
+        raise Violation("it calls job.keep after it took a step", **toy.example())
 
 
 def _written_and_read(state: Mapping[str, Any]) -> Any:
-    """Return a state as it comes back from a checkpoint."""
+    """Return a state as read from a checkpoint."""
     tensors: dict[str, torch.Tensor] = {}
     return from_plain(to_plain(state, tensors), tensors)

@@ -1,4 +1,4 @@
-"""A backend under test: trains toy jobs, which are compared with the plain loop."""
+"""A backend under test: it trains toy jobs, which are compared with the plain loop."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from mlmref.plugin.training import BackendEntry, TrainingBackend
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSubject:
-    """A backend with its options; what it did with each job is kept.
+    """A backend with its options; the result of each job is kept.
 
     Attributes:
         entry: as registered.
         options: complete.
-        toys: the jobs that it is tried on.
+        toys: the jobs that it trains.
     """
 
     entry: BackendEntry
@@ -44,18 +44,18 @@ class BackendSubject:
     _found: dict[Toy, Comparison] = field(default_factory=dict)
 
     def make(self) -> TrainingBackend:
-        """Make the backend anew."""
+        """Return a new instance of the backend."""
         backend: TrainingBackend = self.entry.build(self.options)
         return backend
 
     def run(self, toy: Toy) -> TrialRun:
-        """Train a job with a backend of its own."""
+        """Return what a new instance of the backend does with a job."""
         if toy not in self._runs:
             self._runs[toy] = train(self.make(), toy)
         return self._runs[toy]
 
     def compare(self, toy: Toy) -> Comparison:
-        """Compare what it did with a job with what the plain loop does."""
+        """Return the differences from the plain loop on a job."""
         if toy not in self._found:
             seen = self._found[toy] = compare(self.run(toy), expected(toy), toy)
             unclipped = replace(toy, max_grad_norm=math.inf)
@@ -69,9 +69,9 @@ class BackendSubject:
             raise NotReached(f"after {CLAUSES['calls']}")
 
     def must_agree(self, *tried: Toy) -> None:
-        """Raise :class:`NotReached` unless it trains these jobs as the plain loop does.
+        """Raise :class:`NotReached` unless it trains these jobs like the plain loop.
 
-        For checks of something else in these jobs, which a difference here would hide.
+        For checks of other facts about these jobs, which a difference would hide.
         """
         for toy in tried:
             seen = self.compare(toy)
@@ -80,7 +80,7 @@ class BackendSubject:
 
 
 def train(backend: TrainingBackend, toy: Toy, **fields: Any) -> TrialRun:
-    """Train a job and return what was done; ``fields`` as of :class:`ToyJob`."""
+    """Train a job and return what happened; ``fields`` as of :class:`ToyJob`."""
     with scratch() as folder:
         job = ToyJob(toy, folder, **fields)
         error = attempt(backend, job)
@@ -88,7 +88,7 @@ def train(backend: TrainingBackend, toy: Toy, **fields: Any) -> TrialRun:
 
 
 def attempt(backend: TrainingBackend, job: ToyJob) -> BaseException | None:
-    """Train a job, note its end, and return what was raised."""
+    """Train a job, record its end, and return the exception if one was raised."""
     error: BaseException | None = None
     with undisturbed():
         try:
@@ -107,7 +107,7 @@ def expected(toy: Toy) -> TrialRun:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Make a job's folder for a while."""
+    """Yield a temporary folder for a job."""
     with tempfile.TemporaryDirectory(prefix="mlmref-check-") as folder:
         yield Path(folder)
 
@@ -115,16 +115,16 @@ def scratch() -> Iterator[Path]:
 def hold(
     subject: BackendSubject, *aspects: str, where: Callable[[Toy], bool] = lambda toy: True
 ) -> None:
-    """Compare aspects of what a backend does with the plain loop, job after job.
+    """Check aspects of a backend against the plain loop, job by job.
 
     Args:
         subject: the backend.
         aspects: keys of :data:`CLAUSES`.
-        where: which jobs.
+        where: selects the jobs.
 
     Raises:
-        Violation: with the smallest job found.
-        NotReached: no job differs in these aspects, and in some an earlier difference hides them.
+        Violation: with the smallest failing job.
+        NotReached: no job differs in these aspects, but in some an earlier difference hides them.
     """
 
     def differs(toy: Toy) -> Difference | None:

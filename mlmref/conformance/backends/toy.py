@@ -16,26 +16,26 @@ from mlmref.plugin.training import MicroBatch, Precision, Step
 
 _TOKENS = 5
 _KNOWN = _TOKENS
-"""A token that the model knows the answer to: its loss and its gradient are exactly zero."""
+"""A token that the model predicts perfectly: its loss and gradient are exactly zero."""
 
 Rows = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toy:
-    """What a toy job is made from; equal toys make equal jobs.
+    """The settings of a toy job; equal toys give equal jobs.
 
     Attributes:
-        steps: the targets of each row of each micro-batch of each step; -1 stands for one target
+        steps: the number of targets of each row of each micro-batch of each step; -1 is one target
             whose loss is exactly zero.
         optimizer: SGD with momentum, or AdamW; both with weight decay on one of two groups.
         learning_rate: of the second group; the first has half of it.
-        max_grad_norm: as the job's.
-        dropout: its probability; drawn from the seed that each micro-batch brings.
-        precision: as the job's.
-        scale: what the loss is multiplied with.
+        max_grad_norm: as of the job.
+        dropout: the probability of dropout; each micro-batch has a seed for it.
+        precision: as of the job.
+        scale: a factor of the loss.
         evaluates: whether ``after_step`` evaluates, and leaves the model in evaluation mode.
-        leftovers: whether the parameters have gradients already when training begins.
+        leftovers: whether the parameters already have gradients when training begins.
     """
 
     steps: tuple[tuple[Rows, ...], ...] = (((1,),),)
@@ -49,13 +49,13 @@ class Toy:
     leftovers: bool = False
 
     def example(self) -> dict[str, Any]:
-        """Return the steps, and what is not as the defaults have it."""
+        """Return the steps, and the fields that do not have their defaults."""
         shown = {one.name: getattr(self, one.name) for one in fields(self)}
         usual = {one.name: one.default for one in fields(self) if one.name != "steps"}
         return {name: value for name, value in shown.items() if value != usual.get(name)}
 
     def run(self, done: int, last: int) -> Iterator[Step]:
-        """Make the steps from number ``done`` to ``last`` (exclusive), counted from 0."""
+        """Yield the steps from number ``done`` to ``last`` (exclusive), from 0."""
         first = sum(len(rows) for step in self.steps[:done] for rows in step)
         for parts in self.steps[done:last]:
             targets = sum(abs(count) for rows in parts for count in rows)
@@ -68,7 +68,7 @@ class Toy:
 
 
 def _micro_batch(first: int, rows: Rows, weight: float) -> MicroBatch:
-    """Make the rows numbered ``first`` and on: the same tokens however the rows are cut."""
+    """Return rows from number ``first`` on; their tokens do not depend on the cut."""
     columns = range(1 + max(abs(count) for count in rows))
     input_ids, labels = [], []
     for row, count in enumerate(rows, start=first):
@@ -80,19 +80,19 @@ def _micro_batch(first: int, rows: Rows, weight: float) -> MicroBatch:
         "input_ids": torch.tensor(input_ids),
         "labels": torch.tensor(labels),
         "weight": weight,
-        "seed": (first + 1) * 0x9E3779B97F4A7C15 % 2**63,  # of the size that the core's have
+        "seed": (first + 1) * 0x9E3779B97F4A7C15 % 2**63,  # as large as in a run
     }
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a backend did.
+    """An event in the training of a job.
 
     Attributes:
-        kind: ``keep`` state, ``take`` a step, ``call`` the model, ``update`` (the optimiser is
-            about to step), ``schedule``, ``told`` (``after_step``), ``evaluation`` in it, ``end``.
-        step: in which step, counted from 1.
-        facts: what was seen then, as plain numbers and lists.
+        kind: ``keep`` (state), ``take`` (a step), ``call`` (the model), ``update`` (before the
+            optimizer steps), ``schedule``, ``told`` (``after_step``), ``evaluation``, ``end``.
+        step: the step, from 1.
+        facts: values at that time, as plain numbers and lists.
     """
 
     kind: str
@@ -102,12 +102,12 @@ class Event:
 
 @dataclass(slots=True)
 class Trace:
-    """What a backend did, in order.
+    """The events of a job, in order.
 
     Attributes:
-        events: what happened so far.
-        step: the step that is being trained, counted from 1.
-        on_event: called with each event; what it raises goes to the backend.
+        events: the events so far.
+        step: the current step, from 1.
+        on_event: called with each event; the backend gets its exceptions.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -115,19 +115,19 @@ class Trace:
     on_event: Callable[[Event], None] = lambda event: None
 
     def note(self, kind: str, **facts: Any) -> None:
-        """Write down an event."""
+        """Record an event."""
         event = Event(kind, self.step, facts)
         self.events.append(event)
         self.on_event(event)
 
     def __deepcopy__(self, memo: Any) -> Trace:
-        return self  # what a copied model does is written down as well
+        return self  # events of a copied model are recorded too
 
 
 class ToyModel(nn.Module):
-    """Tokens to logits by way of two numbers; with a frozen and an unused parameter.
+    """A model with a hidden size of two, a frozen parameter and an unused parameter.
 
-    It has two dropout layers on tensors of one shape. Their masks are the same if a backend seeds
+    It has two dropout layers on tensors of one shape. Their masks are equal if a backend seeds
     torch before each of them (BACK-033).
     """
 
@@ -142,7 +142,7 @@ class ToyModel(nn.Module):
             one.data = torch.linspace(-1, 1, one.numel()).reshape(one.shape)
         self.dropout = dropout
         self.dropouts = nn.ModuleList(nn.Dropout(dropout) for _ in range(2))
-        self._modes = tuple(self.modules())  # walking through them takes longer than a product
+        self._modes = tuple(self.modules())  # listing them takes longer than a forward pass
         self.trace = Trace()
         self.idle = True
 
@@ -150,7 +150,7 @@ class ToyModel(nn.Module):
         self, input_ids: Tensor, labels: Tensor, weight: float, seed: int
     ) -> dict[str, Tensor]:
         """Return ``{"loss": scalar}``: the summed cross-entropy times ``weight``."""
-        if self.training:  # as the core's own model does (BACK-005)
+        if self.training:  # as the model of a run does (BACK-005)
             seed_generators(seed)
         nll, masks = self._nll(input_ids, labels)
         loss = weight * nll
@@ -161,7 +161,7 @@ class ToyModel(nn.Module):
 
     @torch.no_grad()
     def evaluate(self, input_ids: Tensor, labels: Tensor) -> None:
-        """Work out the loss as the core's evaluation does: past ``forward``."""
+        """Compute the loss without ``forward``, as evaluation does."""
         self._note("evaluation", self._nll(input_ids, labels)[0])
 
     def _nll(self, input_ids: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -185,13 +185,13 @@ class ToyModel(nn.Module):
         self.trace.note(kind, **facts)
 
     def weights(self) -> dict[str, Any]:
-        """Return the parameters' types and values as lists."""
+        """Return the types and values of the parameters as lists."""
         found: dict[str, Any] = plain(self.state_dict())
         return found
 
 
 def plain(value: Any) -> Any:
-    """Write tensors and NumPy's numbers as their type and a list; Python's stay as they are."""
+    """Return tensors and NumPy numbers as their type and a list; keep Python's numbers."""
     if hasattr(value, "tolist") and not isinstance(value, float):
         return [str(value.dtype), value.tolist()]
     if isinstance(value, Mapping):
@@ -200,7 +200,7 @@ def plain(value: Any) -> Any:
 
 
 def on_device(micro_batch: MicroBatch, model: nn.Module) -> MicroBatch:
-    """Put a micro-batch's tensors where the model is."""
+    """Return a micro-batch with its tensors on the model's device."""
     device = next(model.parameters()).device
     return {
         key: value.to(device) if isinstance(value, Tensor) else value

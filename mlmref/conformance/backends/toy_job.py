@@ -18,15 +18,15 @@ from mlmref.plugin.training import Stateful, Step, Steps, TrainingJob
 
 
 class ToyJob:
-    """A :class:`mlmref.plugin.contracts.TrainingJob` that writes down what is done with it.
+    """A :class:`mlmref.plugin.TrainingJob` that records what is done with it.
 
     Args:
-        toy: what it is made from.
-        scratch: the job's folder, which is there.
-        saved: what :meth:`save` gave, to go on from there.
-        last: how many steps the job has, if not all of the toy's.
+        toy: the settings of the job.
+        scratch: the job's folder, which exists.
+        saved: a result of :meth:`save`, to resume from.
+        last: number of steps of the job; by default all of the toy's.
         on_step: called at the end of ``after_step``.
-        model: the model to train, if not a new one.
+        model: the model to train; by default a new one.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ToyJob:
         self.on_step, self.done = on_step, 0
         self.asked: list[tuple[int, int]] = []
         self.model = (model or ToyModel(toy.dropout)).to(state().device)
-        self.model.eval()  # as a model is that was just loaded
+        self.model.eval()  # like a model that was just loaded
         self.trace = self.model.trace = Trace()
         self.optimizer = _optimizer(self.model, toy)
         self.scheduler = _Schedule(self.optimizer, len(toy.steps), self.trace)
@@ -64,19 +64,19 @@ class ToyJob:
                 one.grad = torch.ones_like(one) if one.requires_grad else None
 
     def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
-        """Return the steps that are still to run."""
+        """Return the steps that are left."""
         self.asked.append((rank, world_size))
         return _Steps(self)
 
     def keep(self, name: str, stateful: Stateful) -> None:
-        """Write down that state was handed in, and restore what was saved of it."""
+        """Record that state was registered, and restore it if it was saved."""
         self.trace.note("keep", name=name)
         self.kept[name] = stateful
         if name in self._restored:
             stateful.load_state_dict(self._restored[name])
 
     def after_step(self, grad_norm: float) -> None:
-        """Write the step down, evaluate if the toy does, and call ``on_step``."""
+        """Record the step, evaluate if the toy does, and call ``on_step``."""
         self.trace.note("told", grad_norm=plain(grad_norm), weights=self.model.weights())
         if self.toy.evaluates:
             self.evaluate()
@@ -93,7 +93,7 @@ class ToyJob:
             self.model.evaluate(here["input_ids"], here["labels"])
 
     def save(self) -> dict[str, Any]:
-        """Return a copy of all that is needed to go on later."""
+        """Return a copy of the state, to resume from later."""
         saved: dict[str, Any] = deepcopy(
             {
                 "model": self.model.state_dict(),
@@ -106,7 +106,7 @@ class ToyJob:
         return saved
 
     def _before_step(self, *_: Any) -> None:
-        """Write down what the step is taken with; a gradient of zero is as good as none."""
+        """Record the gradients and groups of the step; a missing gradient counts as zero."""
         names = self.model.named_parameters()
         gradients = {
             name: plain(torch.zeros_like(one) if one.grad is None else one.grad)
@@ -114,7 +114,7 @@ class ToyJob:
         }
         shown = [{k: v for k, v in one.items() if k != "params"} for one in _groups(self)]
         self.trace.note("update", gradients=gradients, groups=plain(shown))
-        if self.model.idle:  # as the core does: without targets, nothing moves (BACK-004)
+        if self.model.idle:  # as in a run: a step without targets changes nothing (BACK-004)
             self.optimizer.zero_grad(set_to_none=True)
 
 
@@ -123,7 +123,7 @@ def _groups(job: ToyJob) -> list[dict[str, Any]]:
 
 
 class _Steps:
-    """The steps of a toy job from where it is; writes down when one is taken."""
+    """The steps of a toy job that are left; records when one is taken."""
 
     def __init__(self, job: ToyJob) -> None:
         self._job, self._first = job, job.done
@@ -138,7 +138,7 @@ class _Steps:
 
 
 class _Schedule(torch.optim.lr_scheduler.LambdaLR):
-    """From the full rate to zero in equal parts; writes down its steps."""
+    """A linear schedule from the full rate to zero; records its steps."""
 
     def __init__(self, optimizer: torch.optim.Optimizer, total: int, trace: Trace) -> None:
         super().__init__(optimizer, lambda step: max(0.0, 1 - step / max(1, total)))
@@ -146,10 +146,10 @@ class _Schedule(torch.optim.lr_scheduler.LambdaLR):
 
     def step(self, epoch: int | None = None) -> None:
         with warnings.catch_warnings():
-            # torch warns of a schedule that comes first; the trace tells, to a check (BACK-018).
+            # torch warns if the schedule steps first; the trace shows that to a check (BACK-018).
             warnings.simplefilter("ignore")
             super().step(epoch)
-        if hasattr(self, "_trace"):  # the first call is the constructor's
+        if hasattr(self, "_trace"):  # the constructor makes the first call
             self._trace.note("schedule", rates=self.get_last_lr())
 
     def state_dict(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class _Schedule(torch.optim.lr_scheduler.LambdaLR):
 
 
 def _optimizer(model: ToyModel, toy: Toy) -> torch.optim.Optimizer:
-    """Make two groups, in another order than the model's."""
+    """Return an optimizer with two groups, in another order than the model's parameters."""
     rate = toy.learning_rate
     groups: list[dict[str, Any]] = [
         {"params": [model.output.bias, model.spare], "lr": rate / 2, "weight_decay": 0.0},
@@ -169,10 +169,10 @@ def _optimizer(model: ToyModel, toy: Toy) -> torch.optim.Optimizer:
 
 
 class PlainLoop:
-    """The least that :class:`mlmref.plugin.TrainingBackend` requires, in fp32 or bf16."""
+    """The simplest :class:`mlmref.plugin.TrainingBackend`, in fp32 or bf16."""
 
     def __init__(self, options: Options) -> None:
-        del options  # there are none
+        del options  # it has none
 
     def train(self, job: TrainingJob) -> None:
         """Train ``job.model`` in place through every step of the job."""

@@ -1,4 +1,4 @@
-"""Draw toy jobs, and make a failing one smaller."""
+"""Draw toy jobs, and shrink a failing one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mlmref.conformance.backends.toy import Rows, Toy
 from mlmref.conformance.search import shrinks
 
 DRAWN = 60
-"""Small jobs that Hypothesis draws."""
+"""Number of small jobs that Hypothesis draws."""
 
 WORK = 3_000
-"""Rows trained to explain one failure, which takes a slow library some ten seconds."""
+"""Maximum number of rows trained to shrink a failure: ten seconds with a slow library."""
 
 Parts = tuple[Rows, ...]
 
@@ -29,14 +29,14 @@ def toys() -> tuple[Toy, ...]:
 
 
 def size(toy: Toy) -> int:
-    """Return how many rows a job has, and how much else there is to it."""
+    """Return the size of a job: its rows, micro-batches and fields without defaults."""
     return sum(1 + len(rows) for step in toy.steps for rows in step) + len(toy.example())
 
 
 def _drawn() -> list[Toy]:
-    """Let Hypothesis draw small jobs; a failing one is made smaller by :func:`shrink`.
+    """Return small jobs that Hypothesis draws; :func:`shrink` shrinks a failing one.
 
-    All checks look at the same jobs, each of which a backend then trains but once.
+    All checks use the same jobs, so a backend trains each only once.
     """
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import strategies as st
@@ -74,7 +74,7 @@ def _drawn() -> list[Toy]:
 
 
 def _large() -> list[Toy]:
-    """Make jobs in which a rare fault turns up: many steps, many micro-batches, many rows."""
+    """Return large jobs, which show rare bugs: many steps, micro-batches or rows."""
     many = _random_steps(0, 131)
     wide: tuple[Parts, ...] = tuple(
         tuple((row % 4, 1) for row in range(parts)) for parts in (1, 2, 3, 5, 8, 17, 33, 65, 6)
@@ -91,16 +91,16 @@ def _large() -> list[Toy]:
         Toy(steps=(((1,) * 300,), ((0,) * 70 + (9,),), ((2, 0) * 64, (40,)))),
         *(Toy(steps=(*(window,) * 3, window[:left])) for left in (1, 2, 3)),  # a partial window
         *(Toy(steps=(window,) * count, max_grad_norm=1.0) for count in (1, 2, 3, 4, 6)),
-        # Without targets: the first, the last, in the middle; all of a step, or some of it.
+        # Without targets: first, last and middle steps; a whole step or a part of it.
         Toy(steps=(((0,),), ((2,),), ((0,), (0,)), ((1,),), ((0,),)), optimizer="adamw"),
         Toy(steps=(((0,), (2,)), ((2,), (0,)), ((1,), (0,), (1,)), ((0,), (0,), (3,)))),
-        # A gradient of zero is not the same as no target: momentum and decay go on.
+        # With a gradient of zero, momentum and decay still apply, unlike without targets.
         Toy(steps=(((2,),), ((-1,),), ((-1,), (-1,)), ((1,),)), optimizer="adamw"),
     ]
 
 
 def _random_steps(seed: int, count: int) -> tuple[Parts, ...]:
-    """Make steps of one to nine micro-batches, one in ten of them without a target."""
+    """Return steps of one to nine micro-batches; one step in ten has no target."""
     rng = np.random.default_rng(seed)
 
     def rows(idle: bool) -> Rows:
@@ -116,7 +116,7 @@ def _random_steps(seed: int, count: int) -> tuple[Parts, ...]:
 
 
 def shrink(toy: Toy, fails: Callable[[Toy], bool]) -> Toy:
-    """Return the smallest job found that fails too."""
+    """Return the smallest failing job that is found."""
     if not shrinks():
         return toy
     tried, work = {toy}, 0
@@ -135,7 +135,7 @@ def shrink(toy: Toy, fails: Callable[[Toy], bool]) -> Toy:
 
 
 def _smaller(toy: Toy) -> Iterator[Toy]:
-    """Yield jobs with less to them, those with much less first."""
+    """Yield smaller jobs, much smaller ones first."""
     for steps in _without(toy.steps):
         yield replace(toy, steps=steps)
     for one in fields(toy):
@@ -169,7 +169,7 @@ def _lower(rows: Rows) -> Iterator[Rows]:
 
 
 def _without(parts: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """Yield what is left without some neighbours, half of all first; never nothing."""
+    """Yield the parts without a run of neighbours, long runs first; never empty."""
     step = (len(parts) + 1) // 2
     while step and len(parts) > 1:
         for first in range(0, len(parts), step):

@@ -32,11 +32,11 @@ _HOOKS = (
 )
 _OPTIMIZER_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
 _CHANGING = frozenset({"state", "param_groups", "_opt_called", "_zero_grad_profile_name"})
-"""What torch itself sets on an optimiser that is used."""
+"""Attributes that torch sets on an optimizer in use."""
 
 
 def objects(job: ToyJob) -> dict[str, Any]:
-    """Describe the model, the optimiser and the schedule, but for what training changes."""
+    """Describe the model, the optimizer and the schedule, except for what training changes."""
     found: dict[str, Any] = {}
     for name, module in job.model.named_modules():
         held = f"module {name!r}" if name else "the model"
@@ -47,22 +47,22 @@ def objects(job: ToyJob) -> dict[str, Any]:
             found[f"{held}: {hooks}"] = len(getattr(module, hooks))
     for name, one in job.model.named_parameters():
         found[f"parameter {name}"] = (id(one), one.dtype, one.device, one.requires_grad, one.shape)
-    for name, thing in (("the optimiser", job.optimizer), ("the schedule", job.scheduler)):
+    for name, thing in (("the optimizer", job.optimizer), ("the schedule", job.scheduler)):
         found |= {f"{name}: {key}": True for key in vars(thing) if key not in _CHANGING}
         found[f"{name}: step"] = id(vars(thing).get("step"))
         found[f"{name}: class"] = type(thing)
     for hooks in _OPTIMIZER_HOOKS:
-        found[f"the optimiser: {hooks}"] = len(getattr(job.optimizer, hooks))
+        found[f"the optimizer: {hooks}"] = len(getattr(job.optimizer, hooks))
     groups: Any = job.optimizer.param_groups
-    found["the optimiser: groups"] = [[id(one) for one in group["params"]] for group in groups]
+    found["the optimizer: groups"] = [[id(one) for one in group["params"]] for group in groups]
     return found
 
 
 def process() -> dict[str, Any]:
-    """Describe the state of the process that a library might change."""
+    """Return the state of the process that a library might change, by name."""
     return {
         "the environment": dict(os.environ),
-        "the working directory": os.getcwd(),  # noqa: PTH109 - a string is shown best
+        "the working directory": os.getcwd(),  # noqa: PTH109 - shown as a string
         "random's generator": random.getstate(),
         "NumPy's generator": _numpy_generator(),
         "torch's generator": torch.get_rng_state().tolist(),
@@ -96,7 +96,7 @@ def _global_hooks() -> int:
 
 
 def changed(before: dict[str, Any], after: dict[str, Any]) -> str | None:
-    """Name the first thing that is not as it was; ``None`` if all is."""
+    """Return the name of the first value that differs; ``None`` if all are equal."""
     for name in {**before, **after}:
         if before.get(name) != after.get(name):
             return name
@@ -105,12 +105,11 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> str | None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Work on one thread for a while, and put the process back into the state that it was in.
+    """Use one thread, and restore the state of the process on exit.
 
-    Threads cost small tensors more than they save, on a busy machine fifty times as much. And
-    some libraries collect garbage after each job, which would take longer than the job if they
-    had to go through all that was there before. What a backend leaves changed is a fault that
-    :func:`process` shows; put back, it does not hide in the next check.
+    Threads slow down small tensors, on a busy machine by a factor of fifty. Some libraries collect
+    garbage after each job, which would take longer than the job, so existing objects are frozen.
+    :func:`process` finds what a backend leaves changed; restoring it keeps the next check correct.
     """
     numpys: Any = np.random.get_state()  # noqa: NPY002 - the global generator is meant
     generators = random.getstate(), numpys, torch.get_rng_state()
@@ -132,7 +131,7 @@ def undisturbed() -> Iterator[None]:
         for number, handler in handlers.items():
             if signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
-        warnings.filters[:] = filters  # type: ignore[index] # a list, whatever its annotation
+        warnings.filters[:] = filters  # type: ignore[index] # a list, despite its annotation
         os.chdir(here)
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
@@ -143,7 +142,7 @@ def undisturbed() -> Iterator[None]:
 
 
 class _Written:
-    """Files that Python opens to write, or folders that it makes, while somebody watches."""
+    """Records the files that Python opens for writing, and the folders that it makes."""
 
     def __init__(self) -> None:
         self.seen: list[str] | None = None
@@ -163,17 +162,17 @@ class _Written:
 
 @cache
 def _written() -> _Written:
-    """Watch from the first time on: an audit hook cannot be taken away again."""
+    """Return the only recorder: an audit hook cannot be removed."""
     return _Written()
 
 
 @contextmanager
 def watched_files() -> Iterator[tuple[Path, list[str]]]:
-    """Work in a folder of its own for a while.
+    """Work in a temporary folder and record what is written.
 
     Yields:
-        The only folder that may be written to, and a list that says at the end what was written
-        outside. Libraries' own compiled files and devices are not counted.
+        The only folder that may be written to, and a list that contains on exit what was written
+        outside it. Compiled files of libraries and devices do not count.
     """
     outside: list[str] = []
     home, here = os.environ.get("HOME"), Path.cwd()
@@ -196,7 +195,7 @@ def watched_files() -> Iterator[tuple[Path, list[str]]]:
                 del os.environ["HOME"]
             else:
                 os.environ["HOME"] = home
-            # What C++ wrote raised no event of Python's; it is found where it lies.
+            # C++ raises no audit events; its files are found in the folders.
             lies = [str(path) for path in root.rglob("*") if path.parent != root]
             for path in dict.fromkeys([*seen, *lies]):
                 full = Path(os.path.abspath(root / "here" / path))  # noqa: PTH100 - it may be gone

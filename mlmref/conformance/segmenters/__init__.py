@@ -33,7 +33,7 @@ _SHAPES: Checks[SegmenterSubject] = Checks()
 _LATER: Checks[SegmenterSubject] = Checks()
 
 AGREE = 0.9
-"""Of the words of a sentence, the share that has to be found in a longer text too (SEG-011)."""
+"""Minimum share of the words of a sentence that are also found in a longer text (SEG-011)."""
 
 
 @_SHAPES(
@@ -42,19 +42,19 @@ AGREE = 0.9
     unless=leaves_words,
 )
 def check_answers_are_offsets(subject: SegmenterSubject) -> None:
-    """Answers are ascending numbers of characters of the text, one answer for each text."""
+    """Each text has an answer: ascending offsets of characters of the text."""
 
     def holds(subject: SegmenterSubject, texts: Texts) -> None:
         ask(subject.segmenter(), texts)
 
-    cases = small_batches(blanks=False)  # those without words are another check's
+    cases = small_batches(blanks=False)  # another check tests texts without words
     search(cases, lambda texts: violation(subject, holds, texts), examples=3 * EXAMPLES)
     held(subject, holds, large_batches())
 
 
 @_SHAPES("SEG-002", fix="return an empty answer for an empty or blank text", unless=leaves_words)
 def check_text_without_words_is_fine(subject: SegmenterSubject) -> None:
-    """Empty texts and blank ones, alone, among others and no text at all have an answer."""
+    """Empty and blank texts, alone or among others, and an empty list have answers."""
 
     def holds(subject: SegmenterSubject, texts: Texts) -> None:
         ask(subject.segmenter(), texts)
@@ -66,7 +66,7 @@ def check_text_without_words_is_fine(subject: SegmenterSubject) -> None:
 
 @_LATER("SEG-006", fix="do not change the list of texts", unless=leaves_words)
 def check_what_is_given_is_left_alone(subject: SegmenterSubject) -> None:
-    """A list of texts has the same texts in it afterwards, and after the next question."""
+    """A segmenter does not change the list of texts, not even in the next call."""
     segmenter = subject.segmenter()
     earlier: list[tuple[list[str], Texts]] = []
 
@@ -76,13 +76,13 @@ def check_what_is_given_is_left_alone(subject: SegmenterSubject) -> None:
         ask(segmenter, given)
         for now, before in earlier:
             if now != list(before):
-                raise Violation("the list of texts was changed", now=now)
+                raise Violation("it changed the list of texts", now=now)
 
     everywhere(subject, holds)
 
 
 def no_options(subject: SegmenterSubject) -> str | None:
-    """Tell why options do not apply."""
+    """Return why checks of options do not apply, or ``None`` if they do."""
     return None if subject.entry.options.model_fields else "it has no options"
 
 
@@ -102,7 +102,7 @@ def check_options_survive_being_written(subject: SegmenterSubject) -> None:
     unless=leaves_words,
 )
 def check_a_sentence_has_its_words_anywhere(subject: SegmenterSubject) -> None:
-    """Nine in ten words of a sentence are found where it stands in a longer text, too."""
+    """Nine in ten words of a sentence are also found when it is part of a longer text."""
     segmenter = subject.segmenter()
     alone = [_inner(found) for found in ask(segmenter, SENTENCES)]
     for filler in ("", *SHIFTS, "long"):
@@ -118,7 +118,7 @@ def check_a_sentence_has_its_words_anywhere(subject: SegmenterSubject) -> None:
 
 
 def _inner(begins: Int64Array) -> Int64Array:
-    """Leave out the first character of a sentence, which begins a word if told or not."""
+    """Return the word starts without the first character, which always begins a word."""
     return begins[begins > 0]
 
 
@@ -137,11 +137,11 @@ def _agree(
     if hits < AGREE * asked:
         _, number, here = worst
         raise Violation(
-            f"in a longer text {hits} of {asked} words are found again",
+            f"in a longer text, {hits} of {asked} words are found again",
             sentence=SENTENCES[number],
             before_it=f"{places[number]} characters, many of them {filler!r}",
             alone=alone[number],
-            there=here,
+            in_the_text=here,
         )
 
 

@@ -1,4 +1,4 @@
-"""Check that a segmenter's answer depends on the text alone."""
+"""Check that a segmenter's answer depends only on the text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHECKS: Checks[SegmenterSubject] = Checks()
 
 @CHECKS("SEG-004", fix="derive answers and fingerprint from the options only", unless=leaves_words)
 def check_two_of_a_kind_agree(subject: SegmenterSubject) -> None:
-    """Two segmenters of the same options have one fingerprint, and answer alike."""
+    """Two segmenters with the same options have equal fingerprints and answers."""
     kind, written = type(subject.options), subject.options.model_dump_json()
     again = SegmenterSubject(
         entry=subject.entry, options=kind.model_validate_json(written, strict=True)
@@ -37,14 +37,14 @@ def check_two_of_a_kind_agree(subject: SegmenterSubject) -> None:
         raise Violation("the fingerprints differ", first=one.fingerprint, second=other.fingerprint)
 
     def holds(_: SegmenterSubject, texts: Texts) -> None:
-        same(ask(one, texts), ask(other, texts), "asked of two")
+        same(ask(one, texts), ask(other, texts), "in two instances")
 
     everywhere(subject, holds)
 
 
 @CHECKS("SEG-003", fix="answer each text from that text only", unless=leaves_words)
 def check_company_does_not_matter(subject: SegmenterSubject) -> None:
-    """A text is answered alike alone, beside itself, and in any order, company and number."""
+    """The answer to a text does not depend on the other texts, their order or number."""
 
     def holds(subject: SegmenterSubject, texts: Texts) -> None:
         segmenter = subject.segmenter()
@@ -54,7 +54,7 @@ def check_company_does_not_matter(subject: SegmenterSubject) -> None:
         half = len(texts) // 2
         same(whole[half:], ask(segmenter, texts[half:]), "with fewer texts")
         for text, answer in list(zip(texts, whole, strict=True))[:2]:
-            same([answer] * 3, ask(segmenter, (text,) * 3), "beside itself")
+            same([answer] * 3, ask(segmenter, (text,) * 3), "three times in a batch")
 
     everywhere(subject, holds)
 
@@ -63,9 +63,9 @@ _ROUND = count(1)
 
 
 def _alike() -> list[str]:
-    """Make texts of which many agree in length, beginning, end, case or hash of either.
+    """Return texts of which many agree in length, beginning, end or case.
 
-    No two calls make the same, so that nothing can have been kept of them.
+    Each call returns other texts, which no segmenter can have cached.
     """
     number = next(_ROUND)
     texts = []
@@ -84,28 +84,28 @@ def _alike() -> list[str]:
     unless=leaves_words,
 )
 def check_nothing_is_kept(subject: SegmenterSubject) -> None:
-    """What was asked before, how much and how often does not matter."""
+    """Answers do not depend on earlier calls or their number."""
     texts = _alike()
     forth, back = subject.make(), subject.make()
     first = [ask(forth, (text,))[0] for text in texts]
     second = [ask(back, (text,))[0] for text in reversed(texts)][::-1]
-    _one_by_one(texts, first, second, "asked in the opposite order")
-    _one_by_one(texts, first, [ask(forth, (text,))[0] for text in texts], "asked again")
+    _one_by_one(texts, first, second, "in the opposite order")
+    _one_by_one(texts, first, [ask(forth, (text,))[0] for text in texts], "in a second call")
     given: Any = list(forth.segment(tuple(texts[:50])))
     ask(forth, tuple(texts[50:]))
-    _one_by_one(texts[:50], first[:50], read(given, texts[:50]), "once others were asked")
+    _one_by_one(texts[:50], first[:50], read(given, texts[:50]), "after other texts")
     few = tuple(texts[:3])
     for turn in range(4_000):
-        _one_by_one(texts[:3], first[:3], ask(forth, few), f"asked {turn + 1} times")
+        _one_by_one(texts[:3], first[:3], ask(forth, few), f"in call {turn + 1}")
 
 
 def _one_by_one(texts: list[str], first: Answers, second: Answers, what: str) -> None:
-    """Raise unless two answers agree, with the first text of which they do not."""
+    """Raise Violation, with the first text whose answers differ, unless all are equal."""
     for text, one, other in zip(texts, first, second, strict=True):
         try:
             same([one], [other], what)
         except Violation as found:
-            raise Violation(f"{what} it has other words", text=text, **found.shown) from None
+            raise Violation(f"{what}, it has other words", text=text, **found.shown) from None
 
 
 @CHECKS(
@@ -114,7 +114,7 @@ def _one_by_one(texts: list[str], first: Answers, second: Answers, what: str) ->
     unless=lambda subject: leaves_words(subject) or cannot_fork(subject),
 )
 def check_nothing_is_kept_for_all(subject: SegmenterSubject) -> None:
-    """What any other segmenter of the process was asked before does not matter."""
+    """Answers do not depend on earlier calls to other segmenters of the process."""
     texts = _alike()
 
     def reverse() -> Answers:
@@ -124,19 +124,19 @@ def check_nothing_is_kept_for_all(subject: SegmenterSubject) -> None:
     second = in_a_fork(reverse)
     segmenter = subject.make()
     first = [ask(segmenter, (text,))[0] for text in texts]
-    _one_by_one(texts, first, second, "in another process, asked in the opposite order,")
+    _one_by_one(texts, first, second, "in another process and the opposite order")
 
 
 @CHECKS("SEG-004", fix="do not use hash() or the order of a set", unless=leaves_words)
 def check_the_hash_of_a_text_does_not_matter(subject: SegmenterSubject) -> None:
-    """In an interpreter with another seed for the hashes of texts answers are the same."""
+    """Answers and fingerprint do not depend on Python's hash seed."""
     texts = [*SENTENCES, *prose(300, seed=1)]
     build: Any = subject.entry.build
     arguments = build, subject.options, texts
     told = in_another_interpreter(ask_anew, *arguments)
     fingerprint, answers = ask_anew(*arguments)
     if told[0] != fingerprint:
-        what = "in another interpreter the fingerprint differs"
+        what = "in another interpreter, the fingerprint differs"
         raise Violation(what, first=fingerprint, second=told[0])
     _one_by_one(texts, answers, told[1], "in another interpreter")
 
@@ -144,7 +144,7 @@ def check_the_hash_of_a_text_does_not_matter(subject: SegmenterSubject) -> None:
 def ask_anew(
     build: Callable[[Any], Any], options: Options, texts: list[str]
 ) -> tuple[Any, Answers]:
-    """Make a segmenter; return its fingerprint and its answers."""
+    """Return the fingerprint and the answers of a new segmenter."""
     segmenter = build(options)
     return segmenter.fingerprint, ask(segmenter, tuple(texts))
 
@@ -153,7 +153,7 @@ def ask_anew(
     "SEG-005", fix="compute the fingerprint once, from options and versions", unless=leaves_words
 )
 def check_the_fingerprint_stays(subject: SegmenterSubject) -> None:
-    """The fingerprint is a text that neither use nor time changes."""
+    """The fingerprint is a string that use does not change."""
     segmenter = subject.make()
     first = segmenter.fingerprint
     if type(first) is not str:
@@ -161,13 +161,13 @@ def check_the_fingerprint_stays(subject: SegmenterSubject) -> None:
     for texts in large_batches():
         ask(segmenter, texts)
         if segmenter.fingerprint != first:
-            what = f"after {len(texts)} more texts the fingerprint is another"
+            what = f"after {len(texts)} more texts, the fingerprint differs"
             raise Violation(what, first=first, second=segmenter.fingerprint)
 
 
 @CHECKS("SEG-005", fix="do not use the clock", unless=leaves_words)
 def check_the_day_does_not_matter(subject: SegmenterSubject) -> None:
-    """At another time of another year the fingerprint is the same, and so are the answers."""
+    """Answers and fingerprint do not depend on the date and time."""
     texts = (*SENTENCES, *prose(300, seed=2))
     segmenter = subject.make()
     first, answers = segmenter.fingerprint, ask(segmenter, texts)
@@ -175,13 +175,13 @@ def check_the_day_does_not_matter(subject: SegmenterSubject) -> None:
         later = subject.make()
         second, others = later.fingerprint, ask(later, texts)
     if first != second:
-        raise Violation("on another day the fingerprint differs", first=first, second=second)
-    _one_by_one(list(texts), answers, others, "on another day, under the same fingerprint,")
+        raise Violation("on another day, the fingerprint differs", first=first, second=second)
+    _one_by_one(list(texts), answers, others, "on another day, with the same fingerprint")
 
 
 @CHECKS("SEG-007", fix="use no random numbers from random, NumPy or torch", unless=leaves_words)
 def check_no_other_generator_is_used(subject: SegmenterSubject) -> None:
-    """The generators that a process shares are neither drawn from nor moved on."""
+    """A segmenter neither uses nor changes the process's shared random generators."""
     with as_they_were():
         answers = []
         for value in (1, 2):
@@ -192,6 +192,6 @@ def check_no_other_generator_is_used(subject: SegmenterSubject) -> None:
             answers.append([ask(segmenter, texts) for texts in large_batches()])
             for name, state in states().items():
                 if state != before[name]:
-                    raise Violation(f"{name} moved on: something was drawn from it")
+                    raise Violation(f"it changed the state of {name}")
         for texts, one, other in zip(large_batches(), *answers, strict=True):
-            _one_by_one(list(texts), one, other, "with generators seeded otherwise")
+            _one_by_one(list(texts), one, other, "with other seeds of the shared generators")

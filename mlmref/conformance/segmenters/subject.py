@@ -16,10 +16,10 @@ from mlmref.plugin.arrays import Int64Array
 from mlmref.plugin.contracts import Options, SegmenterEntry, WordSegmenter
 
 EXAMPLES = 60
-"""Small batches that Hypothesis draws for one property."""
+"""Number of small batches that Hypothesis draws for one property."""
 
 Answers = list[Int64Array]
-"""For each text where words begin."""
+"""The word starts of each text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class SegmenterSubject:
     """A word segmenter with its options.
 
     Attributes:
-        entry: as registered; one that builds something.
+        entry: as registered.
         options: complete.
     """
 
@@ -36,50 +36,50 @@ class SegmenterSubject:
     _kept: list[WordSegmenter] = field(default_factory=list)
 
     def make(self) -> WordSegmenter:
-        """Make the segmenter anew."""
-        assert self.entry.build is not None  # noqa: S101 - no check applies to what builds none
+        """Return a new instance of the segmenter."""
+        assert self.entry.build is not None  # noqa: S101 - no check applies without build
         return self.entry.build(self.options)
 
     def segmenter(self) -> WordSegmenter:
-        """Return one segmenter that is asked again and again, as in a run."""
+        """Return one instance that is used for all calls, as in a run."""
         if not self._kept:
             self._kept.append(self.make())
         return self._kept[0]
 
 
 def leaves_words(subject: SegmenterSubject) -> str | None:
-    """Tell why no check of answers applies."""
-    return None if subject.entry.build else "it leaves the words to the tokenizer"
+    """Return why no check of answers applies, or ``None`` if they do."""
+    return None if subject.entry.build else "the tokenizer defines the words"
 
 
 def ask(segmenter: WordSegmenter, texts: Sequence[str]) -> Answers:
-    """Ask as the core does, and read the answers.
+    """Return the answers of a segmenter, called and read as in a run.
 
     Raises:
-        Violation: they are not what SEG-001 asks for.
+        Violation: the answers break SEG-001.
     """
     given: Any = segmenter.segment(texts)
     if not isinstance(given, Iterable):
-        raise Violation(f"it gave {type(given).__name__}, not an answer for each text")
+        raise Violation(f"it returned {type(given).__name__}, not an answer for each text")
     return read(list(given), texts)
 
 
 def read(given: Sequence[Any], texts: Sequence[str]) -> Answers:
-    """Read what a segmenter gave."""
+    """Return the answers of a segmenter as arrays; raises as :func:`ask`."""
     if len(given) != len(texts):
-        raise Violation(f"it gave {len(given)} answers for {len(texts)} texts")
+        raise Violation(f"it returned {len(given)} answers for {len(texts)} texts")
     answers = []
     for text, answer in zip(texts, given, strict=True):
         try:
             answers.append(read_answer(answer, len(text)))
         except ValueError as error:
             what = str(error).rstrip(",")
-            raise Violation(f"it gave {what} for a text of {len(text)} characters") from None
+            raise Violation(f"it returned {what} for a text of {len(text)} characters") from None
     return answers
 
 
 def same(first: Answers, second: Answers, what: str) -> None:
-    """Raise unless two answers to the same texts agree."""
+    """Raise Violation unless two answers to the same texts are equal."""
     for number, (one, other) in enumerate(zip(first, second, strict=True)):
         if not np.array_equal(one, other):
             raise Violation(f"{what}: text {number} has other words", first=one, second=other)
@@ -90,17 +90,17 @@ Property = Callable[[SegmenterSubject, Texts], None]
 
 
 def everywhere(subject: SegmenterSubject, holds: Property) -> None:
-    """Hold a property against small batches that Hypothesis draws, then against large ones.
+    """Check a property on small batches that Hypothesis draws, then on large ones.
 
     Raises:
-        Violation: with the smallest batch found.
+        Violation: with the smallest failing batch.
     """
     search(small_batches(), lambda texts: violation(subject, holds, texts), examples=EXAMPLES)
     held(subject, holds, large_batches())
 
 
 def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Texts]) -> None:
-    """Hold a property against some batches; raises as :func:`everywhere`."""
+    """Check a property on some batches; raises as :func:`everywhere`."""
     for texts in batches:
         found = violation(subject, holds, texts)
         if found and not shrinks():
@@ -111,7 +111,7 @@ def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Texts]) -
 
 
 def violation(subject: SegmenterSubject, holds: Property, texts: Texts) -> Violation | None:
-    """Return what is wrong with a batch, whatever the plugin raises; ``None`` if nothing is."""
+    """Return the violation in a batch, or ``None``; any exception of the plugin is one."""
     try:
         holds(subject, texts)
     except Violation as found:

@@ -1,6 +1,6 @@
-"""The texts that segmenters are tested on: prose, every character, and length-changing ones.
+"""The texts that segmenters are tested on: prose, every character, and length-changing characters.
 
-Everything is made from fixed seeds, so that a check finds the same in each run.
+All seeds are fixed, so a check has the same result in each run.
 """
 
 from __future__ import annotations
@@ -33,19 +33,28 @@ SENTENCES = (
     "หนังเรื่องนี้สนุกมากและเพลงก็ไพเราะ",
     "Phim này rất hay, diễn viên đóng rất tự nhiên.",
 )
-"""Ordinary sentences, none of which has a character that Unicode's normal form C changes."""
+"""Ordinary sentences in Unicode's normal form C."""
 
 SHIFTS = (
     *("😀", "👩\u200d👩\u200d👧", "🇩🇪", "𠮷", "𝒻"),  # beyond the BMP: two units of UTF-16
     *("你好", "é", "ж"),  # more than one byte
-    *("e\u0301", "\u1100\u1161\u11a8", "ｶﾞ", "क\u093c"),  # normal forms make fewer of them
-    *("İ", "ß", "ﬁ", "①", "ﷺ", "½"),  # lower, upper or normal forms make more of them
-    *("\r\n", "\t", "   ", "\u3000", "\u2028", "\x0b", "\x85", "\n"),  # blanks are folded
-    *("\u200b", "\ufeff", "\x00", "\u00ad", "\x1b[0m", "\ufffd"),  # characters are left out
+    *("e\u0301", "\u1100\u1161\u11a8", "ｶﾞ", "क\u093c"),  # normalization makes them shorter
+    *("İ", "ß", "ﬁ", "①", "ﷺ", "½"),  # case folding or normalization makes them longer
+    *(
+        "\r\n",
+        "\t",
+        "   ",
+        "\u3000",
+        "\u2028",
+        "\x0b",
+        "\x85",
+        "\n",
+    ),  # whitespace is often collapsed
+    *("\u200b", "\ufeff", "\x00", "\u00ad", "\x1b[0m", "\ufffd"),  # characters are often removed
     *("&amp;", "<br />", "%20", "\\n", "http://a.b/c?d=e ", "@a #b ", "[SEP]", "[MASK] ", "<s>"),
     *("a ", "1 ", ". ", "word ", "電影 "),
 )
-"""What moves the count of who counts something else than the characters of the text itself."""
+"""Texts that shift the offsets of a segmenter that does not count the text's characters."""
 
 BLANKS = ("", " ", "  ", "\n", "\r\n", "\t", "\u00a0", "\u3000", "\u2028", " \n\t ", " " * 5_000)
 """Texts without words."""
@@ -56,7 +65,7 @@ Texts = tuple[str, ...]
 
 
 def prose(number: int, seed: int) -> Iterator[str]:
-    """Make texts of words, sentences, blanks, shifts and stray characters, none of them blank."""
+    """Yield texts of words, sentences, spaces, shifts and other characters, never blank."""
     chance = random.Random(seed)  # noqa: S311 - texts, no secrets
     makers: tuple[Callable[[], str], ...] = (
         lambda: chance.choice(_WORDS),
@@ -76,7 +85,7 @@ def prose(number: int, seed: int) -> Iterator[str]:
 
 
 def every_character() -> Iterator[str]:
-    """Make texts in which each character that Unicode has assigned stands once."""
+    """Yield texts in which each assigned Unicode character occurs once."""
     known = [
         chr(code)
         for code in range(0x110000)
@@ -87,7 +96,7 @@ def every_character() -> Iterator[str]:
 
 
 def long_texts() -> Iterator[str]:
-    """Make texts of the lengths at which buffers, models and small integers end."""
+    """Yield texts near the limits of buffers, models and small integers."""
     for number, size in enumerate([127, 129, 255, 257, 511, 513, 1_025, 4_097, 32_769, 70_000]):
         chance = random.Random(number)  # noqa: S311 - texts, no secrets
         text = ""
@@ -111,7 +120,7 @@ def large_batches() -> tuple[Texts, ...]:
 
 @cache
 def small_batches(*, blanks: bool = True) -> Any:
-    """Return a Hypothesis strategy for some short texts of any characters."""
+    """Return a Hypothesis strategy for a few short texts of any characters."""
     from hypothesis import strategies as st
 
     text = st.one_of(
@@ -125,12 +134,12 @@ def small_batches(*, blanks: bool = True) -> Any:
     return st.lists(texts, min_size=0 if blanks else 1, max_size=6).map(tuple)
 
 
-class _Spent(Exception):  # noqa: N818 - no error: there is no time for still smaller texts
-    """All tries are used up."""
+class _Spent(Exception):  # noqa: N818 - ends shrinking
+    """No tries are left."""
 
 
 def shrink(texts: Texts, fails: Callable[[Texts], bool], *, tries: int = 3_000) -> Texts:
-    """Return fewer and shorter texts that fail too; larger ones count for more tries."""
+    """Return fewer and shorter failing texts; large texts count as more tries."""
     least, left = texts, float(tries)
 
     def still(smaller: Texts) -> bool:
@@ -157,7 +166,7 @@ def shrink(texts: Texts, fails: Callable[[Texts], bool], *, tries: int = 3_000) 
 
 
 def _without(parts: Texts, still: Callable[[Texts], bool]) -> None:
-    """Leave out runs of parts, ever shorter ones, as long as what is left fails still."""
+    """Remove runs of parts, long runs first, as long as the rest still fails."""
     step = (len(parts) + 1) // 2
     while step:
         first = 0

@@ -1,7 +1,7 @@
 """Check that units are drawn independently: neighbours, keys, words of two documents.
 
-At probability one half whether two independent units agree is a fair coin, and the coins of all
-pairs at one distance are independent too; so every count below is binomial, exactly.
+At probability 0.5, whether two independent units agree is a fair coin, and the coins of all pairs
+at one distance are independent. Every count below is therefore exactly binomial.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mlmref.plugin.draws import EVALUATION_PASS
 CHECKS: Checks[Subject] = Checks()
 
 PARTS = 100
-"""Kinds of pairs that are compared, which share the false alarms."""
+"""Number of comparisons, among which the probability of a false alarm is divided."""
 
 
 def _texts(subject: Subject, case: Case) -> Iterator[tuple[ChunkRows, Any]]:
@@ -39,8 +39,8 @@ def _texts(subject: Subject, case: Case) -> Iterator[tuple[ChunkRows, Any]]:
         (shuffled, every),
         (np.full((1, width), ordinary[0]), every),
         (rng.choice(ordinary[:3], (height, width)), every),
-        (shuffled, np.arange(width) % 4 != 1),  # words of one token, of two, of one, of two
-        (np.resize(ordinary[:2], (1, width)), pairs),  # the same word of two tokens all along
+        (shuffled, np.arange(width) % 4 != 1),  # words of one and two tokens in turn
+        (np.resize(ordinary[:2], (1, width)), pairs),  # one word of two tokens, repeated
     ]
     if not few:
         long = 8_192
@@ -57,7 +57,7 @@ def _texts(subject: Subject, case: Case) -> Iterator[tuple[ChunkRows, Any]]:
     "MASK-006", fix="draw one number per unit with draws.uniform(stream)", unless=no_independence
 )
 def check_units_are_independent(subject: Subject) -> None:
-    """Any two positions, units at any distance, and neighbouring chunks are drawn independently."""
+    """Units of a row, at any distance, and of neighbouring chunks are drawn independently."""
     one = subject.changed(mlm_probability=0.5)
     (case,) = large_cases(1, subject.world)
     for rows, units in _texts(subject, case):
@@ -79,14 +79,14 @@ def check_units_are_independent(subject: Subject) -> None:
 
 
 def _signs(chosen: Any) -> Any:
-    """Return 1 for a target and -1 for none, whose products tell whether two agree."""
+    """Return 1 for a target and -1 otherwise: the product is 1 if two units agree."""
     return np.where(chosen, 1.0, -1.0)
 
 
 def _by_distance(signs: Any, most: int | None = None) -> Iterator[tuple[int, float, int]]:
-    """Yield for each distance along the rows of ``[n, m]`` how many pairs agree, and of how many.
+    """Yield each distance along the rows of ``[n, m]``, the pairs that agree, and all pairs.
 
-    As an autocorrelation by Fourier transforms; its sums are whole numbers, found by rounding.
+    Computed as an autocorrelation by Fourier transforms, rounded to whole numbers.
     """
     height, width = signs.shape
     power = np.abs(np.fft.rfft(signs, 2 * width, axis=1)) ** 2
@@ -103,14 +103,14 @@ def _compare(agreed: float, of: int, what: str, among: int = 8_192) -> None:
 
 
 def _check_spread(counts: Any, of: int) -> None:
-    """Compare targets a row with the binomial distribution by chi-square, in up to eight ranges."""
+    """Compare the number of targets in a row with the binomial distribution, by chi-square."""
     up_to = np.append(at_most(np.arange(of), of, 0.5), 1.0)
     edges = np.unique(np.searchsorted(up_to, np.linspace(0, 1, 9)[1:-1]))
     expected = np.diff(np.concatenate([[0.0], up_to[edges], [1.0]]))
     seen = np.bincount(np.searchsorted(edges, counts), minlength=len(expected))
     enough = len(counts) * expected.min() >= 5
     if enough and chi_square(seen, expected * len(counts)) < FALSE_ALARM / PARTS:
-        what = "the number of targets in a row does not vary as that of independent draws does"
+        what = "the number of targets in a row does not vary as for independent draws"
         raise Violation(what, variance=float(counts.var()), expected=of / 4)
 
 
@@ -120,7 +120,7 @@ def _check_spread(counts: Any, of: int) -> None:
     unless=no_independence,
 )
 def check_keys_are_independent(subject: Subject) -> None:
-    """Masks of any two seeds, passes or evaluation share nothing, at any place of a row."""
+    """Masks of different seeds and passes, with that of evaluation, are independent."""
     one = subject.changed(mlm_probability=0.5)
     (case,) = large_cases(1, subject.world)
     ordinary, height = case.vocabulary.ordinary_ids, 16
@@ -141,7 +141,7 @@ def check_keys_are_independent(subject: Subject) -> None:
         raise Violation(f"{what} {int(agreed[worst]):,} of {signs.shape[1]:,} tokens")
     passes = signs[[keys.index((42, pass_)) for pass_ in range(130)]]
     for lag in (1, 2, 3):
-        for start in range(2 * lag):  # passes in pairs of which no two share one
+        for start in range(2 * lag):  # disjoint pairs of passes
             here, there = passes[start : 130 - lag : 2 * lag], passes[start + lag :: 2 * lag]
             _compare(int((here == there).sum()), here.size, f"passes {lag} apart", 12)
     often = (signs > 0).sum(axis=0)
@@ -154,7 +154,7 @@ def check_keys_are_independent(subject: Subject) -> None:
 
 
 def no_seam(subject: Subject) -> str | None:
-    """Tell why words on two sides of a special token do not apply."""
+    """Return why words around a special token do not apply, or ``None`` if they do."""
     if subject.entry.whole_words or no_independence(subject) is None:
         return None
     return "it declares neither whole words nor that units are drawn independently"
@@ -164,9 +164,11 @@ def no_seam(subject: Subject) -> str | None:
     "MASK-012", fix="use batch.words to group tokens: a special token ends a word", unless=no_seam
 )
 def check_a_special_token_ends_a_word(subject: Subject) -> None:
-    """Words of two documents, with special tokens between, are not drawn as one."""
+    """Words on the two sides of special tokens are not drawn as one word."""
     one = at_one_half(subject)
-    together = no_independence(subject) is not None  # then they may hang together, but not wholly
+    together = (
+        no_independence(subject) is not None
+    )  # then they may depend on each other, but not always agree
     for world in [subject.world] if subject.world else worlds():
         height, words = 2_000 if subject.large > 20 else 64, 40
         for inside in (1, 3):  # documents of one word, and of three
@@ -179,6 +181,11 @@ def check_a_special_token_ends_a_word(subject: Subject) -> None:
             agreed = chosen[:, :-1, -1] == chosen[:, 1:, 0]
             if together:
                 if agreed.all() and chosen.any() and not chosen.all():
-                    raise Violation("the words on two sides of a seam always go together")
+                    raise Violation("the words on the two sides of special tokens always agree")
             else:
-                _compare(int(agreed.sum()), agreed.size, "the words on two sides of a seam", 6)
+                _compare(
+                    int(agreed.sum()),
+                    agreed.size,
+                    "the words on the two sides of special tokens",
+                    6,
+                )

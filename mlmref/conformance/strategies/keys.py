@@ -28,14 +28,14 @@ CHECKS: Checks[Subject] = Checks()
 
 
 INDEPENDENT = ("token", "word")
-"""Rates that say that units are drawn independently."""
+"""Rates for which units are drawn independently."""
 
 SMALL = 10_000
-"""Tokens of a batch that much padding is tried with."""
+"""Maximum number of tokens of a batch for which much padding is tried."""
 
 
 def same(first: Seen, second: Seen, what: str, rows: Any = slice(None)) -> None:
-    """Raise unless two looks at the same rows agree, targets first."""
+    """Raise Violation unless two masks of the same rows are equal."""
     for name in ("targets", "input_ids", "labels"):
         one, other = np.asarray(getattr(first, name)), np.asarray(getattr(second, name))
         if one.shape != other.shape or (one != other).any():
@@ -45,12 +45,12 @@ def same(first: Seen, second: Seen, what: str, rows: Any = slice(None)) -> None:
 
 @CHECKS("MASK-001", fix="take all randomness from draws, so that one key gives one mask")
 def check_same_key_same_mask(subject: Subject) -> None:
-    """The same rows under the same key are masked alike, by a new instance too."""
+    """The same rows under the same key get the same mask, also from a new instance."""
 
     def holds(subject: Subject, case: Case) -> None:
         first = subject.see(case)
-        same(first, subject.see(case), "asked twice")
-        same(first, subject.see(case, subject.make()), "made anew")
+        same(first, subject.see(case), "in a second call")
+        same(first, subject.see(case, subject.make()), "from a new instance")
 
     for one in at_every_rate(subject):
         everywhere(one, holds)
@@ -58,7 +58,7 @@ def check_same_key_same_mask(subject: Subject) -> None:
 
 @CHECKS("MASK-002", fix="choose the targets of a row from that row only")
 def check_company_does_not_matter(subject: Subject) -> None:
-    """A row is masked alike alone, in any order and company, with any padding after it."""
+    """The mask of a row does not depend on the other rows, their order or padding."""
 
     def holds(subject: Subject, case: Case) -> None:
         rows, whole = case.rows, subject.see(case)
@@ -74,7 +74,7 @@ def check_company_does_not_matter(subject: Subject) -> None:
         again(take_rows(rows, order[: height // 2]), order[: height // 2], width, "with fewer rows")
         for row in order[:2]:
             again(take_rows(rows, row), [row], width, "alone")
-            again(take_rows(rows, [row, row, row]), [row] * 3, width, "beside itself")
+            again(take_rows(rows, [row, row, row]), [row] * 3, width, "three times in a batch")
         for more in (5, 70, 1_000) if rows.input_ids.size <= SMALL else (5,):
             wide = widen(rows, more, case.vocabulary.pad_id)
             again(wide, slice(None), width, f"with {more} more positions of padding")
@@ -87,7 +87,7 @@ def check_company_does_not_matter(subject: Subject) -> None:
 
 
 def _check_counts(subject: Subject) -> None:
-    """Ask for the same few rows in batches of many sizes."""
+    """Check the same few rows in batches of many sizes."""
     (case,) = large_cases(1, subject.world)
     rows = cut_rows(take_rows(case.rows, np.arange(5)), 0, 32)
     few = subject.see(replace(case, rows=rows))
@@ -99,7 +99,7 @@ def _check_counts(subject: Subject) -> None:
 
 
 def _part(seen: Seen, rows: Any, width: int) -> Seen:
-    """Return some rows, and of each the first positions."""
+    """Return the first positions of some rows."""
     names = ("targets", "input_ids", "labels", "attention_mask")
     arrays: Any = {name: np.asarray(getattr(seen, name))[rows][:, :width] for name in names}
     return Seen(**arrays)
@@ -107,7 +107,7 @@ def _part(seen: Seen, rows: Any, width: int) -> Seen:
 
 @CHECKS("MASK-010", fix="keep nothing from one call to the next")
 def check_nothing_is_kept_between_calls(subject: Subject) -> None:
-    """What was asked before, how often and under which key does not matter."""
+    """Masks do not depend on earlier calls, their number or their keys."""
     cases = [*large_cases(6, subject.world), *_alike(subject)]
     first = [subject.see(case, subject.make()) for case in cases]
     strategy = subject.make()
@@ -123,19 +123,19 @@ def check_nothing_is_kept_between_calls(subject: Subject) -> None:
         if turn in {100, 3_999}:
             sizes.append(_size(strategy))
     if len(sizes) == 2 and sizes[1] > sizes[0] + 4_000:
-        raise Violation(f"it grew from {sizes[0]:,} to {sizes[1]:,} bytes in 3,900 calls")
+        raise Violation(f"pickled, it grew from {sizes[0]:,} to {sizes[1]:,} bytes in 3,900 calls")
 
 
 def _size(strategy: Any) -> int:
-    """Return how much a strategy keeps, as it would be sent to another process."""
+    """Return the size of the pickled strategy in bytes; 0 if it cannot be pickled."""
     try:
         return len(pickle.dumps(strategy))
-    except Exception:  # noqa: BLE001 - MASK-035 tells of it
+    except Exception:  # noqa: BLE001 - MASK-035 reports it
         return 0
 
 
 def _check_answers_stay(subject: Subject, cases: list[Case]) -> None:
-    """Hold an answer while the next question of the same shape is asked."""
+    """Check that a call does not change the result of the call before it."""
     strategy = subject.make()
     ask = subject.ask(strategy)
     for one, other in ((cases[0], cases[4]), (cases[6], cases[7])):
@@ -148,11 +148,11 @@ def _check_answers_stay(subject: Subject, cases: list[Case]) -> None:
             before = pickle.dumps(answer)
             ask(*subject.shown(second))
             if pickle.dumps(answer) != before:
-                raise Violation("after another call the answer to the one before it is another")
+                raise Violation("a call changes the result of the call before it")
 
 
 def _alike(subject: Subject) -> list[Case]:
-    """Return cases that differ from each other in a single thing, keys and text by turns."""
+    """Return cases that differ in one property: the text, the words, or a part of the key."""
     (case,) = large_cases(1, subject.world)
     rows = take_rows(case.rows, np.arange(16))
     case = replace(case, rows=rows)
@@ -175,7 +175,7 @@ def _alike(subject: Subject) -> list[Case]:
 
 @contextmanager
 def _noted() -> Iterator[set[str]]:
-    """Note the streams that are asked for, of whatever draws."""
+    """Yield the set of the streams that are used until exit."""
     streams: set[str] = set()
     bits = Draws.bits
 
@@ -189,21 +189,21 @@ def _noted() -> Iterator[set[str]]:
 
 @CHECKS("MASK-034", fix="name your streams without the prefix mlmref", unless=writes_itself)
 def check_streams_of_the_core_are_left_alone(subject: Subject) -> None:
-    """A strategy draws from streams of its own, none of which begins with mlmref."""
+    """No stream of a strategy has a name that begins with mlmref."""
 
     def holds(subject: Subject, case: Case) -> None:
         with _noted() as streams:
             subject.plan(case)
         reserved = sorted(name for name in streams if name.startswith("mlmref."))
         if reserved:
-            raise Violation(f"it draws from {reserved[0]!r}, a stream of the core")
+            raise Violation(f"it draws from {reserved[0]!r}, a reserved stream")
 
     for one in at_every_rate(subject):
         everywhere(one, holds, large=24)
 
 
 def draws_nothing(subject: Subject) -> str | None:
-    """Tell why keys do not apply: chance plays no part in the mask."""
+    """Return why keys do not apply, or ``None`` if they do."""
     return None if subject.probability is not None else "it has no option mlm_probability"
 
 
@@ -211,10 +211,10 @@ def draws_nothing(subject: Subject) -> str | None:
     "MASK-019", fix="take all randomness from draws, with no seed of your own", unless=draws_nothing
 )
 def check_every_key_has_its_own_mask(subject: Subject) -> None:
-    """Chunks, passes and seeds that differ in any bit are masked differently.
+    """Chunks, passes and seeds that differ in any bit have different masks.
 
-    Where units are drawn independently, the same mask twice is as good as impossible; otherwise
-    chance may have little to choose from, and only masks that are all the same tell of a fault.
+    If units are drawn independently, no two masks may be equal: the chance is negligible. Otherwise
+    few masks may be possible, and only masks that are all equal are a violation.
     """
     one, differ = at_one_half(subject), _alone if subject.entry.rate in INDEPENDENT else _not_all
     case = next(iter(large_cases(1, subject.world)))
@@ -240,13 +240,13 @@ def check_every_key_has_its_own_mask(subject: Subject) -> None:
 
 
 def _not_all(masks: Any, names: list[str]) -> None:
-    """Raise when all rows of ``[N, T]`` are the same."""
+    """Raise Violation if all rows of ``[N, T]`` are equal."""
     if (masks == masks[0]).all():
         raise Violation(f"{names[0]} to {names[-1]} all have the same mask", tokens=masks.shape[1])
 
 
 def _alone(masks: Any, names: list[str]) -> None:
-    """Raise when two rows of ``[N, T]`` are the same."""
+    """Raise Violation if two rows of ``[N, T]`` are equal."""
     _, first, back = np.unique(masks, axis=0, return_index=True, return_inverse=True)
     again = np.flatnonzero(first[back.reshape(-1)] != np.arange(len(masks)))
     if len(again):

@@ -35,12 +35,12 @@ ELSEWHERE = (
         "CUDA_VISIBLE_DEVICES": "1",
     }
 )
-"""What launchers tell the second of two processes, and what machines differ in."""
+"""Environment variables of the second of two processes, on another machine."""
 
 
 @CHECKS("MASK-010", fix="take all randomness from draws, not from random, NumPy or torch")
 def check_no_other_generator_is_used(subject: Subject) -> None:
-    """The generators that a process shares are neither drawn from nor moved on."""
+    """A strategy neither uses nor changes the process's shared random generators."""
     with as_they_were():
         for case in large_cases(2, subject.world):
             first = subject.see(case, subject.make())
@@ -52,11 +52,11 @@ def check_no_other_generator_is_used(subject: Subject) -> None:
                     same(first, subject.see(case, made), f"{generator} seeded with {value}")
                     for name, state in states().items():
                         if state != before[name]:
-                            raise Violation(f"{name} moved on: a mask was drawn from it")
+                            raise Violation(f"it changed the state of {name}")
 
 
 def few_cases(subject: Subject) -> list[Case]:
-    """Return some cases of a size that is quickly sent to another process."""
+    """Return some small cases, to send to another process."""
     return [
         replace(case, rows=take_rows(case.rows, np.arange(min(16, len(case.rows.lengths)))))
         for case in large_cases(3, subject.world)
@@ -64,7 +64,7 @@ def few_cases(subject: Subject) -> list[Case]:
 
 
 class _Masks:
-    """A data set whose items are masked cases, as another rank's worker would mask them."""
+    """A data set of masked cases, masked in a data loader's worker of another rank."""
 
     def __init__(self, subject: Subject, cases: list[Case]) -> None:
         self._subject, self._cases, self._parent = subject, cases, os.getpid()
@@ -73,7 +73,7 @@ class _Masks:
         return len(self._cases)
 
     def __getitem__(self, number: int) -> list[Seen] | str:
-        assert os.getpid() != self._parent  # noqa: S101 - or nothing is tried
+        assert os.getpid() != self._parent  # noqa: S101 - otherwise nothing is tested
         os.environ |= ELSEWHERE
         os.chdir(os.sep)
         distributed: Any = import_module("torch.distributed")
@@ -83,7 +83,7 @@ class _Masks:
             return thread.submit(self._mask, number).result()
 
     def _mask(self, number: int) -> list[Seen] | str:
-        """Let the strategy that was made before the fork mask a case, and one made after it."""
+        """Return the masks of a strategy made before the fork and of one made after it."""
         try:
             case, subject = self._cases[number], self._subject
             return [subject.see(case, one) for one in (subject.strategy(), subject.make())]
@@ -101,7 +101,7 @@ def _one(items: list[Any]) -> Any:
     unless=cannot_fork,
 )
 def check_where_and_when_do_not_matter(subject: Subject) -> None:
-    """A worker of another rank, in another thread, folder and year, masks as the first process."""
+    """Rank, worker, thread, folder and date do not change the mask."""
     from torch.utils.data import DataLoader
 
     cases = few_cases(subject)
@@ -117,13 +117,13 @@ def check_where_and_when_do_not_matter(subject: Subject) -> None:
 
 @CHECKS("MASK-035", fix="make the strategy picklable: no lambdas, open files or locks in it")
 def check_it_travels_to_another_process(subject: Subject) -> None:
-    """A strategy can be pickled, before and after use, and masks alike afterwards."""
-    subject = at_one_half(subject)  # other options than the defaults travel too
+    """A strategy can be pickled before and after use, and its masks stay the same."""
+    subject = at_one_half(subject)  # options other than the defaults must be pickled too
     cases = list(large_cases(3, subject.world))
     for used in (False, True):
         strategy = subject.make()
         first = [subject.see(case, strategy) for case in cases] if used else []
-        when = "once used, " if used else ""
+        when = "after use, " if used else ""
         try:
             other = pickle.loads(pickle.dumps(strategy))  # noqa: S301 - just written
         except Exception as error:
@@ -141,7 +141,7 @@ def _plans(questions: list[tuple[Any, Any, Any]]) -> list[tuple[Any, Any]]:
 
 @CHECKS("MASK-010", fix="do not use hash() or the order of a set")
 def check_the_hash_of_a_text_does_not_matter(subject: Subject) -> None:
-    """In an interpreter with another seed for the hashes of texts the mask is the same."""
+    """The mask does not depend on Python's hash seed."""
     strategy: Any = subject.make()
     ask = subject.ask(strategy)
     questions = [(ask, *subject.shown(case)) for case in few_cases(subject)]

@@ -1,7 +1,8 @@
 """Check masking rates, overall and in every stratum.
 
-All bounds are exact (binomial, chi-square, empirical Bernstein) at fixed seeds: a strategy that is
-right fails one of these checks with probability :data:`FALSE_ALARM` at most, once and for all.
+All bounds are exact (binomial, chi-square, empirical Bernstein). Seeds are fixed, so the result of
+a check is always the same. A correct strategy fails a check with probability :data:`FALSE_ALARM` at
+most.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ from mlmref.conformance.strategies.worlds import KEYS, Case, large_cases, sweeps
 CHECKS: Checks[Subject] = Checks()
 
 FALSE_ALARM = 1e-6
-"""Probability that a check rejects a strategy that is right; divided among what it compares."""
+"""Probability that a check rejects a correct strategy, divided among its comparisons."""
 
 
 def no_rate(subject: Subject) -> str | None:
-    """Tell why rates do not apply."""
+    """Return why rates do not apply, or ``None`` if they do."""
     return None if subject.entry.rate else "it declares no rate"
 
 
 def no_independence(subject: Subject) -> str | None:
-    """Tell why independence does not apply."""
+    """Return why independence does not apply, or ``None`` if it does."""
     if subject.entry.rate in {"token", "word"}:
         return None if subject.allows(0.5) else "its options refuse an mlm_probability of 0.5"
     return "it does not declare that tokens or words are drawn independently"
@@ -42,7 +43,7 @@ def no_independence(subject: Subject) -> str | None:
     "MASK-006", fix="choose nothing at probability 0 and every ordinary token at 1", unless=no_rate
 )
 def check_never_and_always(subject: Subject) -> None:
-    """At probability 0 nothing is a target, and at 1 every ordinary token is."""
+    """At probability 0 no token is a target, and at 1 every ordinary token is."""
 
     def nothing(subject: Subject, case: Case) -> None:
         targets = subject.targets(case)
@@ -52,7 +53,7 @@ def check_never_and_always(subject: Subject) -> None:
     def everything(subject: Subject, case: Case) -> None:
         left = ~subject.targets(case) & ~subject.shown(case)[0].special
         if left.any():
-            raise Violation(f"at probability 1 a token is left out: {cells(left)}")
+            raise Violation(f"at probability 1 a token is not a target: {cells(left)}")
 
     if subject.allows(0.0):
         everywhere(subject.changed(mlm_probability=0.0), nothing)
@@ -61,7 +62,7 @@ def check_never_and_always(subject: Subject) -> None:
 
 
 def repeated(cases: list[Case], times: int) -> Iterator[Case]:
-    """Yield the cases again and again, each time as other chunks."""
+    """Yield the cases ``times`` times, each time with other chunk ids."""
     for turn in range(times):
         for case in cases:
             ids = case.rows.chunk_ids + (turn << 40)
@@ -69,10 +70,10 @@ def repeated(cases: list[Case], times: int) -> Iterator[Case]:
 
 
 def asked_rates(subject: Subject) -> list[float]:
-    """Return the rates to try: the strategy's own, and those at which a slip weighs most.
+    """Return the rates to test: the strategy's own, and rates at which small errors count most.
 
-    Near 1 a unit in thousands that should have been a target adds a lot to those left out, and near
-    0 one that should not have been to those chosen; none is a round figure.
+    Near 1, one missing target in thousands greatly increases the number of units that are not
+    targets; near 0, one extra target greatly increases the number of targets.
     """
     rates = [subject.probability or 0.0, 0.0004, 0.00149, 0.0213, 0.1537, 0.5, 0.9, 0.99951]
     return [rate for rate in rates if subject.allows(rate)]
@@ -80,7 +81,7 @@ def asked_rates(subject: Subject) -> list[float]:
 
 @CHECKS("MASK-006", fix="choose each unit with the probability mlm_probability", unless=no_rate)
 def check_rate(subject: Subject) -> None:
-    """Over some million tokens the rate is what was asked for."""
+    """Over some million tokens the share of targets is the requested rate."""
     if subject.entry.rate == "share":
         _check_share(subject)
         return
@@ -99,17 +100,17 @@ def check_rate(subject: Subject) -> None:
 
 
 def _check_share(subject: Subject) -> None:
-    """Bound the mean over rows, which are independent, by their own spread.
+    """Check the mean share of targets over rows, which are independent.
 
-    Empirical Bernstein (Audibert, Munos and Szepesvari 2009, theorem 1) for what a row has more
-    than its due, as a share of the row's positions: from minus the probability to 1 minus it, and
-    0 in the mean.
+    Empirical Bernstein bound (Audibert, Munos and Szepesvari 2009, theorem 1) on a row's excess of
+    targets as a share of its positions. The excess is between minus the probability and one minus
+    the probability, and has mean 0.
     """
     asked = asked_rates(subject)
     for probability in asked:
         one = subject.changed(mlm_probability=probability)
         excess: list[Any] = []
-        # A row of one token has no share; the bound is of rows that have one.
+        # A row of one token has no share, so rows of one position are omitted.
         cases = [case for case in large_cases(14, one.world) if case.rows.input_ids.shape[1] > 1]
         for case in repeated(cases, max(1, subject.large // 3)):
             ordinary = ~one.shown(case)[0].special
@@ -130,7 +131,7 @@ def _check_share(subject: Subject) -> None:
     unless=no_independence,
 )
 def check_rate_everywhere(subject: Subject) -> None:
-    """Batches, chunks, positions, token ids, neighbours and lengths of word have the same rate."""
+    """The rate is equal for all batches, chunks, positions, token ids, neighbours and words."""
     asked = sorted({0.5, subject.probability or 0.5} - {0.0, 1.0})
     at_each = [subject.changed(mlm_probability=probability) for probability in asked]
     for cases in _by_vocabulary(subject):
@@ -162,7 +163,7 @@ def _check_batches(units: list[Units], rate: int, cases: list[Case], probability
     keys = [f"seed {seed}, pass {pass_}" for seed, pass_ in KEYS]
     _check_strata(keys, np.concatenate(of_key), chosen, probability)
     for number, (unit, case) in enumerate(zip(units, cases, strict=True)):
-        # One stratum each: a seed, a pass or a shape of its own; and within it its chunks.
+        # Each batch is a stratum, with its own seed, pass and shape; so is each of its chunks.
         name = f"seed {case.seed}, pass {case.pass_} and shape {case.rows.input_ids.shape}"
         one, rows = of_batch[number], unit.strata["row"]
         batch = np.zeros(len(one), dtype=np.int64)
@@ -173,7 +174,7 @@ def _check_batches(units: list[Units], rate: int, cases: list[Case], probability
 def _check_strata(
     names: str | list[str], where: Any, chosen: Any, probability: float, among: int = 1
 ) -> None:
-    """Hold the strata of one kind to a rate; ``among`` such kinds share the false alarms."""
+    """Check the rate in each stratum; ``among`` groups share the false-alarm probability."""
     of = np.bincount(where, minlength=1)
     count = np.bincount(where[chosen], minlength=len(of))
     doubt = surprising(count, of, probability)

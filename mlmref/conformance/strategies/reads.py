@@ -20,21 +20,21 @@ from mlmref.plugin.contracts import Corruption
 CHECKS: Checks[Subject] = Checks()
 
 FEW_DRAWN = 400
-"""Random tokens of which there have to be more to compare how often each is drawn."""
+"""Minimum number of random tokens for a comparison of their counts."""
 
 
 def own_choice(subject: Subject) -> str | None:
-    """Tell why random tokens do not apply."""
-    return "it chooses replacements by itself" if subject.entry.replaces == "own" else None
+    """Return why random tokens do not apply, or ``None`` if they do."""
+    return "it chooses its own replacements" if subject.entry.replaces == "own" else None
 
 
 def cores_choice(subject: Subject) -> str | None:
-    """Tell why the independence of random tokens does not apply."""
+    """Return why the independence of random tokens does not apply, or ``None`` if it does."""
     return no_replacements(subject) or own_choice(subject)
 
 
 def _texts_of_one_token(subject: Subject) -> Iterator[tuple[Case, int]]:
-    """Yield for each vocabulary texts that are one token over and over, and the token."""
+    """Yield for each vocabulary texts that repeat one token, with the token."""
     few = subject.large <= 20
     for world in [subject.world] if subject.world else worlds():
         for place, shape in ((0, (64, 128)), (-1, (16, 512)), (len(world.begins) // 2, (64, 128))):
@@ -46,7 +46,7 @@ def _texts_of_one_token(subject: Subject) -> Iterator[tuple[Case, int]]:
 
 
 def _at_random(subject: Subject) -> Subject:
-    """Return the strategy with half of the tokens as targets, each of them a random token."""
+    """Return the strategy with half of the tokens as targets, all replaced by random tokens."""
     one = at_one_half(subject)
     if not is_collator(subject):
         one = replace(one, corruption=Corruption(mask=0.0, random=1.0, keep=0.0))
@@ -59,13 +59,13 @@ def _at_random(subject: Subject) -> Subject:
     unless=own_choice,
 )
 def check_no_special_token_is_read(subject: Subject) -> None:
-    """What the model reads at a target is an ordinary token or the mask token."""
+    """The model reads an ordinary token or the mask token at each target."""
 
     def holds(subject: Subject, case: Case) -> None:
         seen, words = subject.see(case), case.vocabulary
         others = np.setdiff1d(words.special_ids, [words.mask_id])
         astray = seen.targets & np.isin(seen.input_ids, others)
-        astray &= np.asarray(seen.input_ids) != case.rows.input_ids  # MASK-003 tells of those
+        astray &= np.asarray(seen.input_ids) != case.rows.input_ids  # MASK-003 reports those
         if astray.any():
             row, position = np.argwhere(astray)[0]
             token = np.asarray(seen.input_ids)[row, position]
@@ -78,9 +78,9 @@ def check_no_special_token_is_read(subject: Subject) -> None:
     "MASK-007", fix="draw random tokens uniformly from vocabulary.ordinary_ids", unless=own_choice
 )
 def check_random_tokens_are_all_alike(subject: Subject) -> None:
-    """Each ordinary token turns up as a random one as often as any other, and no special one.
+    """Random tokens are uniform over the ordinary tokens, and never special.
 
-    If hardly any target is replaced by another token, this cannot be decided.
+    If hardly any target is replaced by another token, the check cannot be decided.
     """
     one, undecided = _at_random(subject), False
     for case, token in _texts_of_one_token(one):
@@ -105,15 +105,15 @@ def check_random_tokens_are_all_alike(subject: Subject) -> None:
 
 
 def _check_alike(drawn: Any, ids: Any) -> None:
-    """Compare counts with a uniform distribution, over ranges of ids where there are few."""
+    """Compare counts with a uniform distribution, over ranges of ids if the counts are small."""
     if drawn.sum() < FEW_DRAWN:
         return
-    # At least 40 expected in each range, for which chi-square's approximation is good.
+    # Each range expects at least 40, so that the chi-square approximation is good.
     ranges = np.array_split(np.arange(len(ids)), int(np.clip(drawn.sum() // 40, 1, len(ids))))
     counts = np.array([drawn[part].sum() for part in ranges])
     shares = np.array([len(part) for part in ranges]) / len(ids)
     expected = drawn.sum() * shares
-    # Both a little everywhere and all of a few.
+    # Find small deviations in many ranges, and large ones in few.
     single = surprising(counts, drawn.sum(), shares).min() * len(counts)
     if min(chi_square(counts, expected), single) < FALSE_ALARM / 20:
         few, many = (counts / expected).argmin(), (counts / expected).argmax()
@@ -128,13 +128,13 @@ def _check_alike(drawn: Any, ids: Any) -> None:
 
 @CHECKS("MASK-007", fix="draw one random token for each position", unless=cores_choice)
 def check_random_tokens_are_independent(subject: Subject) -> None:
-    """Random tokens of neighbours, chunks, passes and seeds have nothing to do with each other."""
+    """Random tokens of neighbouring positions, chunks, passes and seeds are independent."""
     one = _at_random(subject)
     texts = [(case, [token]) for case, token in _texts_of_one_token(one)]
     case, (token,) = texts[0]
     other = int(case.vocabulary.ordinary_ids[7])
     rows = make_rows(case.vocabulary, np.resize([token, other], (64, 128)))
-    texts.append((replace(case, rows=rows), [token, other]))  # and one of two tokens by turns
+    texts.append((replace(case, rows=rows), [token, other]))  # and a text of two tokens in turn
     for case, tokens in texts:
         first = _random_numbers(one, case, tokens)
         pairs = {
@@ -155,8 +155,8 @@ def check_random_tokens_are_independent(subject: Subject) -> None:
                 continue
             counts = np.bincount(apart)
             most = int(counts.argmax())
-            # The token itself is left out, so each distance is a little more likely than 1 in so
-            # many; twice that is far from it.
+            # The token itself is excluded, so a distance is slightly more likely than 1 / count.
+            # Twice that probability is a safe bound.
             doubt = surprising(counts[most], len(apart), 2 / count) * count
             if counts[most] > 4 * len(apart) / count and doubt < FALSE_ALARM / 100:
                 what = f"the random tokens of one and of {name} are {most} ids apart"
@@ -164,7 +164,7 @@ def check_random_tokens_are_independent(subject: Subject) -> None:
 
 
 def _random_numbers(one: Subject, case: Case, text: list[int]) -> Any:
-    """Return the numbers among the ordinary ids of what was drawn at random, -1 elsewhere."""
+    """Return the index of each random token among the ordinary ids, -1 elsewhere."""
     look, ordinary = one.see(case), case.vocabulary.ordinary_ids
     read = np.asarray(look.input_ids)
     drawn = look.targets & np.isin(read, np.setdiff1d(ordinary, text))
@@ -172,10 +172,10 @@ def _random_numbers(one: Subject, case: Case, text: list[int]) -> Any:
 
 
 def own_replacements(subject: Subject) -> str | None:
-    """Tell why shares of corruption do not apply: the plan's replacements are exact."""
+    """Return why the corruption policy does not apply, or ``None`` if it does."""
     if is_collator(subject) or not subject.entry.replaces:
         return None
-    return "it brings its own replacements"
+    return "its plans have replacements"
 
 
 @CHECKS(
@@ -184,7 +184,7 @@ def own_replacements(subject: Subject) -> str | None:
     unless=own_replacements,
 )
 def check_shares_of_corruption(subject: Subject) -> None:
-    """Targets become the mask token, a random one or keep theirs in the shares asked for."""
+    """Targets are masked, replaced at random and kept in the shares of the corruption policy."""
     policy = subject.corruption
     asked = [policy]
     if not is_collator(subject):
@@ -204,7 +204,7 @@ def _check_shares(one: Subject, case: Case, token: int) -> None:
         of += len(read)
         masked += int((read == case.vocabulary.mask_id).sum())
         kept += int((read == token).sum())
-    # A token drawn at random is now and then the one that stood there.
+    # A random token is sometimes the true one.
     back = corruption.random / len(case.vocabulary.ordinary_ids)
     shares = (("masked", masked, corruption.mask), ("kept", kept, corruption.keep + back))
     for name, count, share in shares:

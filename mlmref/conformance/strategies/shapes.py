@@ -27,19 +27,19 @@ CHECKS: Checks[Subject] = Checks()
 
 
 def no_words(subject: Subject) -> str | None:
-    """Tell why word integrity does not apply."""
+    """Return why whole words do not apply, or ``None`` if they do."""
     return None if subject.entry.whole_words else "it does not declare whole_words"
 
 
 def cells(mask: Any) -> str:
-    """Name the first true cell of a ``[B, T]``."""
+    """Return the row and position of the first true cell of a ``[B, T]``, as text."""
     row, position = np.argwhere(mask)[0]
     return f"row {row}, position {position}"
 
 
 @CHECKS("MASK-016", fix="return Plan(targets=...) with a Boolean NumPy array of the batch's shape")
 def check_plan_is_well_formed(subject: Subject) -> None:
-    """A plan is a Plan of NumPy arrays of the right types and of the batch's shape."""
+    """A plan is a Plan whose NumPy arrays have the right types and the shape of the batch."""
 
     def holds(subject: Subject, case: Case) -> None:
         shape = case.rows.input_ids.shape
@@ -61,7 +61,7 @@ def check_plan_is_well_formed(subject: Subject) -> None:
             if type(array) is not np.ndarray:
                 raise Violation(f"{name} is {type(array).__name__}, not ndarray")
             if array.dtype.kind not in kinds:
-                raise Violation(f"{name} is of type {array.dtype}")
+                raise Violation(f"{name} has type {array.dtype}")
             if array.shape != shape:
                 raise Violation(f"{name} has shape {array.shape}, not {shape}")
 
@@ -92,7 +92,7 @@ def check_degenerate_batches(subject: Subject) -> None:
             ([[special] * 6] * 2, None),
             ([[ordinary] * 6] * 2, [0, 0]),
             ([[ordinary] * 6] * 2, [1, 6]),
-            # Larger than what Hypothesis draws.
+            # Larger than the cases that Hypothesis draws.
             ([[special] * 128] * 64, None),
             ([[ordinary] * 128] * 64, [0] * 64),
             ([[ordinary]] * 512, None),
@@ -132,7 +132,7 @@ def check_words_are_whole(subject: Subject) -> None:
         if broken.any():
             row, position = np.argwhere(broken)[0]
             raise Violation(
-                f"of one word some tokens are targets and some are not: row {row}, positions "
+                f"some tokens of a word are targets and some are not: row {row}, positions "
                 f"{position} and {position + 1}"
             )
 
@@ -140,7 +140,7 @@ def check_words_are_whole(subject: Subject) -> None:
         everywhere(one, holds)
     one = at_one_half(subject)
     for case in large_cases(4, subject.world):
-        # Words that were cut elsewhere a moment ago, in the same chunks under the same key.
+        # The same chunks under the same key, with other words than in the call before.
         for starts in (case.rows.word_start, case.rows.word_start[::-1], case.rows.word_start):
             rows = replace(case.rows, word_start=starts)
             held(one, holds, replace(case, rows=rows))
@@ -152,19 +152,19 @@ def _own_replacements(subject: Subject, case: Case) -> Any:
 
 
 def is_collator(subject: Subject) -> bool:
-    """Tell whether the strategy is a collator at heart, which writes inputs and labels itself."""
+    """Return whether the strategy is a collator, which writes inputs and labels itself."""
     return subject.collates
 
 
 def no_replacements(subject: Subject) -> str | None:
-    """Tell why replacements do not apply."""
+    """Return why replacements do not apply, or ``None`` if they do."""
     if is_collator(subject):
-        return "a collator writes what the model reads itself"
-    return None if subject.entry.replaces else "it leaves replacements to the core"
+        return "a collator writes the inputs itself"
+    return None if subject.entry.replaces else "its plans have no replacements"
 
 
 def writes_itself(subject: Subject) -> str | None:
-    """Tell why what a plan has does not apply."""
+    """Return why checks of plans do not apply, or ``None`` if they do."""
     return "a collator has no plan" if is_collator(subject) else None
 
 
@@ -174,12 +174,12 @@ def writes_itself(subject: Subject) -> str | None:
     unless=writes_itself,
 )
 def check_replacements_are_declared(subject: Subject) -> None:
-    """Plans have replacements if the strategy declares so, and otherwise none."""
+    """Plans have replacements if and only if the strategy declares them."""
 
     def holds(subject: Subject, case: Case) -> None:
         has = subject.plan(case).replacements is not None
         if has != (subject.entry.replaces is not None):
-            raise Violation(f"the plan has {'' if has else 'no '}replacements, unlike declared")
+            raise Violation(f"the plan has {'' if has else 'no '}replacements, unlike the entry")
 
     for one in at_every_rate(subject):
         everywhere(one, holds, large=10)
@@ -214,38 +214,38 @@ def check_labels_are_the_true_tokens(subject: Subject) -> None:
 
 @CHECKS("MASK-005", fix="change input_ids only at targets")
 def check_only_targets_change(subject: Subject) -> None:
-    """What the model reads is the true token wherever there is no target."""
+    """The model reads the true token at every position that is not a target."""
 
     def holds(subject: Subject, case: Case) -> None:
         seen = subject.see(case)
         wrong = (np.asarray(seen.input_ids) != case.rows.input_ids) & ~seen.targets
         if wrong.any():
-            raise Violation(f"a token that is no target was changed: {cells(wrong)}")
+            raise Violation(f"a token that is not a target was changed: {cells(wrong)}")
 
     everywhere(subject, holds)
 
 
 @CHECKS("MASK-009", fix="write to copies of the batch's arrays, not to the arrays")
 def check_nothing_is_written_to(subject: Subject) -> None:
-    """The batch that a strategy is given is the same afterwards, to the last bit."""
+    """The strategy does not change its batch by a single bit."""
 
     def holds(subject: Subject, case: Case) -> None:
         batch, draws = subject.shown(case)
-        words = copy.deepcopy(batch.vocabulary)  # copies can be written to
+        words = copy.deepcopy(batch.vocabulary)  # a copy is writable
         strategy: Any = subject.strategy()
         ask = subject.ask(strategy)
         answer = ask(replace(batch, vocabulary=words), draws)
         if getattr(answer, "written", ""):
-            raise Violation(f"{answer.written} were written to")
+            raise Violation(f"it changed {answer.written}")
         before, draws = subject.shown(case)
         for name in ARRAYS:
             if getattr(batch, name).tobytes() != getattr(before, name).tobytes():
-                raise Violation(f"batch.{name} was written to")
+                raise Violation(f"it wrote to batch.{name}")
         for name in ("special_ids", "ordinary_ids", "counts"):
             if (getattr(words, name) != getattr(before.vocabulary, name)).any():
-                raise Violation(f"batch.vocabulary.{name} was written to")
+                raise Violation(f"it wrote to batch.vocabulary.{name}")
         frozen: Any = {name: read_only(getattr(before, name)) for name in ARRAYS}
-        ask(replace(before, **frozen), draws)  # as the core asks: to write and undo it is an error
+        ask(replace(before, **frozen), draws)  # as in a run: writing raises, even if undone later
 
     for one in at_every_rate(subject):
         everywhere(one, holds)

@@ -1,6 +1,6 @@
-"""The cost of a mask, counted: Python instructions and memory, which do not depend on the machine.
+"""Check the cost of a mask: Python instructions and memory, which do not depend on the machine.
 
-Seconds say little on a machine that is busy with something else.
+Seconds depend on the other work of the machine.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from mlmref.plugin.contracts import Corruption, StrategyEntry
 CHECKS: Checks[Subject] = Checks()
 
 SLOWEST = 20.0
-"""Times the cost of ``token`` that a mask may have (MASK-032)."""
+"""Maximum cost of a mask, as a multiple of the cost of ``token`` (MASK-032)."""
 
 
 @CHECKS("MASK-032", fix="replace loops over tokens by NumPy operations on whole arrays")
 def check_it_is_not_slow(subject: Subject) -> None:
     """A mask takes at most twenty times the Python instructions and the memory of ``token``.
 
-    In batches of 64 rows of 128 tokens, and of 8 of 1,024.
+    Checked in batches of 64 rows of 128 tokens and of 8 rows of 1,024 tokens.
     """
     every = list(large_cases(3, subject.world))
-    for case in (every[0], every[2]):  # a usual vocabulary, and a large one
+    for case in (every[0], every[2]):  # a usual and a large vocabulary
         rows = case.rows
         ids, starts = (one.reshape(-1)[:8_192] for one in (rows.input_ids, rows.word_start))
         for shape in ((64, 128), (8, 1_024)):
@@ -52,14 +52,14 @@ _COUNTED = ("Python instructions", "bytes of memory")
 
 
 def _cost(subject: Subject, case: Case) -> tuple[int, int]:
-    """Return the instructions and the bytes that one mask takes, after a first one."""
+    """Return the instructions and bytes of a mask, not of the first one."""
     ask = subject.ask(subject.strategy())
-    ask(*subject.shown(case))  # what is made once and kept is not of each batch
+    ask(*subject.shown(case))  # the first call may build what later calls reuse
     return instructions(ask, *subject.shown(case)), _memory(ask, *subject.shown(case))
 
 
 def instructions(function: Callable[..., Any], *arguments: Any) -> int:
-    """Return how many instructions of Python's virtual machine a call takes."""
+    """Return the number of Python instructions (opcodes) that a call executes."""
     count = 0
 
     def trace(frame: Any, event: str, _: Any) -> Any:
@@ -78,7 +78,7 @@ def instructions(function: Callable[..., Any], *arguments: Any) -> int:
 
 
 def _memory(function: Callable[..., Any], *arguments: Any) -> int:
-    """Return the most bytes that a call holds at a time, of Python's objects and NumPy's arrays."""
+    """Return the peak memory of a call in bytes, of Python objects and NumPy arrays."""
     traced = tracemalloc.is_tracing()
     if not traced:
         tracemalloc.start()
@@ -93,7 +93,7 @@ def _memory(function: Callable[..., Any], *arguments: Any) -> int:
 
 
 def _token() -> Subject:
-    """Return ``token``, whose cost is the unit."""
+    """Return the strategy ``token``, whose cost is the unit."""
     from mlmref.masking.builtin import TokenMasking, TokenOptions
 
     entry = StrategyEntry(name="token", summary="-", build=TokenMasking, options=TokenOptions)

@@ -13,11 +13,11 @@ from mlmref.conformance.strategies.worlds import Case
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Units:
-    """What was drawn, one after the other: ordinary tokens, or words.
+    """Units of a mask in order: ordinary tokens, or words.
 
     Attributes:
         chosen: for each rate bool ``[n]``, whether the unit is a target.
-        strata: for each way of sorting the units, int ``[n]``, where each belongs.
+        strata: for each property of units its value, int ``[n]``.
     """
 
     chosen: list[Any]
@@ -25,7 +25,7 @@ class Units:
 
 
 def firsts(subject: Subject, case: Case) -> Any:
-    """Return bool ``[B, T]``: the first token of each unit of the strategy's rate."""
+    """Return bool ``[B, T]``, true at the first token of each unit."""
     batch, _ = subject.shown(case)
     if subject.entry.rate != "word":
         return ~batch.special
@@ -35,12 +35,12 @@ def firsts(subject: Subject, case: Case) -> Any:
 
 
 def units_of(subjects: list[Subject], case: Case, frequent: Any) -> Units:
-    """Ask the same strategy at several rates for a mask, and list the units of its rate.
+    """Return the units of a case, as masked by the same strategy at several rates.
 
     Args:
         subjects: the strategy at each rate.
-        case: what to mask.
-        frequent: bool, for each id whether its token is more frequent than most.
+        case: the rows to mask.
+        frequent: bool ``[size]``, whether an id is more frequent than the median.
     """
     subject = subjects[0]
     batch, _ = subject.shown(case)

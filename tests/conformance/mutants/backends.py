@@ -669,7 +669,7 @@ class StepsTwice(Loop):
             super().update(step)
 
 
-@fault("check_the_schedule_steps_after_the_optimiser")
+@fault("check_the_schedule_steps_after_the_optimizer")
 class ScheduleFirst(Loop):
     """The schedule is stepped before the optimiser."""
 
@@ -681,7 +681,7 @@ class ScheduleFirst(Loop):
         pass
 
 
-@fault("check_the_schedule_steps_after_the_optimiser")
+@fault("check_the_schedule_steps_after_the_optimizer")
 class SchedulePerMicroBatch(Loop):
     """The schedule is stepped for each micro-batch."""
 
@@ -690,7 +690,7 @@ class SchedulePerMicroBatch(Loop):
             super().schedule(step)
 
 
-@fault("check_the_schedule_steps_after_the_optimiser")
+@fault("check_the_schedule_steps_after_the_optimizer")
 class NoScheduleWhenIdle(Loop):
     """The schedule is not stepped in a step without targets."""
 
@@ -699,7 +699,7 @@ class NoScheduleWhenIdle(Loop):
             super().schedule(step)
 
 
-@fault("check_the_schedule_steps_after_the_optimiser")
+@fault("check_the_schedule_steps_after_the_optimizer")
 class ScheduleAtTheEnd(Loop):
     """The schedule is stepped once more at the end."""
 
@@ -707,7 +707,7 @@ class ScheduleAtTheEnd(Loop):
         self.job.scheduler.step()
 
 
-@fault("check_the_schedule_steps_after_the_optimiser")
+@fault("check_the_schedule_steps_after_the_optimizer")
 class ScheduleAfterTelling(Loop):
     """The schedule is stepped after after_step."""
 
