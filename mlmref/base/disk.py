@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlmref.base.closest import closest
+from mlmref.base.libraries.rust import is_os_error
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """What a disk says that is full, or at its end."""
@@ -136,11 +137,9 @@ def _seal(entry: Mapping[str, Any]) -> str:
 @contextmanager
 def as_os_errors(folder: Path) -> Iterator[None]:
     """Raise what safetensors and tokenizers say of a full disk as the ``OSError`` it is."""
-    from safetensors import SafetensorError
-
     try:
         yield
     except Exception as error:
-        if isinstance(error, SafetensorError) or "(os error " in str(error):
+        if is_os_error(error):
             raise OSError(errno.EIO, str(error), str(folder)) from error
         raise

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
+from mlmref.base.libraries.torch import is_out_of_memory
 from mlmref.base.terminal import plain
 
 _LONGEST = 400  # characters of a part of an error
@@ -63,11 +64,7 @@ def shortened(text: str) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error is a lack of memory: Python's, or torch's on a GPU or a CPU."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
-    )
+    return isinstance(error, MemoryError) or is_out_of_memory(error)
 
 
 @contextmanager

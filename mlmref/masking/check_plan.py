@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlmref.base.errors import PluginError
+from mlmref.base.libraries.numpy import is_write_to_read_only
 from mlmref.plugin.contracts import Batch, MaskingStrategy, Plan
 from mlmref.plugin.draws import Draws
 from mlmref.plugin.registry import faulty
@@ -54,8 +55,7 @@ def checked_plan(
     try:
         plan = strategy.propose(shown, draws)
     except Exception as error:  # a plugin may raise anything; the message names the plugin
-        to_write = any(word in str(error) for word in ("read-only", "WRITEABLE"))
-        clause = "MASK-009" if to_write else "MASK-017"
+        clause = "MASK-009" if is_write_to_read_only(error) else "MASK-017"
         what = f"propose raised {type(error).__name__}: {error}"
         raise _fault(what, clause, where) from error
     for name, array in arrays.items():

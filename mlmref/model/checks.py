@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import ModelError
-from mlmref.settings.config import ModelConfig
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -60,18 +59,15 @@ def _check_json(name: str, file: Path) -> None:
         )
 
 
-def check_settings(config: ModelConfig, settings: PretrainedConfig) -> None:
-    """Refuse or undo unsafe settings of a checkpoint's config.json (SEC-001, SEC-002)."""
+def check_weights_format(name: str, settings: PretrainedConfig) -> None:
+    """Refuse a config.json that names weights in another format than safetensors (SEC-001)."""
     weights = getattr(settings, "transformers_weights", None)
     if weights and not str(weights).endswith((".safetensors", ".safetensors.index.json")):
         raise ModelError(
             f"its config.json names {weights} as its weights",
-            where=config.name,
+            where=name,
             hint="only safetensors are read; convert the weights with save_pretrained first",
         )
-    if not config.trust_remote_code:
-        # An implementation of attention can be native code on the hub: org/name.
-        settings._attn_implementation = None
 
 
 def check_head(name: str, place: str, info: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.base.errors import ModelError
 from mlmref.model import checkpoint
 from mlmref.model.agreement import compare_documents, load_tokenizer_of
-from mlmref.model.checks import check_head, check_settings, check_tokenizer, check_weights
+from mlmref.model.checks import check_head, check_tokenizer, check_weights, check_weights_format
 from mlmref.model.max_length import max_length
 from mlmref.model.source import find_model, loading
 from mlmref.settings.config import ModelConfig
@@ -92,12 +92,14 @@ def load_tokenizer(config: ModelConfig) -> tuple[PreTrainedTokenizerBase, int]:
         settings = transformers.AutoConfig.from_pretrained(
             source.place, revision=source.revision, trust_remote_code=config.trust_remote_code
         )
-        check_settings(config, settings)
+        check_weights_format(config.name, settings)
         tokenizer = load_tokenizer_of(config, source)
         # Modules with shapes but without numbers; limits and rows are those of the model.
         build: Any = transformers.AutoModelForMaskedLM.from_config  # it is not annotated
         with torch.device("meta"):
-            shape = build(settings, trust_remote_code=config.trust_remote_code)
+            shape = build(
+                settings, trust_remote_code=config.trust_remote_code, **_attention(config)
+            )
     check_tokenizer(config.name, shape, tokenizer)
     return tokenizer, max_length(shape, tokenizer)
 
@@ -135,7 +137,7 @@ def pretrained(
     }
     with loading(config.name, source):
         settings = transformers.AutoConfig.from_pretrained(source.place, **common, **changes)
-        check_settings(config, settings)
+        check_weights_format(config.name, settings)
         if config.dropout != "checkpoint":
             _set_dropout(settings, config.dropout)
         tokenizer = load_tokenizer_of(config, source)
@@ -146,6 +148,7 @@ def pretrained(
             use_safetensors=True,
             output_loading_info=True,
             **common,
+            **_attention(config),
         )
     if source.saved:
         _take_weights(config.name, source.saved, model, every=not info["missing_keys"])
@@ -167,6 +170,14 @@ def _take_weights(name: str, saved: Path, model: PreTrainedModel, *, every: bool
     with torch.no_grad():
         for key in common:
             mine[key].copy_(weights[key])
+
+
+def _attention(config: ModelConfig) -> dict[str, None]:
+    """Return arguments that ignore the implementation of attention that config.json names.
+
+    It can be native code on the hub, ``org/name`` (SEC-002).
+    """
+    return {} if config.trust_remote_code else {"attn_implementation": None}
 
 
 def _set_dropout(settings: PretrainedConfig, rate: float) -> None:

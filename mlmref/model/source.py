@@ -16,6 +16,7 @@ from mlmref.base.closest import did_you_mean
 from mlmref.base.disk import alike
 from mlmref.base.errors import ModelError
 from mlmref.base.hub import hub_or_cache
+from mlmref.base.libraries.transformers import LoadingError, loading_error
 from mlmref.base.quiet_libraries import quiet
 from mlmref.model import checkpoint
 from mlmref.model.checks import check_folder, conversion
@@ -153,14 +154,14 @@ def loading(name: str, source: Source) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if "Unrecognized configuration class" in text:
+    text, kind = " ".join(str(error).split()), loading_error(error)
+    if kind is LoadingError.NO_HEAD:
         return "no masked language model: its architecture has no masked-language-model head"
-    if "trust_remote_code" in text:
+    if kind is LoadingError.REMOTE_CODE:
         return "it brings code of its own, which is not run unasked"
-    if "ignore_mismatched_sizes" in text:
+    if kind is LoadingError.OTHER_SIZES:
         return "its weights do not have the sizes that its config.json says"
-    if "deserializing header" in text:
+    if kind is LoadingError.DAMAGED:
         return (
             f"its weights are damaged ({text.removeprefix('Error while deserializing header: ')})"
         )
@@ -171,16 +172,16 @@ def _reason(error: Exception) -> str:
 
 
 def _advice(error: Exception, name: str) -> str | None:
-    text = str(error)
-    if "trust_remote_code" in text:
+    kind = loading_error(error)
+    if kind is LoadingError.REMOTE_CODE:
         return "read that code, and if you trust its author add --trust-remote-code"
-    if "ignore_mismatched_sizes" in text:
+    if kind is LoadingError.OTHER_SIZES:
         return "if tokens were added, call resize_token_embeddings of the whole model, save again"
-    if "named model.safetensors" in text:
+    if kind is LoadingError.NO_SAFETENSORS:
         if (Path(name) / "pytorch_model.bin").is_file():
             return f"only safetensors are read; {conversion(name)}"
         return "only safetensors are read; convert the weights with save_pretrained first"
-    if "deserializing header" in text or isinstance(error, FileNotFoundError):
+    if kind is LoadingError.DAMAGED or isinstance(error, FileNotFoundError):
         return "get the model again"
     if isinstance(error, OSError):
         return "check the name, and whether this machine reaches the hub"

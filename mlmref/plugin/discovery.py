@@ -15,7 +15,6 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import distributions
-from pathlib import Path
 from threading import Timer
 from typing import Any
 
@@ -23,6 +22,7 @@ import pluggy
 
 from mlmref.base.closest import closest, did_you_mean
 from mlmref.base.errors import ConfigError
+from mlmref.base.libraries.python import metadata_folder
 from mlmref.plugin import hookspecs
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.kinds import KINDS, Entry, Kind, imported
@@ -60,8 +60,7 @@ def find() -> list[Found]:
             if not (name and version):
                 raise ValueError("its metadata are missing")
         except Exception as error:  # noqa: BLE001 - a damaged package may raise anything
-            folder = Path(str(getattr(dist, "_path", "a damaged distribution"))).name
-            source = Source(folder, "metadata", "")
+            source = Source(metadata_folder(dist), "metadata", "")
             found[source] = Found(source, partial(_raise, error))
             continue
         if (canonical := re.sub("[-_.]+", "-", name).lower()) in seen:

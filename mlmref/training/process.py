@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from mlmref.base.libraries.torch import without_deterministic_algorithm
+
 EVERY = 16
 """Optimiser steps from one time to the next."""
 
@@ -59,8 +61,8 @@ def _refused(trial: Callable[[], object]) -> str:
     try:
         trial()
     except RuntimeError as error:
-        if "deterministic" in str(error):
-            return str(error).partition(",")[0]
+        if reason := without_deterministic_algorithm(error):
+            return reason
         raise
     return ""
 

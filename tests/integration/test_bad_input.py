@@ -145,8 +145,8 @@ OTHER = {
     "check: no collator": (
         "check --collator json:JSONDecodeError",
         "json:JSONDecodeError: the collator cannot be called (TypeError: "
-        "JSONDecodeError.__init__() missing 3 required positional arguments: 'msg', 'doc', and 'pos'); set its arguments with "
-        "--collator-arg and its columns with --column",
+        "JSONDecodeError.__init__() missing 3 required positional arguments: 'msg', 'doc', and "
+        "'pos'); set its arguments with --collator-arg and its columns with --column",
     ),
     "check: unknown rate": (
         "check --collator transformers:DataCollatorForLanguageModeling --rate often",

@@ -20,13 +20,13 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from mlmref.base.errors import ConfigError, MlmrefError, in_a_line
+from mlmref.base.libraries.torch import default_store, is_broken_connection
 from mlmref.base.ranks.process import broadcast, gather, is_main, rank, world_size
 
 T = TypeVar("T")
 
 _WORDS, _TOLD, _SPEAKER = "mlmref/last-words", "mlmref/told", "mlmref/speaker"
 _PATIENCE = 10.0  # seconds for the main process to say its line
-_BROKEN = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 class RankError(MlmrefError):
@@ -93,7 +93,7 @@ def watched() -> Iterator[None]:
             raise
         if not isinstance(error, RankError | LostError):
             with suppress(Exception):  # the failure itself is the one to hear of
-                _store().compare_set(_WORDS, "", json.dumps(_told(error)))
+                default_store().compare_set(_WORDS, "", json.dumps(_told(error)))
         raise
 
 
@@ -140,7 +140,7 @@ def connected() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if world_size() == 1 or not any(text in str(error) for text in _BROKEN):
+        if world_size() == 1 or not is_broken_connection(error):
             raise
         raise _why() from error
 
@@ -171,8 +171,8 @@ def agree(on: Mapping[str, Any]) -> None:
 def last_words() -> RankError | None:
     """Return why another rank failed, if one did and said so."""
     with suppress(Exception):  # a store that is gone has nothing to say
-        if _joined() and _store().check([_WORDS]):
-            told = json.loads(_store().get(_WORDS))
+        if _joined() and default_store().check([_WORDS]):
+            told = json.loads(default_store().get(_WORDS))
             return None if told["rank"] == rank() else RankError(told)
     return None
 
@@ -237,17 +237,10 @@ def _joined() -> bool:
     return torch is not None and torch.distributed.is_initialized()
 
 
-def _store() -> Any:
-    """Return the store that the launcher keeps, or else the main process."""
-    from torch.distributed.distributed_c10d import _get_default_store
-
-    return _get_default_store()
-
-
 def _first() -> bool:
     """Tell whether no other rank has asked this."""
     with suppress(Exception):
-        return bool(_store().add(_SPEAKER, 1) == 1)
+        return bool(default_store().add(_SPEAKER, 1) == 1)
     return True  # a store that is gone was the main process's, and nobody else can tell either
 
 
@@ -255,12 +248,12 @@ def _note(key: str) -> None:
     if not _joined():
         return  # nobody is there to read it, and importing torch for that takes seconds
     with suppress(Exception):
-        _store().set(key, "yes")
+        default_store().set(key, "yes")
 
 
 def _wait_for(key: str) -> bool:
     """Tell whether something was noted in time."""
     with suppress(Exception):
-        _store().wait([key], timedelta(seconds=_PATIENCE))
+        default_store().wait([key], timedelta(seconds=_PATIENCE))
         return True
     return False

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mlmref.base.errors import CorpusError
+from mlmref.base.libraries.python import is_lone_carriage_return, is_open_quote
 from mlmref.data.corpus.text_blocks import LARGEST, Advance, blocks, nul
 from mlmref.settings.config import CorpusConfig
 
@@ -174,9 +175,9 @@ def _short(line: str) -> str:
 
 
 def _broken(error: csv.Error, dialect: Dialect, where: str) -> CorpusError:
-    if "new-line character" in str(error):
+    if is_lone_carriage_return(error):
         what, hint = "a line that ends with a carriage return alone", "convert its line ends"
-    elif "unexpected end" in str(error):
+    elif is_open_quote(error):
         what = "a quotation mark that is never closed"
         hint = f"close or double it, or read quotation marks as text with {_NOT_QUOTED}"
     else:

@@ -6,13 +6,13 @@ from contextlib import nullcontext
 
 import accelerate
 import torch
-from accelerate.state import AcceleratorState
 from accelerate.utils import (
     DistributedDataParallelKwargs,
     GradientAccumulationPlugin,
     send_to_device,
 )
 
+from mlmref.base.libraries.accelerate import forget_precision
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.training import TrainingJob
 from mlmref.training.backends.library_state import leaves_idle, left_as_found
@@ -26,8 +26,7 @@ class AccelerateBackend:
 
     def train(self, job: TrainingJob) -> None:
         """Train ``job.model`` in place through every step of the job."""
-        # A process may run several jobs, and Accelerate would hold on to the first's precision.
-        AcceleratorState._reset_state()
+        forget_precision()  # of an earlier job in this process
         handlers = []
         if torch.distributed.is_initialized():
             idle = leaves_idle(job.model)

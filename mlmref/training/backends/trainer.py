@@ -28,7 +28,7 @@ class TrainerBackend:
 
     def train(self, job: TrainingJob) -> None:
         """Train ``job.model`` in place through every step of the job."""
-        arguments = transformers.TrainingArguments(
+        arguments = OneGpu(
             output_dir=str(job.scratch),
             num_train_epochs=1,  # one pass over all steps of the job, whose epochs are its own
             max_grad_norm=0.0 if math.isinf(job.max_grad_norm) else job.max_grad_norm,
@@ -47,10 +47,6 @@ class TrainerBackend:
         arguments.mixed_precision = "no" if job.precision == "fp32" else job.precision
         if torch.distributed.is_initialized():
             arguments.ddp_find_unused_parameters = leaves_idle(job.model)
-        if arguments.n_gpu > 1:
-            # In one process Trainer would deal a batch to all GPUs by rows (DataParallel), which
-            # a step of micro-batches is not made for; a launcher gives each GPU a process.
-            arguments._n_gpu = 1
         steps = job.steps(arguments.process_index, arguments.world_size)
         if not len(steps):
             return  # Trainer takes a loader without batches for a mistake
@@ -60,6 +56,19 @@ class TrainerBackend:
             if trainer.accelerator.scaler is not None:
                 job.keep("scaler", trainer.accelerator.scaler)  # fp16's loss scale
             trainer.train()
+
+
+class OneGpu(transformers.TrainingArguments):
+    """Arguments of a Trainer that uses one GPU per process.
+
+    With more it would split a batch by rows (DataParallel), but an item of the data loader is a
+    list of micro-batches. A launcher starts one process per GPU.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        """Return 1, or 0 without a GPU."""
+        return min(int(super().n_gpu), 1)
 
 
 class _StepTrainer(transformers.Trainer):
