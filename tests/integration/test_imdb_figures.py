@@ -129,7 +129,7 @@ def test_96_reviews_repeat_another_and_15_nearly_do():
     seen = read(corpus, SILENT)
     assert len(np.unique(seen.copies)) == 25_000 - 96
     assert len({" ".join(text.casefold().split()) for text in corpus.dataset["text"]}) == 24_904
-    assert len(np.unique(seen.kin())) == 25_000 - 96 - 15
+    assert len(np.unique(seen.groups())) == 25_000 - 96 - 15
 
 
 @pytest.mark.clause("TOK-012")

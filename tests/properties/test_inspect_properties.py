@@ -22,9 +22,8 @@ from mlmref.studies.inspection import reading, similar
 from mlmref.studies.inspection.chunks import cut_words
 from mlmref.studies.inspection.duplicates import leaks
 from mlmref.studies.inspection.reading import Seen, read
-from mlmref.studies.inspection.similar import candidates, signatures, similarities
+from mlmref.studies.inspection.similar import candidates, signatures, similarities, spaced
 from mlmref.studies.inspection.split import shared
-from mlmref.studies.inspection.words import spaced
 
 WORDS = st.sampled_from(
     ["a", "A", "the", "Straße", "STRASSE", "é", "e\u0301", "film", "电影", "ไทย"]

@@ -1,4 +1,4 @@
-"""Findings about chunks: remainder, words cut in two, chunks of several documents."""
+"""Findings about chunks: remainder, words cut in two, chunks with several documents."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlmref.model.max_length import NOT_STATED
-from mlmref.studies.inspection.findings import Finding, graded, of, share
+from mlmref.studies.inspection.findings import Finding, counted, graded, share
 
 if TYPE_CHECKING:
     from mlmref.data.chunks import Chunks
-    from mlmref.studies.inspection.inspected import Inspected
+    from mlmref.studies.inspection.findings import Inspected
 
 REMAINDER = 0.01
-"""Share of tokens that are in no chunk. Of a corpus of a hundred chunks or more the one remainder
-is less than that; what is more, is dropped for each 1,000 documents or of a small corpus."""
+"""Share of tokens in no chunk. A corpus of a hundred chunks loses less with its one remainder; a
+higher share means one remainder per 1,000 documents, or a small corpus."""
 
 CUT = 0.01
-"""Share of words that a chunk's end cuts in two, whose halves are masked as two words."""
+"""Share of words that the end of a chunk cuts in two. Each half is masked as a word of its own."""
 
 
 def findings(it: Inspected) -> Iterator[Finding]:
-    """Look at the chunks."""
+    """Yield the findings about chunks."""
     chunks, total = it.chunks, int(it.tokens.offsets[-1])
     size, most, number = it.config.chunks.size, it.max_length, len(it.chunks)
     refused = next((error for error in it.refused if not number), None)
@@ -39,42 +39,35 @@ def findings(it: Inspected) -> Iterator[Finding]:
     yield Finding(
         section="chunks",
         key="model_length",
-        what="tokens in one, of those that the model reads",
-        figure=f"{size:,} of {most:,}" if most < NOT_STATED else f"{size:,}, no limit is stated",
+        what="chunk size, of the model's maximum",
+        figure=f"{size:,} of {most:,}" if most < NOT_STATED else f"{size:,}, no maximum is stated",
         values={"size": size, "max_length": most},
         **graded(size, warning=most, problem=most, hint=f"use --chunk-size {most} or less"),
     )
-    left = total - int(chunks.lengths.sum())
-    yield Finding(
-        section="chunks",
-        key="remainder",
-        what="tokens in no chunk, the remainder",
-        figure=of(left, total),
-        values={"tokens": left, "share": share(left, total)},
-        **graded(
-            share(left, total),
-            warning=REMAINDER,
-            hint="keep them with --remainder pad, or take the remainder once with --chunk-scope "
-            "corpus",
-        ),
+    yield counted(
+        "chunks",
+        "remainder",
+        "tokens in no chunk (remainder)",
+        total - int(chunks.lengths.sum()),
+        total,
+        unit="tokens",
+        warning=REMAINDER,
+        hint="keep them with --remainder pad, or have one remainder with --chunk-scope corpus",
     )
     if it.tokens.has_words:
         yield _cut_words(it)
     several = int((np.bincount(chunks.parts()[0], minlength=number) > 1).sum())
-    yield Finding(
-        section="chunks",
-        key="several_documents",
-        what="of several documents",
-        figure=of(several, number),
-        values={"chunks": several, "share": share(several, number)},
-    )
+    yield counted(
+        "chunks", "several_documents", "chunks with several documents", several, number,
+        unit="chunks",
+    )  # fmt: skip
 
 
 def cut_words(chunks: Chunks) -> tuple[int, int]:
-    """Count the words that a chunk's end cuts in two, and the ends that more text follows.
+    """Count the words that the end of a chunk cuts in two, and the ends that more text follows.
 
     Args:
-        chunks: of all documents, in the order of the corpus.
+        chunks: the chunks of all documents, in the order of the corpus.
     """
     ends = chunks.starts + chunks.lengths
     ends = ends[ends < chunks.offsets[-1]]
@@ -82,25 +75,15 @@ def cut_words(chunks: Chunks) -> tuple[int, int]:
 
 
 def _cut_words(it: Inspected) -> Finding:
-    """Tell how many words are cut in two by the end of a chunk."""
     cut, ends = cut_words(it.chunks)
-    words = it.counted.words
+    of_ends, of_words = share(cut, ends), share(cut, it.counted.words)
+    most = f", up to {it.max_length}" if it.max_length < NOT_STATED else ""
     return Finding(
         section="chunks",
         key="cut_words",
-        what="words that a chunk's end cuts in two",
-        figure=f"{cut:,} at {ends:,} ends ({share(cut, ends):.1%}), "
-        f"{share(cut, words):.2%} of the words".replace("%", " %"),
-        values={
-            "words": cut,
-            "ends": ends,
-            "share_of_ends": share(cut, ends),
-            "share_of_words": share(cut, words),
-        },
-        **graded(
-            share(cut, words),
-            warning=CUT,
-            hint="use a larger --chunk-size"
-            + (f", up to {it.max_length}" if it.max_length < NOT_STATED else ""),
-        ),
+        what="words cut in two by the end of a chunk",
+        figure=f"{cut:,} at {ends:,} ends ({100 * of_ends:.1f} %), "
+        f"{100 * of_words:.2f} % of the words",
+        values={"words": cut, "ends": ends, "share_of_ends": of_ends, "share_of_words": of_words},
+        **graded(of_words, warning=CUT, hint=f"use a larger --chunk-size{most}"),
     )

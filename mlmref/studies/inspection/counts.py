@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from mlmref.data.tokenizer.vocabulary import special_mask
 from mlmref.data.tokens.tokens import Tokens
 
-_BLOCK = 2**20  # tokens looked at at a time
+_BLOCK = 2**20  # tokens at a time; bounds the memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The tokens of all documents, counted.
+    """Counts of the tokens of all documents.
 
     Attributes:
-        ids: int64 ``[V]``, how often each id is there.
-        ordinary: tokens of the text, unknown ones among them.
+        ids: int64 ``[V]``, the occurrences of each id.
+        ordinary: tokens of the text, including unknown tokens.
         words: ordinary tokens that begin a word.
-        unknown: int64, the documents that have the unknown token, skipped ones among them.
-        unknown_skipped: unknown tokens in documents without an ordinary token, which are skipped.
+        unknown: int64, the documents with an unknown token, including skipped documents.
+        unknown_skipped: unknown tokens in skipped documents, which have no ordinary token.
     """
 
     ids: Int64Array
@@ -36,11 +36,16 @@ class Counted:
 
 
 def count(tokens: Tokens, unknown: int | None) -> Counted:
-    """Go through all tokens once."""
+    """Count all tokens in one pass.
+
+    Args:
+        tokens: the tokens of the documents that are not skipped.
+        unknown: the id of the unknown token, if there is one.
+    """
     size, total = tokens.vocabulary.size, int(tokens.offsets[-1])
     special = special_mask(tokens.vocabulary)
     if unknown is not None:
-        special[unknown] = False  # it stands for some of the text
+        special[unknown] = False  # an unknown token is part of the text
     ids, words, places = np.zeros(size, np.int64), 0, [np.empty(0, np.int64)]
     for first in range(0, total, _BLOCK):
         some, begins = tokens.take(np.arange(first, min(first + _BLOCK, total)))

@@ -1,7 +1,7 @@
 """Inspect a corpus: prepare it as a run does, and collect findings.
 
-Nothing is trained, no weights are read, and what a run would be refused for is a finding here
-(INSP-002, INSP-003).
+Nothing is trained and no weights are read. If a run would refuse the corpus, the reason is a
+finding (INSP-002, INSP-003).
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 from mlmref.base.errors import MlmrefError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.settings.config import Config
-from mlmref.studies.inspection.findings import Finding, Report
-from mlmref.studies.inspection.inspected import Inspected
+from mlmref.studies.inspection.findings import Finding, Inspected, Report
 
 if TYPE_CHECKING:
     from mlmref.data.chunks import Chunks
@@ -27,15 +26,15 @@ if TYPE_CHECKING:
 def inspect(
     config: Config, *, reporter: Reporter = SILENT, registry: Registry | None = None
 ) -> Report:
-    """Look at a corpus as a run would use it.
+    """Return the findings about a corpus as a run would use it.
 
     Args:
-        config: what the run would do.
-        reporter: told of progress.
-        registry: the plugins to use; left out, those installed.
+        config: the settings of the run.
+        reporter: the progress callback.
+        registry: the plugins to use; by default those installed.
 
     Raises:
-        MlmrefError: corpus, tokenizer or segmenter cannot be used.
+        MlmrefError: the corpus, the tokenizer or the segmenter cannot be used.
     """
     it = prepare(config, reporter, registry)
     with reporter.stage("look"):
@@ -43,7 +42,7 @@ def inspect(
 
 
 def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> Inspected:
-    """Go from names to chunks split in two, as a run does."""
+    """Load, tokenize, chunk and split a corpus, as a run does, and count its tokens."""
     with reporter.stage("start"):  # importing torch takes seconds
         from mlmref.base.quiet_libraries import quiet
         from mlmref.data.corpus.load import load_corpus
@@ -86,7 +85,7 @@ def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> In
 def cut_and_split(
     config: Config, tokens: Tokens, max_length: int
 ) -> tuple[Chunks, Split | None, tuple[MlmrefError, ...]]:
-    """Cut and hold out as a run does, and go on where it would be refused."""
+    """Chunk and split as a run does; collect its errors and continue."""
     from mlmref.data.chunks import chunk, cut
     from mlmref.data.split import split
 
@@ -106,11 +105,8 @@ def cut_and_split(
 
 
 def findings(it: Inspected) -> Iterator[Finding]:
-    """Look at everything, section by section."""
+    """Yield all findings, section by section."""
     from mlmref.studies.inspection import chunks, documents, duplicates, split, tokens
 
-    yield from documents.findings(it)
-    yield from duplicates.findings(it)
-    yield from tokens.findings(it)
-    yield from chunks.findings(it)
-    yield from split.findings(it)
+    for section in (documents, duplicates, tokens, chunks, split):
+        yield from section.findings(it)

@@ -13,27 +13,25 @@ from scipy.sparse import coo_array, csgraph
 from mlmref.base.progress import Reporter
 from mlmref.data.tokens.tokenize import batches
 from mlmref.plugin.arrays import FloatArray, Int64Array
-from mlmref.studies.inspection.similar import alike, signatures
-from mlmref.studies.inspection.words import counted, normalised, spaced
+from mlmref.studies.inspection.similar import alike, counted, normalised, signatures, spaced
 
 if TYPE_CHECKING:
     from mlmref.data.corpus.corpus import Corpus
 
-_BATCH = 1_000  # documents at a time, where 4 MB do not hold fewer
+_BATCH = 1_000  # documents at a time, or fewer if they exceed 4 MB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was seen of each document.
+    """What reading found in each document.
 
     Attributes:
         characters: int64 ``[D]``.
-        words: int64 ``[D]``, words as documents are compared by (INSP-021).
+        words: int64 ``[D]``, words as in comparisons (INSP-021).
         blanks: int64 ``[D]``, words between blanks.
-        copies: int64 ``[D]``, the first document that is the same; most often itself.
-        pairs: int64 ``[P, 2]``, documents that are nearly the same, of each that are the same the
-            first alone.
-        similarity: float64 ``[P]``, how much each pair is.
+        copies: int64 ``[D]``, the first document with the same text; usually the document itself.
+        pairs: int64 ``[P, 2]``, near copies; of equal documents, only the first.
+        similarity: float64 ``[P]``, the similarity of each pair.
     """
 
     characters: Int64Array
@@ -43,11 +41,11 @@ class Seen:
     pairs: Int64Array
     similarity: FloatArray
 
-    def kin(self) -> Int64Array:
-        """Tell which documents pairs lead to from one another.
+    def groups(self) -> Int64Array:
+        """Return a number for each document: equal for documents that pairs connect.
 
         Returns:
-            int64 ``[D]``, the same number for those that are so, and no other.
+            int64 ``[D]``.
         """
         size = len(self.copies)
         edges = coo_array((np.ones(len(self.pairs)), tuple(self.pairs.T)), shape=(size, size))
@@ -56,7 +54,7 @@ class Seen:
 
 
 def read(corpus: Corpus, reporter: Reporter) -> Seen:
-    """Read all documents once, and those that may be alike again."""
+    """Read all documents once, and candidates for near copies again."""
     characters, words, blanks = ([np.empty(0, np.int64)] for _ in range(3))
     digests, bands = [b""], [signatures([])]
     with reporter.stage("compare", len(corpus), "documents") as stage:
@@ -69,7 +67,10 @@ def read(corpus: Corpus, reporter: Reporter) -> Seen:
             digests.append(b"".join(map(_digest, same)))
             bands.append(signatures(apart))
             stage.advance(len(texts))
-        copies = _firsts(np.frombuffer(b"".join(digests), "V16"))
+        _, firsts, groups = np.unique(
+            np.frombuffer(b"".join(digests), "V16"), return_index=True, return_inverse=True
+        )
+        copies: Int64Array = firsts[groups]
         own = np.flatnonzero(copies == np.arange(len(copies)))
         lengths = np.concatenate(characters)
         pairs, similarity = alike(
@@ -87,20 +88,13 @@ def read(corpus: Corpus, reporter: Reporter) -> Seen:
     )
 
 
-def texts_of(corpus: Corpus, numbers: Int64Array) -> list[str]:
-    """Look up the texts of some documents."""
-    rows = corpus.dataset.select_columns(["text"]).with_format("arrow")[numbers]
-    texts: list[str] = rows.column("text").to_pylist()
-    return texts
-
-
 def _digest(text: str) -> bytes:
-    """Hash a text so that two with one hash are the same text, whoever wrote them."""
+    """Hash a text with a cryptographic hash: documents with equal hashes are equal."""
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def _firsts(digests: np.ndarray[tuple[int], np.dtype[np.void]]) -> Int64Array:
-    """Return for each of them which is the first that is the same."""
-    _, firsts, groups = np.unique(digests, return_index=True, return_inverse=True)
-    copies: Int64Array = firsts[groups]
-    return copies
+def texts_of(corpus: Corpus, numbers: Int64Array) -> list[str]:
+    """Return the texts of some documents, by their indices."""
+    rows = corpus.dataset.select_columns(["text"]).with_format("arrow")[numbers]
+    texts: list[str] = rows.column("text").to_pylist()
+    return texts

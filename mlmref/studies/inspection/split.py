@@ -1,4 +1,4 @@
-"""Findings about the split, and its overlap with training (INSP-017 to INSP-019)."""
+"""Findings about the split (INSP-017 and INSP-018)."""
 
 from __future__ import annotations
 
@@ -7,39 +7,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlmref.studies.inspection.findings import Finding, graded, of, share
+from mlmref.studies.inspection.findings import Finding, counted
 
 if TYPE_CHECKING:
     from mlmref.data.split import Split
-    from mlmref.studies.inspection.inspected import Inspected
+    from mlmref.studies.inspection.findings import Inspected
 
 LEAST = 2
-"""Held-out documents. The interval of a perplexity resamples them, and there is none of one
-(EVAL-006)."""
+"""Held-out documents. The interval of a perplexity resamples them, so it needs two (EVAL-006)."""
 
 
 def findings(it: Inspected) -> Iterator[Finding]:
-    """Look at the two sides."""
-    rule = it.config.split
+    """Yield the findings about training and held-out chunks."""
+    what = "training and held-out chunks"
     if it.split is None:
         why = it.refused[-1]
-        if len(it.chunks):  # else the sections before have said it
+        if len(it.chunks):  # without chunks, the section "chunks" has the error
             yield Finding(
-                section="split",
-                key="sizes",
-                what="chunks on either side",
-                figure=why.what,
-                mark="problem",
+                section="split", key="sizes", what=what, figure=why.what, mark="problem",
                 hint=why.hint,
-            )
+            )  # fmt: skip
         return
-    train, test = len(it.split.train), len(it.split.test)
+    train, test, rule = len(it.split.train), len(it.split.test), it.config.split.by
     yield Finding(
         section="split",
         key="sizes",
-        what="chunks on either side",
-        figure=f"{train:,} to train on, {test:,} held out, by {rule.by}",
-        values={"train": train, "test": test, "by": rule.by},
+        what=what,
+        figure=f"{train:,} and {test:,}, split by {rule}",
+        values={"train": train, "test": test, "by": rule},
         mark="good",
     )
     held = len(np.unique(it.split.test.parts()[1]))
@@ -47,26 +42,24 @@ def findings(it: Inspected) -> Iterator[Finding]:
     yield Finding(
         section="split",
         key="held_out_documents",
-        what="documents that are held out, in whole or in part",
+        what="held-out documents, in whole or in part",
         figure=f"{held:,}",
         values={"documents": held},
         mark="warning" if few else "good",
-        hint="use a larger --test-size or more documents, or a perplexity has no interval"
+        hint="use a larger --test-size or more documents; with one, perplexity has no interval"
         if few
         else None,
     )
-    both = shared(it.split)
-    yield Finding(
-        section="split",
-        key="shared_document",
-        what="held-out chunks that share a document with training",
-        figure=of(both, test),
-        values={"chunks": both, "share": share(both, test)},
-        **graded(
-            both,
-            warning=0,  # none is what --split document gives
-            hint="use --split document, which keeps documents apart (the tutorial does not: E08)",
-        ),
+    yield counted(
+        "split",
+        "shared_document",
+        "held-out chunks that share a document with training",
+        shared(it.split),
+        test,
+        unit="chunks",
+        warning=0,  # --split document gives 0
+        hint="use --split document, which keeps each document on one side (the tutorial's split "
+        "does not: E08)",
     )
 
 

@@ -1,4 +1,4 @@
-"""Print an inspection."""
+"""Print an inspection: its verdict, then each finding (INSP-020, INSP-027)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _JUDGED = {
 
 
 def show_inspection(report: Report, console: Console) -> None:
-    """Print what an inspection found: a heading a section, a line a finding, then what to do."""
+    """Print the verdict, and a line for each finding, with what to do below it."""
+    console.print(Text(verdict(report), style="bold"), soft_wrap=True)
     width = max(len(one.what) for one in report.findings)
     console.print(f"{report.corpus}, as {report.model} reads it", markup=False, soft_wrap=True)
     for section, found in groupby(report.findings, key=lambda one: one.section):
@@ -34,8 +35,13 @@ def show_inspection(report: Report, console: Console) -> None:
             console.print(line, soft_wrap=True)
             if one.hint:
                 console.print(Text(f"     {one.hint}", style="dim"), soft_wrap=True)
+
+
+def verdict(report: Report) -> str:
+    """Say in one line whether the corpus is ready for training, with the number of each mark."""
     marks = Counter(one.mark for one in report.findings)
-    summed = (
-        f"ok: {marks['good']}, warnings (!): {marks['warning']}, problems (x): {marks['problem']}"
-    )
-    console.print(summed, soft_wrap=True)
+    ready = {
+        "problem": "Solve the problems (x) before you train",
+        "warning": "You can train; read the warnings (!) first",
+    }.get(report.mark, "The corpus is ready for training")
+    return f"{ready}: {marks['problem']} x, {marks['warning']} !, {marks['good']} ok."

@@ -1,4 +1,4 @@
-"""Findings about how well the tokenizer fits the text (INSP-012 to INSP-014)."""
+"""Findings about the fit of tokenizer and text (INSP-012 to INSP-014, INSP-025, INSP-026)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mlmref.data.tokenizer.encoding import backend_of
 from mlmref.data.tokenizer.vocabulary import unknown_id
 from mlmref.plugin.arrays import Int64Array
 from mlmref.studies.inspection.counts import Counted
-from mlmref.studies.inspection.findings import Finding, graded, of, share
+from mlmref.studies.inspection.findings import Finding, counted, frequent, graded, share
 from mlmref.studies.inspection.reading import texts_of
 
 if TYPE_CHECKING:
@@ -22,84 +22,71 @@ if TYPE_CHECKING:
 
     from mlmref.data.corpus.corpus import Corpus
     from mlmref.data.tokens.tokens import Tokens
-    from mlmref.studies.inspection.inspected import Inspected
+    from mlmref.studies.inspection.findings import Inspected
 
 UNKNOWN, UNKNOWN_MOST = 0.001, 0.10
-"""Share of tokens that are the unknown token, and of characters in no token. A model reads nothing
-in them, and learns to predict the unknown token. One in a thousand is stray signs; with one in ten
+"""Bounds of the share of unknown tokens, and of characters in no token. The model reads nothing in
+them, and learns to predict the unknown token. One in a thousand is a stray symbol; with one in ten
 the text is in another script than the tokenizer's."""
 
 PIECES = 2.0
-"""Tokens a word, the tokenizer's *fertility*. With more than two, most of what is masked is given
-away by the rest of its word: the tokenizer was made for another language or field."""
+"""Bound of the tokens per word, the tokenizer's *fertility*. With more, the rest of the word gives
+most targets away: the tokenizer was made for another language or domain."""
 
 BETWEEN_BLANKS = 15
-"""Characters from blank to blank, above which text has none: German has seven, Finnish nine."""
+"""Characters between blanks above which text counts as having none. German has 7, Finnish 9."""
 
-_UNSPACED = "the text has no blanks: give a --segmenter, which finds its words (see mlmref plugins)"
-_LONGEST = 40  # characters of an unknown word that is shown
+_UNSPACED = "the text has no blanks: pass a --segmenter, which finds its words (see mlmref plugins)"
+_LONGEST = 40  # characters of an unknown word that are shown
 
 _READ, _CALL = 1_000, 100  # documents with unknown tokens that are read again, and at a time
 _SHOWN = 10  # unknown words
 
 
 def findings(it: Inspected) -> Iterator[Finding]:
-    """Look at the tokens."""
-    seen = it.counted
+    """Yield the findings about tokens."""
+    seen, section = it.counted, "tokens"
     total = int(seen.ids.sum())
     yield Finding(
-        section="tokens",
-        key="number",
-        what="tokens",
-        figure=f"{total:,}",
-        values={"tokens": total},
+        section=section, key="number", what="tokens", figure=f"{total:,}", values={"tokens": total}
     )
-    yield _unknown(it, seen, total)
+    yield _unknown(it, total)
     yield _lost(it)
-    yield _special(it, seen)
+    yield _special(it)
     if it.tokens.has_words:
-        going_on = seen.ordinary - seen.words
+        fertility = share(seen.ordinary, seen.words)
         yield Finding(
-            section="tokens",
+            section=section,
             key="per_word",
-            what="tokens a word",
-            figure=f"{share(seen.ordinary, seen.words):.2f}",
-            values={
-                "words": seen.words,
-                "tokens_a_word": share(seen.ordinary, seen.words),
-            },
+            what="tokens per word",
+            figure=f"{fertility:.2f}",
+            values={"words": seen.words, "tokens_a_word": fertility},
             **graded(
-                share(seen.ordinary, seen.words),
+                fertility,
                 warning=PIECES,
                 hint=_UNSPACED
                 if unspaced(it)
-                else "choose a --model whose tokenizer was made for this language or field",
+                else "choose a --model whose tokenizer was made for this language or domain",
             ),
         )
-        yield Finding(
-            section="tokens",
-            key="going_on",
-            what="tokens that go on a word",
-            figure=of(going_on, seen.ordinary),
-            values={"tokens": going_on, "share": share(going_on, seen.ordinary)},
-        )
+        going_on = seen.ordinary - seen.words
+        yield counted(
+            section, "going_on", "tokens that continue a word", going_on, seen.ordinary,
+            unit="tokens",
+        )  # fmt: skip
     else:
         yield Finding(
-            section="tokens",
+            section=section,
             key="per_word",
-            what="tokens a word",
-            figure="not told: the tokenizer knows no words",
+            what="tokens per word",
+            figure="unknown: the tokenizer has no word boundaries",
             mark="warning",
-            hint="give a --segmenter that does, for --masking whole-word",
+            hint="pass a --segmenter, which finds words, for --masking whole-word",
         )
     known = it.tokens.vocabulary.ordinary_ids
     used = int((seen.ids[known] > 0).sum())
-    yield Finding(
-        section="tokens",
-        key="vocabulary",
-        what="of the vocabulary are there",
-        figure=of(used, len(known)),
-        values={"tokens": used, "share": share(used, len(known))},
+    yield counted(
+        section, "vocabulary", "vocabulary entries in the text", used, len(known), unit="tokens"
     )
 
 
@@ -122,125 +109,110 @@ def with_skipped(
     )
 
 
-def _unknown(it: Inspected, seen: Counted, total: int) -> Finding:
-    """Tell how many tokens are unknown, and what they are of."""
-    unknown = unknown_id(it.tokenizer)
+def _unknown(it: Inspected, total: int) -> Finding:
+    seen, unknown = it.counted, unknown_id(it.tokenizer)
     number = seen.unknown_skipped + (0 if unknown is None else int(seen.ids[unknown]))
-    total += seen.unknown_skipped
-    words = _unknown_words(it, seen.unknown[:_READ])
-    some = ", ".join(f"{word!r} ({times:,})" for word, times in words)
-    return Finding(
-        section="tokens",
-        key="unknown",
-        what="unknown ones",
-        figure=of(number, total) + (f": {some}" if some else ""),
-        values={
-            "tokens": number,
-            "share": share(number, total),
-            "documents": len(seen.unknown),
-            "documents_read": min(len(seen.unknown), _READ),
-            "most_frequent": [{"text": word, "times": times} for word, times in words],
-        },
-        **graded(
-            share(number, total),
-            warning=UNKNOWN,
-            problem=UNKNOWN_MOST,
-            hint="the text has no blanks, and its tokenizer knows no word as long: put blanks "
-            "between words, or choose a --model for such text"
-            if unspaced(it)
-            else "choose a --model whose tokenizer knows them, or clean the text of them",
-        ),
+    shown, listed = frequent(_unknown_words(it, seen.unknown[:_READ]))
+    return counted(
+        "tokens",
+        "unknown",
+        "unknown tokens",
+        number,
+        total + seen.unknown_skipped,
+        unit="tokens",
+        warning=UNKNOWN,
+        problem=UNKNOWN_MOST,
+        hint="the text has no blanks, and the tokenizer knows no words of this length: put blanks "
+        "between words, or choose a --model for such text"
+        if unspaced(it)
+        else "choose a --model whose tokenizer knows them, or remove them from the text",
+        such_as=shown,
+        documents=len(seen.unknown),
+        documents_read=min(len(seen.unknown), _READ),
+        most_frequent=listed,
     )
 
 
 def _lost(it: Inspected) -> Finding:
-    """Tell how many characters are in no token, and which."""
-    visible, lost = it.tokens.characters("visible"), it.tokens.characters("lost")
+    lost = it.tokens.characters("lost")
     documents = np.flatnonzero(lost)
-    number, total = int(lost.sum()), int(visible.sum())
-    signs = _lost_signs(it, documents[:_READ])
-    some = ", ".join(f"{sign!r} ({times:,})" for sign, times in signs)
-    return Finding(
-        section="tokens",
-        key="lost",
-        what="characters that no token has",
-        figure=of(number, total) + (f": {some}" if some else ""),
-        values={
-            "characters": number,
-            "share": share(number, total),
-            "documents": len(documents),
-            "documents_read": min(len(documents), _READ),
-            "most_frequent": [{"text": sign, "times": times} for sign, times in signs],
-        },
-        **graded(
-            share(number, total),
-            warning=UNKNOWN,
-            problem=UNKNOWN_MOST,
-            hint="choose a --model whose tokenizer has them, or write them another way",
-        ),
+    shown, listed = frequent(_lost_characters(it, documents[:_READ]))
+    return counted(
+        "tokens",
+        "lost",
+        "characters in no token",
+        int(lost.sum()),
+        int(it.tokens.characters("visible").sum()),
+        unit="characters",
+        warning=UNKNOWN,
+        problem=UNKNOWN_MOST,
+        hint="choose a --model whose tokenizer has them, or write them differently",
+        such_as=shown,
+        documents=len(documents),
+        documents_read=min(len(documents), _READ),
+        most_frequent=listed,
     )
 
 
-def _lost_signs(it: Inspected, documents: Int64Array) -> list[tuple[str, int]]:
-    """Return the characters that some documents lose, the most frequent first."""
-    backend, counted = backend_of(it.tokenizer), Counter[str]()
+def _lost_characters(it: Inspected, documents: Int64Array) -> list[tuple[str, int]]:
+    """Return the characters of some documents that are in no token, most frequent first."""
+    backend, found = backend_of(it.tokenizer), Counter[str]()
     coverage = Coverage(backend)
     for first in range(0, len(documents), _CALL):
         texts = texts_of(it.corpus, documents[first : first + _CALL])
         _, lost = coverage.lost(texts, backend.encode_batch(texts))
         whole = "".join(texts)
-        counted.update(whole[place] for place in np.flatnonzero(lost))
-    return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
+        found.update(whole[place] for place in np.flatnonzero(lost))
+    return _most_frequent(found)
 
 
 def _unknown_words(it: Inspected, documents: Int64Array) -> list[tuple[str, int]]:
-    """Return the texts that the unknown tokens of some documents stand for, the most frequent."""
+    """Return the texts that the unknown tokens of some documents replace, most frequent first."""
     backend, unknown = backend_of(it.tokenizer), unknown_id(it.tokenizer)
-    counted: Counter[str] = Counter()
+    found = Counter[str]()
     for first in range(0, len(documents), _CALL):
         texts = texts_of(it.corpus, documents[first : first + _CALL])
         for text, encoding in zip(texts, backend.encode_batch(texts), strict=True):
             spans = encoding.offsets
             for place in np.flatnonzero(np.array(encoding.ids) == unknown):
-                begin, end = spans[place]
-                counted[_short(text[begin:end])] += 1
-    return sorted(counted.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
+                word = text[slice(*spans[place])]
+                found[word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."] += 1
+    return _most_frequent(found)
 
 
-def _short(word: str) -> str:
-    """Cut a word that is a whole text without blanks."""
-    return word if len(word) <= _LONGEST else f"{word[:_LONGEST]}..."
+def _most_frequent(found: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:_SHOWN]
 
 
 def unspaced(it: Inspected) -> bool:
-    """Whether the text has no blanks between words, as Chinese or DNA (INSP-025)."""
+    """Whether the text has no blanks between words, like Chinese or DNA (INSP-025)."""
     blanks = it.seen.blanks.sum()
-    # The latter for short lines of Chinese, of which each character counts as a word.
+    # The second condition finds short lines of Chinese, where each character counts as a word.
     return bool(
         it.seen.characters.sum() > BETWEEN_BLANKS * blanks or it.seen.words.sum() > 2 * blanks
     )
 
 
-def _special(it: Inspected, seen: Counted) -> Finding:
-    """Tell of special tokens that the text has, beside those that are put round each document."""
+def _special(it: Inspected) -> Finding:
+    """Report special tokens in the text, without those that are added to each document."""
     tokenizer, vocabulary = it.tokenizer, it.tokens.vocabulary
     around = backend_of(tokenizer).encode("").ids
     kept = len(it.corpus) - len(it.tokens.skipped)
-    inside = seen.ids - kept * np.bincount(around, minlength=vocabulary.size)
+    inside = it.counted.ids - kept * np.bincount(around, minlength=vocabulary.size)
     unknown = unknown_id(tokenizer)
     ids = [int(one) for one in vocabulary.special_ids if one != unknown]
     found = {tokenizer.convert_ids_to_tokens(one): int(inside[one]) for one in ids if inside[one]}
     number = sum(found.values())
-    some = ", ".join(f"{token} ({times:,})" for token, times in found.items())
+    shown = ", ".join(f"{token} ({times:,})" for token, times in found.items())
     return Finding(
         section="tokens",
         key="special",
-        what="special ones in the text itself",
-        figure=f"{number:,}" + (f": {some}" if some else ""),
+        what="special tokens in the text itself",
+        figure=f"{number:,}" + (f": {shown}" if shown else ""),
         values={"tokens": number, "each": found},
         **graded(
             number,
-            warning=0,  # one that says [SEP] or [MASK] is no text to the model
-            hint="write them another way in the text: they are never predicted, and part words",
+            warning=0,  # the model does not read "[SEP]" or "[MASK]" in a text as text
+            hint="write them differently in the text: they are never predicted, and end words",
         ),
     )

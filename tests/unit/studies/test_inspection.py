@@ -139,8 +139,9 @@ def test_a_broken_quote_is_a_length_outlier(place):
     short = sentences(100, least=12, most=16)
     long = " ".join(sentences(170))
     found = look(place, [*short[:50], "", long, *short[50:]])["documents.length_outliers"]
-    assert found.values == {"documents": 1, "places": [f"{place / 'texts.jsonl'}, line 52"]}
-    assert f"line 52, with {len(long):,} characters" in found.figure
+    places = [f"{place / 'texts.jsonl'}, line 52"]
+    assert found.values == {"documents": 1, "share": 1 / 101, "places": places}
+    assert f"line 52, has {len(long):,} characters" in found.figure
     assert found.mark == "warning"
     rng = np.random.default_rng(0)
     assert not len(outliers(np.exp(rng.normal(5, 1, 20_000)).astype(int) + 1))
@@ -194,7 +195,7 @@ def test_copies_across_the_split_are_a_problem_when_they_are_many(place, change,
     assert found["split.shared_document"].values["chunks"] == 0
     assert across.mark == "problem"
     assert across.values["share"] > 0.5
-    assert "--split document does not part copies" in across.hint
+    assert "--split document does not detect copies" in across.hint
     assert (other.mark, other.values["chunks"]) == ("good", 0)
 
 
@@ -332,7 +333,7 @@ def test_a_limit_that_nothing_states_is_not_invented(place, monkeypatch):
     words, _ = load_tokenizer(settings(place, sentences(50)).model)
     monkeypatch.setattr("mlmref.model.load.load_tokenizer", lambda _: (words, NOT_STATED))
     found = look(place, ["the film unwatchable"] * 40, "chunks.size=8")
-    assert found["chunks.model_length"].figure == "8, no limit is stated"
+    assert found["chunks.model_length"].figure == "8, no maximum is stated"
     assert found["chunks.model_length"].mark == "good"
     assert found["chunks.cut_words"].hint == "use a larger --chunk-size"
 
@@ -486,7 +487,24 @@ def test_marks_are_letters_and_text_moves_no_cursor(place):
     assert "\x1b" not in shown
     assert "\x1b" not in command(place, [*texts, texts[-2]], "--json").stdout
     counts = [sum(one.mark == mark for one in found.values()) for mark in MARKED[1:]]
-    assert "ok: {}, warnings (!): {}, problems (x): {}".format(*counts) in shown
+    assert "{2} x, {1} !, {0} ok.".format(*counts) in shown.splitlines()[0]
+
+
+@pytest.mark.clause("INSP-027")
+@pytest.mark.parametrize(
+    ("arguments", "verdict"),
+    [
+        (["--split", "document"], "The corpus is ready for training: 0 x, 0 !, 19 ok."),
+        ([], "You can train; read the warnings (!) first: 0 x, 1 !, 18 ok."),
+        (
+            ["--chunk-size", "33", "--split", "document"],
+            "Solve the problems (x) before you train: ",
+        ),
+    ],
+)
+def test_an_inspection_begins_with_its_verdict(place, arguments, verdict):
+    """The first line says whether the corpus is ready, by the worst mark, and counts the marks."""
+    assert command(place, sentences(200), *arguments).stdout.startswith(verdict)
 
 
 @pytest.mark.clause("INSP-009")
