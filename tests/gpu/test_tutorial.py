@@ -7,7 +7,7 @@ from huggingface_hub import constants
 
 from mlmref import run
 from mlmref.settings.resolve import resolve
-from mlmref.studies.tutorial.hub import asked_once
+from mlmref.studies.tutorial.ground import asked_once
 
 pytestmark = [pytest.mark.gpu, pytest.mark.hub]
 

@@ -1,4 +1,4 @@
-"""The table of spec/tutorial.md: what ``mlmref verify`` finds where there is no hub and no GPU.
+"""The table of spec/tutorial.md: what ``mlmref verify`` measures without a hub and a GPU.
 
 ``python tests/support/tutorial_table.py`` writes it.
 """
@@ -8,11 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from support.runs import mlmref
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
+if __name__ == "__main__":  # as a script, from any folder, without shadowing tokenizers
+    sys.path[0] = str(Path(__file__).parents[1])
 
 from support.pages import put, table
+from support.runs import mlmref
 
 PAGE = Path(__file__).parents[2] / "spec" / "tutorial.md"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -29,7 +29,7 @@ def with_table(text, steps):
     for step in steps:
         rows.append([step["step"], step["title"], "", "", ""])
         for one in step["figures"]:
-            # Why the hub did not answer is told in as many ways as there are machines.
+            # The reason why the hub did not answer differs between machines.
             note = "" if one["verdict"].startswith("needs") else one["note"]
             verdict = f"{one['verdict']}: {note}" if note else one["verdict"]
             rows.append(["", one["what"], one["printed"], one["found"], verdict])

