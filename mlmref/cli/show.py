@@ -130,7 +130,7 @@ def show_fills(answer: Mapping[str, Any], console: Console) -> None:
     console.print(f"model: {answer['model']}", markup=False, soft_wrap=True)
     fills: list[Filled] = answer["answers"]
     for one in fills:
-        title = one.prompt if not one.mask else f"  mask {one.mask + 1}"
+        title = one.prompt if one.mask == 1 else f"  mask {one.mask}"
         console.print(title, style="bold", markup=False, soft_wrap=True)
         for rank in one.answers:
             text = f"  {rank.token}  {chance(rank.score)}"

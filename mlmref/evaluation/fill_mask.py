@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from mlmref.plugin.contracts import Vocabulary
 
 PLACEHOLDER = "{mask}"
-"""Stands for the tokenizer's own mask token in a prompt (FILL-001)."""
+"""In a prompt, the tokenizer's own mask token (FILL-001)."""
 
-# What people write for a mask, whatever the tokenizer: [MASK], <mask>, [mask], <|mask|>.
+# Mask tokens of any tokenizer, and what people write for one: [MASK], <mask>, [mask], <|mask|>.
 _ANY_MASK = re.compile(r"[\[<{]\|?mask\|?[\]>}]", re.IGNORECASE)
 # Logits held at once: 64 Mi float32 are 256 MB, some 16 rows of 128 tokens for BERT.
 _LOGITS_AT_ONCE = 2**26
 
 
 TOP_K = 5
-"""Answers for each mask, if nothing else is said and the vocabulary has so many (FILL-015)."""
+"""The default number of answers per mask; fewer if the vocabulary has fewer (FILL-015)."""
 
 
 class PromptError(ConfigError):
@@ -43,7 +43,7 @@ class Answer:
     """One answer for a mask.
 
     Attributes:
-        token: the text of the piece, or the candidate as it was given (FILL-007).
+        token: the text of the subword, or the candidate as given (FILL-007).
         score: its probability, in [0, 1] (FILL-005, FILL-008).
     """
 
@@ -56,8 +56,8 @@ class Filled:
     """The answers for one mask of one prompt.
 
     Attributes:
-        prompt: the prompt as it was given.
-        mask: which mask of the prompt, from 0.
+        prompt: the prompt as given.
+        mask: the number of the mask in the prompt, from 1 (FILL-004).
         answers: best first.
     """
 
@@ -74,7 +74,7 @@ def fill(
     top_k: int | None = None,
     candidates: Sequence[str] | None = None,
 ) -> list[Filled]:
-    """Ask a masked language model what belongs at the masks of some prompts.
+    """Return the answers of a masked language model for each mask of some prompts.
 
     Runs on the model's device, without dropout or gradients, and leaves model, tokenizer and
     torch's random state as they were (FILL-012).
@@ -83,18 +83,17 @@ def fill(
         model: any ``*ForMaskedLM``.
         tokenizer: its tokenizer.
         prompts: texts with one or several masks, ``{mask}`` or the tokenizer's own.
-        top_k: answers for each mask, 5 or as many as there can be if left out; does not limit
-            candidates.
-        candidates: words or phrases to score instead, for prompts with one mask; one of k
-            pieces is scored with k masks filled left to right (FILL-008), not normalised
-            (FILL-010).
+        top_k: answers for each mask; by default 5, or all if the vocabulary has fewer. It does not
+            limit candidates.
+        candidates: words or phrases to score instead, for prompts with one mask. A candidate of k
+            subwords is scored with k masks, filled left to right (FILL-008); scores are not
+            normalized (FILL-010).
 
     Returns:
         One entry for each mask, in the order of the prompts and of the masks in them.
 
     Raises:
-        ConfigError: a prompt, ``top_k`` or a candidate cannot be asked (FILL-002, FILL-003,
-            FILL-011).
+        ConfigError: a prompt, ``top_k`` or a candidate is invalid (FILL-002, FILL-003, FILL-011).
         ModelError: the tokenizer cannot be used (see ``vocabulary_of``).
     """
     # Calling a tokenizer switches off the truncation and padding that its file may ask for.
@@ -121,7 +120,7 @@ def fill(
     with evaluating(model), torch.no_grad():
         for row, log_probabilities in _ask(model, rows, vocabulary):
             scores, places = log_probabilities[:, ordinary].exp().topk(top_k)
-            for mask, best in enumerate(zip(places.tolist(), scores.tolist(), strict=True)):
+            for mask, best in enumerate(zip(places.tolist(), scores.tolist(), strict=True), 1):
                 answers = tuple(
                     Answer(token=readable(tokenizer, ordinary[place]), score=score)
                     for place, score in zip(*best, strict=True)
@@ -141,17 +140,17 @@ def _rank(
 ) -> list[Filled]:
     """Score every candidate in every prompt by the chain rule, left to right (FILL-008)."""
     if not candidates:
-        raise ConfigError("no candidates", hint="give at least one, or leave them out")
+        raise ConfigError("no candidates", hint="pass at least one, or omit them")
     mask = vocabulary.mask_id
-    # What to ask: for a row with masks, which pieces of which candidates its first mask is
-    # asked for. Candidates share the rows up to where they part; one forward serves them all.
+    # For each row with masks: the subwords, of which candidates, to score at its first mask.
+    # Candidates with the same beginning share rows, so that one forward pass scores all of them.
     asked: dict[tuple[int, ...], list[tuple[int, int, int]]] = {}
     for row, (prompt, ids) in enumerate(zip(prompts, rows, strict=True)):
         if ids.count(mask) > 1:
             raise ConfigError(
                 "candidates need a prompt with a single mask",
                 where=_place(prompt),
-                hint="ask about one mask at a time, or leave the candidates out",
+                hint="use one mask per prompt, or omit the candidates",
             )
         at = ids.index(mask)
         for number, pieces in enumerate(_pieces(prompt, candidates, tokenizer, vocabulary)):
@@ -177,12 +176,16 @@ def _rank(
             for candidate, log_probability in zip(candidates, total, strict=True)
         ]
         answers.sort(key=lambda answer: -answer.score)
-        ranked.append(Filled(prompt=prompt, mask=0, answers=tuple(answers)))
+        ranked.append(Filled(prompt=prompt, mask=1, answers=tuple(answers)))
     return ranked
 
 
 def _encode(prompt: str, tokenizer: PreTrainedTokenizerBase, limit: int) -> list[int]:
-    """Return the ids of a prompt, or say why it cannot be asked."""
+    """Return the ids of a prompt.
+
+    Raises:
+        ConfigError: the prompt is invalid.
+    """
     own = tokenizer.mask_token
     text = prompt.replace(PLACEHOLDER, own)
     if foreign := _ANY_MASK.search(text.replace(own, "")):
@@ -192,7 +195,7 @@ def _encode(prompt: str, tokenizer: PreTrainedTokenizerBase, limit: int) -> list
             hint=f"write {own!r} or {PLACEHOLDER!r}",
         )
     [ids] = encoded(
-        # A tokenizer that takes special tokens of a text apart would leave no mask.
+        # Otherwise a tokenizer with split_special_tokens would leave no mask (FILL-017).
         lambda texts: tokenizer(texts, verbose=False, split_special_tokens=False)["input_ids"],
         [text],
         lambda _, reason: PromptError(
@@ -203,7 +206,7 @@ def _encode(prompt: str, tokenizer: PreTrainedTokenizerBase, limit: int) -> list
     )
     if tokenizer.mask_token_id not in ids:
         raise PromptError(
-            "there is no mask to fill", where=_place(prompt), hint=f"write {PLACEHOLDER!r} in it"
+            "no mask to fill", where=_place(prompt), hint=f"write {PLACEHOLDER!r} in it"
         )
     _check_length(len(ids), limit, _place(prompt))
     return list(ids)
@@ -215,7 +218,7 @@ def _pieces(
     tokenizer: PreTrainedTokenizerBase,
     vocabulary: Vocabulary,
 ) -> list[list[int]]:
-    """Return the pieces of each candidate where it stands in the prompt (FILL-009)."""
+    """Return the subwords of each candidate at its position in the prompt (FILL-009)."""
     own = tokenizer.mask_token
     before, _, after = prompt.replace(PLACEHOLDER, own).partition(own)
     words = [candidate.strip() for candidate in candidates]
@@ -230,8 +233,8 @@ def _pieces(
             hint="give another word",
         ),
     )
-    # A piece may take in the blank before the candidate ("Ġman", "▁man"), or be that
-    # blank alone; it starts there, or behind it where offsets are trimmed.
+    # A subword may include the blank before the candidate ("Ġman", "▁man"), or be only that
+    # blank. It starts at the blank, or after it if the tokenizer trims offsets.
     first = len(before.rstrip())
     special = set(vocabulary.special_ids.tolist())
     found = []
@@ -246,7 +249,7 @@ def _pieces(
             raise ConfigError(
                 f"candidate {candidate!r} and the text around the mask join into one token",
                 where=_place(prompt),
-                hint="put the whole word into the candidate",
+                hint="use the whole word as the candidate",
             )
         if not pieces or special.intersection(pieces):
             raise ConfigError(
@@ -261,7 +264,9 @@ def _pieces(
 def _check_length(tokens: int, limit: int, where: str) -> None:
     if tokens > limit:
         raise PromptError(
-            f"{tokens} tokens are more than the model's {limit}", where=where, hint="shorten it"
+            f"{tokens} tokens are more than the model's maximum of {limit}",
+            where=where,
+            hint="shorten it",
         )
 
 
@@ -270,16 +275,16 @@ def _place(prompt: str) -> str:
 
 
 def readable(tokenizer: PreTrainedTokenizerBase, piece: int) -> str:
-    """Return the text of a piece; one blank for a piece that is nothing else (FILL-007)."""
+    """Return the text of a subword; one blank if it contains nothing else (FILL-007)."""
     return str(tokenizer.decode([piece])).strip() or " "
 
 
 def _ask(
     model: PreTrainedModel, rows: Sequence[Sequence[int]], vocabulary: Vocabulary
 ) -> Iterator[tuple[int, Tensor]]:
-    """Yield each row's number and its log-probabilities, float32 ``[masks, vocabulary]``.
+    """Yield the index of each row and its log-probabilities, float32 ``[masks, vocabulary]``.
 
-    Rows of one length share a batch, so none is padded and none depends on another (FILL-013).
+    Only rows of the same length share a batch: no row is padded, or depends on another (FILL-013).
     """
     import torch
 
@@ -288,7 +293,7 @@ def _ask(
     from mlmref.model.unchanged import unchanged
 
     def logits(batch: Sequence[int]) -> Tensor:
-        """Return the logits of all masks; if the model draws, those of each row drawn alike."""
+        """Return the logits of all masks; if the model is random, with one seed for each row."""
         seed_generators(0)
         before = torch_state(model.device)
         ids = torch.tensor([rows[row] for row in batch], device=model.device)

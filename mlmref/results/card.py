@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 Entries = Sequence[Mapping[str, Any]]
 
 _EMBEDDED = "embedded"
-# The format wants a type for each data set, which is its name on the hub; with a blank, no name is.
+# The format requires the name of a dataset on the hub; no such name contains a blank.
 _LOCAL = "local file"
-# What is to be known of the held-out chunks, by how they were chosen (E08).
+# A limit that depends on the split: by chunk, or by document (shared documents: E08).
 _HELD_OUT = {
     "chunk": """\
-- The held-out chunks were chosen by chunk, so a document may have chunks on both sides, and the
-  figures after training are a little better than they would be on new documents.""",
-    "document": "- The held-out chunks come from documents of their own, of the same corpus.",
+- The split is by chunk, so a document may have chunks on both sides. The figures after training
+  are therefore a little better than on new documents.""",
+    "document": "- The held-out chunks come from other documents of the same corpus.",
 }
 
 
@@ -60,11 +60,11 @@ print(fill_mask(f"This is a great {{fill_mask.tokenizer.mask_token}}."))
 
 {_table(("", "before", "after"), _figures(perplexity, confidence))}
 
-Measured on {corpus["chunks_test"]:,} chunks held out of the corpus, under the same masks before
-and after. Perplexity is the exponential of the mean negative log-likelihood of a masked token;
-its interval is a bootstrap over documents.
+Measured on {corpus["chunks_test"]:,} held-out chunks of the corpus, with the same masks before and
+after. Perplexity is the exponential of the mean negative log-likelihood of a masked token; its
+interval is a bootstrap interval over documents.
 
-The most probable tokens for a mask:
+The most probable tokens for each mask:
 
 {_table(("prompt", "mask", "before", "after"), _fills(**record["fill_mask"]))}
 
@@ -82,11 +82,9 @@ Every figure of the run is in `record.json`.
 
 ## Limits
 
-- It predicts masked tokens; any other task needs training of its own.
-- It has learnt what the corpus says, with its errors and prejudices, and may give away what was
-  in it.
-- Its perplexity compares with other models' only under the same tokenizer, masking strategy and
-  text.
+- The model predicts masked tokens; any other task needs further training.
+- The model learned the errors and prejudices of the corpus, and may reveal text from it.
+- Compare its perplexity only with perplexities of the same tokenizer, masking strategy and text.
 {_HELD_OUT[config["split"]["by"]]}
 """
 
@@ -183,7 +181,7 @@ def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]
             f"{100 * confidence:g}% interval",
             *(f"{_show(one['low'])} to {_show(one['high'])}" for one in both),
         ],
-        ["masked tokens guessed right", *(f"{one['accuracy']:.1%}" for one in both)],
+        ["masked accuracy", *(f"{one['accuracy']:.1%}" for one in both)],
         ["masked tokens", *(f"{one['targets']:,}" for one in both)],
     ]
 
@@ -194,7 +192,7 @@ def _gained(record: Mapping[str, Any], confidence: float) -> str:
     ratio, low, high = (_number(difference[f"ratio{end}"]) for end in ("", "_low", "_high"))
     sentences = [
         f"**{verdict(ratio, low, high)}**",
-        f"After the adaptation the perplexity is {ratio:.1%} of what it was before "
+        f"After adaptation, perplexity is {ratio:.1%} of that before "
         f"({100 * confidence:g}% interval {low:.1%} to {high:.1%}, paired over documents).",
     ]
     return "\n".join([*sentences, *_warnings(record)])
@@ -234,21 +232,21 @@ def _settings(record: Mapping[str, Any]) -> list[list[str]]:
         "base model": f"{_text(_base(record))} ({revision}SHA-256 {model['hash']})",
         "corpus": f"{_text(_corpus(record))}, {corpus['documents']:,} documents, "
         f"{corpus['tokens']:,} tokens",
-        "chunks": f"{corpus['chunks_train']:,} to train on and {corpus['chunks_test']:,} held out, "
-        f"of {config['chunks']['size']} tokens, split by {config['split']['by']}",
+        "chunks": f"{corpus['chunks_train']:,} for training and {corpus['chunks_test']:,} held "
+        f"out, of {config['chunks']['size']} tokens, split by {config['split']['by']}",
         "words": _plugin(record["plugins"]["words"]),
         "masking": _plugin(record["plugins"]["masking"])
         + _pairs(config["masking"]["corruption"] or {}),
         "backend": _plugin(record["plugins"]["backend"]),
         "training": f"{training['epochs']} epochs, {len(record['loss']):,} steps of "
         f"{training['accumulation']} x {training['batch_size']} chunks on each device",
-        "optimiser": f"AdamW, learning rate {training['learning_rate']:g}, "
+        "optimizer": f"AdamW, learning rate {training['learning_rate']:g}, "
         f"{training['schedule']} schedule, {training['warmup_steps']} steps of warm-up, "
         f"weight decay {training['weight_decay']:g}, clipping {training['max_grad_norm']:g}",
         "precision": training["precision"],
         "dropout": "the checkpoint's" if dropout == "checkpoint" else f"{dropout:g}",
         "seed": f"{record['seed']}{_training_seed(training)}",
-        "took": f"{record['timings']['total_s']:,.0f} s on {versions['device']}",
+        "duration": f"{record['timings']['total_s']:,.0f} s on {versions['device']}",
         "versions": ", ".join(
             f"{name} {versions[name]}" for name in ("mlmref", "torch", "transformers", "python")
         ),

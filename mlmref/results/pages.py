@@ -1,6 +1,6 @@
 """Self-contained HTML pages: one file each, and all foreign text is escaped.
 
-What they have in common, stands in ``templates/base.html`` (clauses PAGE-001 to PAGE-003).
+``templates/base.html`` is their common frame (clauses PAGE-001 to PAGE-003).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mlmref.base.version import __version__
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page made of a template of this package; what is put in is escaped (PAGE-001)."""
+    """Return the page of a template of this package; all values are escaped (PAGE-001)."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -32,23 +32,23 @@ def render(template: str, **values: Any) -> str:
 
 
 def _without_controls(value: object) -> object:
-    """Spell out control characters of names and text, which have no place in HTML."""
+    """Escape control characters in text, which HTML does not allow."""
     return plain(value) if isinstance(value, str) else value
 
 
 def check_place(path: Path, option: str) -> None:
-    """Find out before any work whether a page can be written there.
+    """Check before any work that a page can be written to a path.
 
     Args:
-        path: where it is to be.
-        option: what the user named it with.
+        path: the path of the page.
+        option: the flag that the path was given with.
 
     Raises:
-        OutputError: there is something already, or no folder for it.
+        OutputError: the path exists, or its folder does not.
     """
     if os.path.lexists(path):
         raise OutputError(
-            "it exists already, and nothing is overwritten",
+            "already exists; nothing was changed",
             where=str(path),
             hint=f"give {option} another name",
         )
@@ -57,11 +57,11 @@ def check_place(path: Path, option: str) -> None:
 
 
 def write_new(page: str, path: Path, option: str) -> None:
-    """Write a page, whole or not at all, and never over something.
+    """Write a page, completely or not at all, and never over an existing file.
 
     Raises:
-        OutputError: there is something already, or no folder for it.
-        OSError: the disk says no.
+        OutputError: the path exists, or its folder does not.
+        OSError: the file system refuses.
     """
     content = page.encode()
     check_place(path, option)

@@ -88,7 +88,7 @@ OTHER = {
     "fill: missing model": ("fill ./nowhere text", f"./nowhere: {NO_FOLDER}"),
     "fill: no mask": (
         "fill model nothing-to-fill",
-        "prompt 'nothing-to-fill': there is no mask to fill; write '{mask}' in it",
+        "prompt 'nothing-to-fill': no mask to fill; write '{mask}' in it",
     ),
     "fill: another model's mask": (
         "fill model 'great <mask>'",

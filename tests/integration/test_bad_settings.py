@@ -217,14 +217,14 @@ SETTINGS = {
     "no column": ("--text-column ''", f'--text-column: corpus.text_column = "": {EMPTY}'),
     "prompt without a mask": (
         "--prompt hello",
-        "prompt 'hello': there is no mask to fill; write '{mask}' in it",
+        "prompt 'hello': no mask to fill; write '{mask}' in it",
     ),
-    "empty prompt": ("--prompt ''", "prompt '': there is no mask to fill; write '{mask}' in it"),
+    "empty prompt": ("--prompt ''", "prompt '': no mask to fill; write '{mask}' in it"),
     "prompt that is too long": (
         "--prompt 'a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a "
         "a a a {mask}'",
         "prompt 'a a a a a a a a a a a a a a a a a a a a a a a a a a a a a...': 43 tokens "
-        "are more than the model's 32; shorten it",
+        "are more than the model's maximum of 32; shorten it",
     ),
     "nothing to predict": (
         "--mlm-probability 0",

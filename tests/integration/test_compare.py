@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -253,7 +254,7 @@ def test_somebodys_folder_stays(place, tmp_path, untrained):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     before = sorted(tmp_path.rglob("*"))
     for name in ("full", "file", "link"):
-        with pytest.raises(OutputError, match="it stays as it is"):
+        with pytest.raises(OutputError, match="nothing was changed"):
             compare(read_plan(Path("mine.toml")), tmp_path / name)
     assert sorted(tmp_path.rglob("*")) == before
     (tmp_path / "full" / "thesis.txt").unlink()
@@ -322,7 +323,9 @@ def test_a_run_of_another_model_is_refused(copied, done, untrained):
     file = copied / "runs/token-seed-1/record.json"
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "model": {**record["model"], "hash": "0" * 64}}))
-    with pytest.raises(ConfigError, match=r"token-seed-1: it was trained from another model than"):
+    with pytest.raises(
+        ConfigError, match=r"token-seed-1: this run was trained from another model than"
+    ):
         compare(read_plan(Path("mine.toml")), copied)
 
 
@@ -363,7 +366,7 @@ def test_one_seed_is_told(done, untrained):
     Path("single.toml").write_text(FILE.replace("[0, 1]", "[0]"))
     shown = invoke("single.toml", "--output", "done", "--quiet")
     assert shown.exit_code == 0, shown.stderr
-    assert "no interval over seeds: one seed does not tell" in shown.stdout
+    assert "no interval over seeds: one seed does not show" in shown.stdout
     assert "not settled" in shown.stdout
     (pair,) = json.loads(Path("done/comparison.json").read_text())["pairs"]
     assert pair["low"] is None is pair["over_seeds_low"]
@@ -372,11 +375,17 @@ def test_one_seed_is_told(done, untrained):
 
 
 @pytest.mark.clause("COMP-018")
+@pytest.mark.clause("COMP-021")
+@pytest.mark.clause("REP-021")
 @pytest.mark.clause("CLI-004")
 def test_the_command(done, untrained):
-    """The best first, its figures, the pair, the task; as JSON the answer."""
+    """The verdict on each pair, then the variants, best first, and the task; as JSON the answer."""
     shown = invoke("mine.toml", "--output", "done", "--quiet")
     assert (shown.exit_code, shown.stderr) == (0, "")
+    for line, pair in zip(shown.stdout.splitlines(), done["pairs"], strict=False):
+        assert re.match(
+            rf"{pair['variant']} (is|does) .* {pair['against']}: {pair['ratio']:.3f} t", line
+        )
     ranked = [one["variant"] for one in done["variants"]]
     assert [one["common"]["nll"] for one in done["variants"]] == sorted(
         one["common"]["nll"] for one in done["variants"]

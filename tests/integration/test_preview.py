@@ -137,8 +137,8 @@ WRONG = {
     "--pass 0": r"invalid value for '--pass'.*",
     "--pass 4294967296": r"invalid value for '--pass'.*",
     "--first 0": r"invalid value for '--first'.*",
-    "--html corpus.txt": r"corpus\.txt: it exists already, and nothing is overwritten; give .*",
-    "--html .": r"\.: it exists already, and nothing is overwritten; give --html another name",
+    "--html corpus.txt": r"corpus\.txt: already exists; nothing was changed; give .*",
+    "--html .": r"\.: already exists; nothing was changed; give --html another name",
     "--html nowhere/page.html": r"nowhere: no such folder; check --html",
     "--chunk-size 64": r"chunks\.size: chunks of 64 .* too long for a model that takes 32; .*",
 }
@@ -168,7 +168,7 @@ def test_a_page_is_refused_before_any_work(invoke, place, monkeypatch):
     monkeypatch.setattr("mlmref.studies.preview.preview.preview", never)
     done = invoke(*SMALL, "--html", "dangling.html", "--quiet")
     assert done.exit_code == 2
-    assert "it exists already" in done.stderr
+    assert "already exists" in done.stderr
     assert not (place / "gone").exists()
     (place / "dangling.html").unlink()
 
@@ -197,6 +197,18 @@ def printed(shown, **console):
     file = io.StringIO()
     show_preview(shown, Terminal(file=file, **console))
     return file.getvalue()
+
+
+@pytest.mark.clause("PREV-014")
+def test_a_preview_begins_with_its_verdict(foreign):
+    """One sentence per strategy with its measured rates, before the chunks, also on the page."""
+    for used, line in zip(foreign.strategies, printed(foreign).splitlines(), strict=False):
+        rates = used.sample
+        share = f"{rates.targets / rates.tokens:.1%}"
+        start = f"{used.masking['name']}: {share} of the ordinary tokens are targets"
+        assert line.startswith(start)
+        html = page(foreign)
+        assert html.index('class="verdict"') < html.index(f"{share} of the") < html.index("<main>")
 
 
 ESCAPE = re.compile(r"\x1b\[[\d;]*m")

@@ -87,8 +87,8 @@ def test_a_run_leaves_its_page(done):
         assert f"{title} as a table" in text
     assert html.count('<svg class="chart"') == 4
     assert "Words whose loss fell most" in text
-    assert "By how often the token is in the training text" in text
-    assert "the first piece of a word" in text
+    assert "By frequency of the token in the training text" in text
+    assert "the first subword of a word" in text
     assert f"{record['corpus']['documents']:,}" in text
     assert f"{record['corpus']['tokens']:,}" in text
     assert "trainer (mlmref 0.1.0)" in text
@@ -255,7 +255,7 @@ def test_a_run_is_whole_without_its_report(place, done, monkeypatch):
         "the report will lack what the model learnt",
         "report.html was not written",
     ]
-    assert told.warnings[1].endswith(f"the run is whole: mlmref report {bare.folder}")
+    assert told.warnings[1].endswith(f"the run is complete; try: mlmref report {bare.folder}")
     names = {one.name for one in done.folder.iterdir()}
     assert names - {one.name for one in bare.folder.iterdir()} == {
         "report.html",
@@ -286,9 +286,12 @@ def test_the_batch_size_of_evaluation_does_not_matter(place, done):
 
 
 STOPPED = {
-    "before anything": (0, ["Nothing was measured yet", "given no prompts"]),
-    "before the first step": (3, ["before its first epoch was measured", "before the first step"]),
-    "in the first epoch": (6, ["There is no figure after training", "Not asked yet"]),
+    "before anything": (0, ["No perplexity yet", "the run has no prompts"]),
+    "before the first step": (
+        3,
+        ["before the evaluation of its first epoch", "before its first step"],
+    ),
+    "in the first epoch": (6, ["The perplexity after training is missing", "No answers yet"]),
 }
 
 
@@ -306,7 +309,7 @@ def test_a_stopped_run_has_a_report(done, tmp_path, when):
     text = text_of(file.read_text("utf-8"))
     for words in ("A run of mlmref that is not finished", "mlmref run --resume", *expected):
         assert words in text
-    assert "Not known until the run is finished" in text
+    assert "Unknown until the run is finished" in text
     assert ("there is no report.json" in text) == (events == 0)
 
 
@@ -383,7 +386,7 @@ def test_only_mlmrefs_own_page_is_written_over(done, tmp_path):
     file.write_text("<p>mine</p>")
     refused = invoke("report", tmp_path / "run")
     assert (refused.exit_code, file.read_text()) == (2, "<p>mine</p>")
-    assert "mlmref did not write it, so it stays as it is; give another file" in refused.stderr
+    assert "not a page of mlmref; nothing was changed; give another file" in refused.stderr
     file.unlink()
     file.symlink_to(done.report())
     assert invoke("report", tmp_path / "run").exit_code == 2
@@ -514,7 +517,7 @@ def test_a_result_gives_its_page(done, tmp_path):
     """The one in its folder, made again where there is none, or a copy in a new file."""
     copy = done.report(tmp_path / "copy.html")
     assert copy.read_bytes() == done.report().read_bytes()
-    with pytest.raises(OutputError, match="it exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         done.report(copy)
     shutil.copytree(done.folder, tmp_path / "run")
     (tmp_path / "run" / "report.html").unlink()
@@ -537,7 +540,7 @@ def test_a_result_shows_its_curves(done, tmp_path):
     titles = [one.text for one in root.iter("{http://www.w3.org/2000/svg}title")]
     assert titles == ["Perplexity by epoch", "Training loss"]
     assert plot.save(tmp_path / "plot.svg").read_text("utf-8") == svg
-    with pytest.raises(OutputError, match="it exists already"):
+    with pytest.raises(OutputError, match="already exists"):
         plot.save(tmp_path / "plot.svg")
     with pytest.raises(OutputError, match="no such folder"):
         plot.save(tmp_path / "nowhere" / "plot.svg")

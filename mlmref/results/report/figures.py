@@ -70,7 +70,7 @@ def rate(value: float) -> str:
 
 def loss(runs: Sequence[Run], ident: str = "loss") -> Figure:
     """Draw the training loss."""
-    axis = Axis(label="loss, nats a target", shown=lambda value: f"{value:g}")
+    axis = Axis(label="loss, nats per target", shown=lambda value: f"{value:g}")
     return _of_steps("Training loss", runs, lambda step: step.loss, axis, ident, 3, mean=True)
 
 
@@ -93,8 +93,8 @@ def _of_steps(
     drawn = [run for run in runs if any(math.isfinite(value(one)) for one in run.steps)]
     if not drawn:
         known = any(run.steps for run in runs)
-        why = "no step has a finite one" if known else "stopped before the first step"
-        return Figure(title=title, empty=f"Nothing to draw: {why}.")
+        why = "no step has a finite value" if known else "the run stopped before its first step"
+        return Figure(title=title, empty=f"No chart: {why}.")
     series, notes, rows = [], [], []
     for run in drawn:
         every = -(-len(run.steps) // POINTS)
@@ -111,7 +111,7 @@ def _of_steps(
             notes.append(f"{whose}each point is {what} of {every:,} steps, of {len(run.steps):,}.")
         left_out = len(run.steps) - sum(map(len, finite))
         if left_out:
-            notes.append(f"{whose}{left_out:,} steps without a finite value are left out.")
+            notes.append(f"{whose}{left_out:,} steps without a finite value are omitted.")
         shown = rate if not digits else lambda one: number(one, digits)
         named = [run.name] if len(runs) > 1 else []
         rows += [[*named, f"{at:,}", shown(one)] for at, one in zip(steps, values, strict=True)]
@@ -123,7 +123,7 @@ def _of_steps(
         f"in {one.x[-1]:,} steps"
         for one in series
     )
-    steps_axis = Axis(label="optimiser step", shown=lambda one: f"{one:,.0f}", whole=True)
+    steps_axis = Axis(label="optimizer step", shown=lambda one: f"{one:,.0f}", whole=True)
     return Figure(
         title=title,
         svg=Markup(lines(title, described, series, steps_axis, axis, ident=ident)),  # noqa: S704
@@ -139,8 +139,8 @@ def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
     drawn = [run for run in runs if any(math.isfinite(one.value) for one in run.evaluations)]
     if not drawn:
         known = any(run.evaluations for run in runs)
-        why = "no perplexity is finite" if known else "nothing was measured yet"
-        return Figure(title=title, empty=f"Nothing to draw: {why}.")
+        why = "no perplexity is finite" if known else "the run stopped before its first evaluation"
+        return Figure(title=title, empty=f"No chart: {why}.")
     series, notes, rows = [], [], []
     for run in drawn:
         some = [run.evaluations[at] for at in _evenly(len(run.evaluations))]
@@ -157,9 +157,9 @@ def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
         if len(some) < len(run.evaluations):
             notes.append(f"{whose}{len(some):,} of {len(run.evaluations):,} evaluations are drawn.")
         if len(run.evaluations) == 1:
-            notes.append(f"{whose}stopped before the end of the first epoch was measured.")
+            notes.append(f"{whose}stopped before the evaluation of the first epoch.")
         if math.isnan(some[0].low):
-            notes.append(f"{whose}no intervals: the held-out targets are of a single document.")
+            notes.append(f"{whose}no intervals: all held-out targets are in one document.")
         named = [run.name] if len(runs) > 1 else []
         rows += [
             [
@@ -194,7 +194,7 @@ def lengths(run: Run) -> Figure:
     title = "Length of documents"
     found = run.corpus.get("lengths")
     if not found:
-        return Figure(title=title, empty=f"Not known: {run.lacking or 'it was not kept'}.")
+        return Figure(title=title, empty=f"Unknown: {run.lacking or 'not saved'}.")
     bins = [(2**at, int(count)) for at, count in enumerate(found["histogram"][:64])]
     bins = [one for one in bins if one[0] * 2 > int(found["least"])]
     counts = [count for _, count in bins]

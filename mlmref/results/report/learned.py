@@ -23,8 +23,8 @@ _EDGES = (1, 10, 100, 1_000, 10_000)
 _BANDS = ("never", "1 to 9 times", "10 to 99", "100 to 999", "1,000 to 9,999", "10,000 or more")
 _PARTS = {
     "whole": "a whole word in one token",
-    "first": "the first piece of a word",
-    "later": "a later piece of a word",
+    "first": "the first subword of a word",
+    "later": "a later subword of a word",
 }
 
 

@@ -50,7 +50,7 @@ class Plot:
             create(path, self._repr_svg_().encode())
         except FileExistsError:
             raise OutputError(
-                "it exists already, and nothing is overwritten",
+                "already exists; nothing was changed",
                 where=str(path),
                 hint="give another name",
             ) from None

@@ -137,7 +137,7 @@ def write_last(building: Path, place: Path, warn: Callable[[str], None]) -> None
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
         with suppress(OSError):
             file.unlink(missing_ok=True)
-        warn(f"{PAGE} was not written ({error}); the run is whole: mlmref report {place}")
+        warn(f"{PAGE} was not written ({error}), the run is complete; try: mlmref report {place}")
 
 
 def write_again(folder: Path) -> Path:
@@ -150,7 +150,7 @@ def write_again(folder: Path) -> Path:
     file = run.folder / PAGE
     if file.is_symlink() or (file.exists() and not _is_ours(file)):
         raise OutputError(
-            "mlmref did not write it, so it stays as it is",
+            "not a page of mlmref; nothing was changed",
             where=str(file),
             hint="give another file with --html",
         )

@@ -85,7 +85,7 @@ class Story:
         """Note the answers to the prompts, as one flat list, best first within a mask."""
         self._fills.append(
             [
-                {"prompt": one.prompt, "mask": one.mask, **asdict(answer)}
+                {"prompt": one.prompt, "mask": one.mask - 1, **asdict(answer)}
                 for one in answers
                 for answer in one.answers
             ]

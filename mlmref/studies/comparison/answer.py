@@ -172,10 +172,10 @@ def _pairs(plan: Plan, apart: FloatArray, figures: Sequence[Estimate]) -> list[d
 
 
 def verdict(difference: Estimate, p_corrected: float, confidence: float) -> str:
-    """Say which of two is better, where all that was computed agrees, and else that it is open.
+    """Return ``better`` or ``worse`` if all statistics agree, otherwise ``not settled`` (COMP-016).
 
-    Both intervals that know of seeds have to leave zero out on one side, and the test has to
-    agree (COMP-016): the multi-bootstrap is too narrow where there are few seeds.
+    Both intervals over seeds must exclude zero on the same side, and the test must agree: the
+    multi-bootstrap alone is too narrow with few seeds.
     """
     sides = {_side(ends) for ends in (difference.both, difference.over_seeds)}
     if len(sides) > 1 or None in sides or not p_corrected <= 1 - confidence:
@@ -193,19 +193,19 @@ def _in_perplexity(prefix: str, figure: Estimate) -> dict[str, float]:
 
 
 def _notes(seeds: int, documents: int, finite: bool) -> list[str]:
-    """Say why there is no interval where there is none (COMP-015)."""
+    """Return the reasons for missing intervals (COMP-015)."""
     notes = []
     if seeds < 2:
         notes.append(
-            "no interval over seeds: one seed does not tell how much another would change; give "
+            "no interval over seeds: one seed does not show the seed-to-seed variation; give "
             "several, such as seeds = [0, 1, 2, 3, 4]"
         )
     if documents < 2:
         notes.append(
-            "no interval over documents and no p: all targets are of one document; hold out more"
+            "no interval over documents and no p: all targets are in one document; hold out more"
         )
     if not finite:
-        notes.append("no interval where a loss is infinite")
+        notes.append("no interval if a loss is infinite")
     return notes
 
 

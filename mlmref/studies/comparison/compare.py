@@ -67,7 +67,7 @@ def compare(
             except BaseException as error:
                 error.add_note(
                     f"this was {run.name}, run {number} of {len(runs)} of the comparison; the same "
-                    "command typed again goes on with what is not finished"
+                    "command resumes it"
                 )
                 raise
             finished.append(Finished(run=run, record=record, common=common))
@@ -173,7 +173,7 @@ def _check(run: Run, record: Mapping[str, Any], before: Measures, after: Measure
     check_alike(before, after)
     if record["model"]["hash"] != before["digest"]:
         raise ConfigError(
-            f"it was trained from another model than {before['model']}",
+            f"this run was trained from another model than {before['model']}",
             where=str(run.folder),
             hint="compare in a new folder, with --output",
         )

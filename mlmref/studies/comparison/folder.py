@@ -44,15 +44,15 @@ def check_place(place: Path, plan: Plan) -> bool:
         settings = unsealed((place / MARKER).read_bytes())["base"]
     except (OSError, ValueError, LookupError):
         raise OutputError(
-            "there is something already that is no comparison, and it stays as it is",
+            "already exists and is not a comparison; nothing was changed",
             where=str(place),
-            hint="choose a new folder with --output, or remove that one",
+            hint="choose a new folder with --output, or remove this one",
         ) from None
     if found := differences(settings, what_matters(plan.base)):
         raise ConfigError(
             f"the comparison was begun with another base: {'; '.join(found)}",
             where=str(place),
-            hint="go on with the same, or begin another comparison with --output",
+            hint="use the same base, or start another comparison with --output",
         )
     return True
 

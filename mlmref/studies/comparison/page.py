@@ -87,7 +87,7 @@ def forest(pairs: Sequence[Mapping[str, Any]]) -> Forest | None:
     digits = max(0, -math.floor(math.log10(step)))
     marks = [
         Mark(
-            name=_cut(f"{pair['variant']} against {pair['against']}"),
+            name=_cut(f"{pair['variant']} vs {pair['against']}"),
             y=TOP + nth * ROW + 32,
             x=place(math.exp(pair["nll"])),
             both=None

@@ -1,4 +1,4 @@
-"""Print a comparison (COMP-018)."""
+"""Print a comparison: its verdicts, then its tables (COMP-018, COMP-021)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
-    """Print the variants, the best first, then each pair, and what to know of the figures."""
+    """Print the verdict on each pair, the variants (best first), the pairs, and conditions."""
+    for pair in answer["pairs"]:
+        console.print(Text(verdict(pair), style="bold"), soft_wrap=True)
     interval = level(answer)
     table = table_of("variant", "common", interval, "of before", interval, "native", "time")
     for one in answer["variants"]:
@@ -33,10 +35,10 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
         )
     console.print(table)
     if answer["pairs"]:
-        table = table_of("difference", "ratio", interval, "p", "by Holm", "")
+        table = table_of("difference", "ratio", interval, "p", "by Holm", "verdict")
         for pair in answer["pairs"]:
             table.add_row(
-                Text(f"{pair['variant']} against {pair['against']}"),
+                Text(f"{pair['variant']} vs {pair['against']}"),
                 f"{pair['ratio']:.4f}",
                 span(pair["ratio_low"], pair["ratio_high"], ".4f"),
                 chance(pair["p"]),
@@ -49,20 +51,20 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
 
 
 def lines(answer: Mapping[str, Any]) -> list[str]:
-    """Say what the figures are of, what there is not, and where everything is."""
+    """Describe the common task, missing intervals, and where the results are."""
     seeds = answer["seeds"]
     return [
-        f"common task: {told(answer['task'])}, the same {answer['targets']:,} targets in "
+        f"common task: {told(answer['task'])}, with the same {answer['targets']:,} targets in "
         f"{answer['documents']:,} documents for every model",
         f"means over {len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds))}); "
-        "intervals are over seeds and documents, p is over documents",
+        "intervals resample seeds and documents, p resamples documents",
         *answer["notes"],
         f"comparison folder: {answer['folder']}",
     ]
 
 
 def told(task: Mapping[str, Any]) -> str:
-    """Spell out the common task."""
+    """Write the common task: its strategy with options, corruption and draws of masks."""
     parts = [f"{key} {value}" for key, value in task["options"].items()]
     if task["corruption"]:
         parts.append(percentages(task["corruption"].values()))
@@ -72,36 +74,40 @@ def told(task: Mapping[str, Any]) -> str:
 
 
 def show_plan(plan: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Print the runs that there are and are to be."""
-    table = table_of("run", "", "differs from the base in")
+    """Print the runs with their states and settings."""
+    table = table_of("run", "state", "differs from the base in")
     for one in plan:
         table.add_row(Text(one["run"], style="bold"), one["state"], Text(settings(one["settings"])))
     console.print(table)
 
 
 def settings(changed: Mapping[str, Any]) -> str:
-    """Write what of a variant's settings is not the base's."""
+    """Write the settings of a variant that differ from the base."""
     return ", ".join(f"{key} = {value}" for key, value in changed.items()) or "none"
 
 
 def level(answer: Mapping[str, Any]) -> str:
-    """Write the intervals' level."""
+    """Write the confidence level of the intervals."""
     return f"{100 * answer['confidence']:g}%"
 
 
-def times(pair: Mapping[str, Any]) -> str:
-    """Write the ratio of a pair's perplexities with its interval, in words."""
+def verdict(pair: Mapping[str, Any]) -> str:
+    """Say in one sentence whether a variant is better than another, with the ratio (COMP-016)."""
+    said = {"better": "is better than", "worse": "is worse than"}.get(
+        pair["verdict"], "does not clearly differ from"
+    )
     interval = span(pair["ratio_low"], pair["ratio_high"], ".3f")
-    return f"{pair['ratio']:.3f} times the perplexity" + (
-        f" ({interval})" if interval != "-" else ""
+    return (
+        f"{pair['variant']} {said} {pair['against']}: {pair['ratio']:.3f} times the perplexity"
+        f"{f' ({interval})' if interval != '-' else ''}."
     )
 
 
 def ratios(pair: Mapping[str, Any], which: str) -> str:
-    """Write another interval of a pair, as ratios."""
+    """Write another interval of a pair (``over_seeds``, ``over_documents``) as ratios."""
     return span(exp(pair[f"{which}_low"]), exp(pair[f"{which}_high"]), ".4f")
 
 
 def chance(value: float) -> str:
-    """Write a probability."""
+    """Write a probability; a dash for none."""
     return "-" if math.isnan(value) else f"{value:.4f}"

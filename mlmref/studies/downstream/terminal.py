@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 
 def show_downstream(answer: Mapping[str, Any], console: Console) -> None:
-    """Print the accuracies for each seed, and the gain of the adaptation."""
+    """Print the verdict, and the accuracies before and after adaptation, seed by seed."""
     base, adapted, gained = (answer[key] for key in ("base", "adapted", "difference"))
+    low, high = gained["over_seeds"]
+    changed = "rose" if low > 0 else "fell" if high < 0 else "did not clearly change"
+    verdict = f"Accuracy {changed} with adaptation: {gained['mean']:+.1%} in the mean over seeds."
+    console.print(verdict, style="bold", soft_wrap=True)
     table = table_of("accuracy", "before", "after", "gain")
     first = answer["config"]["seed"]
     pairs = zip(base["accuracies"], adapted["accuracies"], gained["values"], strict=True)

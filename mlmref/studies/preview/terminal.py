@@ -41,7 +41,9 @@ COUNTS = {
 
 
 def show_preview(answer: Preview, console: Console) -> None:
-    """Print each chunk under each strategy, the legend, and the rates that came out."""
+    """Print the verdict on each strategy, each chunk, the legend, and the measured rates."""
+    for used in answer.strategies:
+        _print(console, Text(verdict(used), style="bold"))
     for chunk in answer.chunks:
         _print(console, Text(heading(chunk, answer), style="bold"))
         for masking in chunk.maskings:
@@ -59,7 +61,7 @@ def show_preview(answer: Preview, console: Console) -> None:
 
 
 def marked(unit: Unit) -> str:
-    """Return a unit as it is told without colour."""
+    """Return a unit with its mark, which needs no color (PREV-006)."""
     match unit.kind:
         case "boundary":
             return BOUNDARY
@@ -84,7 +86,7 @@ def legend_of(answer: Preview) -> list[tuple[str, str, str]]:
 
 
 def heading(chunk: ShownChunk, answer: Preview) -> str:
-    """Say which chunk it is."""
+    """Return the heading of a chunk: its number, its size, and where its text is from."""
     padding = f" and {chunk.padding:,} of padding" if chunk.padding else ""
     first, last = chunk.places
     where = first if chunk.documents == 1 else f"{chunk.documents:,} documents, {first} to {last}"
@@ -95,7 +97,7 @@ def heading(chunk: ShownChunk, answer: Preview) -> str:
 
 
 def sentence(rates: Rates) -> str:
-    """Say in a line what came out in a chunk."""
+    """Return the counts of targets in a chunk."""
     return (
         f"{rates.targets:,} targets in {rates.tokens:,} ordinary tokens; {rates.masked:,} masked, "
         f"{rates.replaced:,} replaced, {rates.kept:,} kept"
@@ -103,15 +105,29 @@ def sentence(rates: Rates) -> str:
 
 
 def conditions(answer: Preview) -> str:
-    """Say whose masks they are."""
+    """Return the seed and the epoch of the masks, the model and the corpus."""
     return (
         f"the masks of seed {answer.seed} in epoch {answer.epoch}, as training uses them; "
         f"{answer.model} on {answer.corpus}"
     )
 
 
+def verdict(used: Used) -> str:
+    """Say in one sentence what a strategy does to the training chunks (PREV-014)."""
+    rates = used.sample
+    read = ", ".join(
+        f"{rates.shares[kind]:.0%} {kind}"
+        for kind in ("masked", "replaced", "kept")
+        if not math.isnan(rates.shares[kind])
+    )
+    share = rates.targets / rates.tokens if rates.tokens else 0.0
+    return f"{used.masking['name']}: {share:.1%} of the ordinary tokens are targets" + (
+        f" ({read})." if read else "."
+    )
+
+
 def asked(used: Used) -> str:
-    """Say what was asked of a strategy."""
+    """Return the settings of a strategy: its options and corruption."""
     options = [f"{key} {value}" for key, value in used.masking["options"].items()]
     if used.corruption is not None:
         options.append(f"corruption {percentages(used.corruption.values())}")
@@ -119,9 +135,9 @@ def asked(used: Used) -> str:
 
 
 def rate(rates: Rates, name: str) -> str:
-    """Return a share with the numbers that it is of."""
+    """Return a share with its counts."""
     if name not in rates.shares:
-        return "no words told"
+        return "no word boundaries"
     _, part, whole = COUNTS[name]
     share = rates.shares[name]
     of = f"{getattr(rates, part):,} of {getattr(rates, whole):,}"
@@ -129,7 +145,7 @@ def rate(rates: Rates, name: str) -> str:
 
 
 def counted(strategies: Sequence[Used]) -> list[tuple[str, list[Rates]]]:
-    """Return each set of chunks in words with every strategy's rates in it."""
+    """Return, for the shown and the sampled chunks, a title and the rates of each strategy."""
     shown, sample = [one.shown for one in strategies], [one.sample for one in strategies]
     return [
         (f"in the {shown[0].chunks:,} shown", shown),
@@ -138,7 +154,7 @@ def counted(strategies: Sequence[Used]) -> list[tuple[str, list[Rates]]]:
 
 
 def _print(console: Console, text: Text) -> None:
-    # A terminal's lines are broken between words; a file has a chunk a line.
+    # Lines are broken between words in a terminal; a file has one line per chunk.
     console.print(text, soft_wrap=not console.is_terminal)
 
 
@@ -155,7 +171,7 @@ def _table(strategies: Sequence[Used]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("", *(one.masking["name"] for one in strategies)):
         table.add_column(Text(column), overflow="fold")
-    table.add_row("asked for", *(Text(asked(one)) for one in strategies))
+    table.add_row("settings", *(Text(asked(one)) for one in strategies))
     for title, each in counted(strategies):
         table.add_section()
         table.add_row(Text(title, style="bold"))

@@ -153,13 +153,13 @@ def test_foreign_mask_is_explained(family, foreign, own):
 @pytest.mark.parametrize(
     ("prompts", "message"),
     [
-        ([""], "prompt '': there is no mask to fill; write '{mask}' in it"),
-        (["   "], "prompt ' ': there is no mask to fill; write '{mask}' in it"),
-        ([GREAT, "film"], "prompt 'film': there is no mask to fill; write '{mask}' in it"),
+        ([""], "prompt '': no mask to fill; write '{mask}' in it"),
+        (["   "], "prompt ' ': no mask to fill; write '{mask}' in it"),
+        ([GREAT, "film"], "prompt 'film': no mask to fill; write '{mask}' in it"),
         (
             ["{mask}" + " film" * 30],
             "prompt '{mask} film film film film film film film film film film ...': "
-            "33 tokens are more than the model's 32; shorten it",
+            "33 tokens are more than the model's maximum of 32; shorten it",
         ),
     ],
 )
@@ -213,10 +213,10 @@ def test_each_mask_has_its_own_answers(embedded):
     prompt = "The {mask} sat on the {mask} of the {mask}."
     filled = fill(model, tokens, [prompt, GREAT])
     assert [(entry.prompt, entry.mask) for entry in filled] == [
-        (prompt, 0),
         (prompt, 1),
         (prompt, 2),
-        (GREAT, 0),
+        (prompt, 3),
+        (GREAT, 1),
     ]
     row = torch.tensor([tokens(prompt.replace("{mask}", "[MASK]"))["input_ids"]])
     with torch.no_grad():
@@ -406,7 +406,7 @@ def test_candidates_for_several_prompts():
 @pytest.mark.parametrize(
     ("prompt", "candidates", "message"),
     [
-        (GREAT, [], "no candidates; give at least one, or leave them out"),
+        (GREAT, [], "no candidates; pass at least one, or omit them"),
         (GREAT, ["man", "  "], "candidate ' ' is not made of ordinary tokens"),
         (GREAT, ["☃"], "candidate '☃' is not made of ordinary tokens"),
         (GREAT, ["man [SEP]"], "candidate 'man [SEP]' is not made of ordinary tokens"),
@@ -414,7 +414,11 @@ def test_candidates_for_several_prompts():
         ("un{mask}", ["able"], "candidate 'able' and the text around the mask join"),
         ("{mask}ing", ["walk"], "candidate 'walk' and the text around the mask join"),
         ("The {mask} {mask}", ["man"], "candidates need a prompt with a single mask"),
-        ("{mask}" + " a" * 508, ["film", "moviegoer"], "513 tokens are more than the model's 512"),
+        (
+            "{mask}" + " a" * 508,
+            ["film", "moviegoer"],
+            "513 tokens are more than the model's maximum of 512",
+        ),
     ],
 )
 def test_candidate_that_cannot_be_scored(embedded, prompt, candidates, message):
@@ -571,5 +575,5 @@ def test_maximum_of_a_roberta():
         )
     )
     assert fill(model, tokens, ["{mask}" + "!" * 7])
-    with pytest.raises(ConfigError, match="11 tokens are more than the model's 10"):
+    with pytest.raises(ConfigError, match="11 tokens are more than the model's maximum of 10"):
         fill(model, tokens, ["{mask}" + "!" * 8])

@@ -263,13 +263,13 @@ def test_figures():
     card = model_card(_record())
     cells = _cells(card)
     assert (
-        "After the adaptation the perplexity is 56.6% of what it was before (95% interval 55.0% to "
+        "After adaptation, perplexity is 56.6% of that before (95% interval 55.0% to "
         "58.0%, paired over documents)."
     ) in card
     for row in (
         ["perplexity", "96.91", "54.88"],
         ["95% interval", "94.00 to 99.50", "53.30 to 56.50"],
-        ["masked tokens guessed right", "27.1%", "34.2%"],
+        ["masked accuracy", "27.1%", "34.2%"],
         ["masked tokens", "19,200", "19,200"],
         [PROMPT, "1", "man (2.1%), distance (2.1%)", "film (40.0%), movie (25.0%)"],
         [BOTH, "1", "house (3.1%)", "actor (2.0%)"],
@@ -347,17 +347,17 @@ def test_how_it_was_made():
         "": "",
         "base model": f"org/model (revision 1c4513b2, SHA-256 {'bacca1f5' * 8})",
         "corpus": "imdb, 25,000 documents, 7,846,783 tokens",
-        "chunks": "10,000 to train on and 1,000 held out, of 128 tokens, split by chunk",
+        "chunks": "10,000 for training and 1,000 held out, of 128 tokens, split by chunk",
         "words": "tokenizer (mlmref 0.1.0)",
         "masking": "token (mlmref 0.1.0), mlm_probability 0.15, mask 0.5, random 0.25, keep 0.25",
         "backend": "trainer (mlmref 0.1.0)",
         "training": "1 epochs, 157 steps of 1 x 64 chunks on each device",
-        "optimiser": "AdamW, learning rate 0.0005, linear schedule, 0 steps of warm-up, "
+        "optimizer": "AdamW, learning rate 0.0005, linear schedule, 0 steps of warm-up, "
         "weight decay 0.01, clipping 1",
         "precision": "auto",
         "dropout": "0",
         "seed": "42",
-        "took": "187 s on cpu",
+        "duration": "187 s on cpu",
         "versions": "mlmref 0.1.0, torch 2.13.0, transformers 5.23.0, python 3.12.1",
     }
     assert "mlmref run --config config.toml" in card
@@ -367,7 +367,9 @@ def test_how_it_was_made():
 def test_limits_name_the_leak():
     """A card says whether held-out chunks share documents with the training chunks."""
     assert "may have chunks on both sides" in model_card(_record(config__split__by="chunk"))
-    assert "documents of their own" in model_card(_record(config__split__by="document"))
+    assert "from other documents of the same corpus" in model_card(
+        _record(config__split__by="document")
+    )
 
 
 _FOREIGN = st.one_of(

@@ -164,7 +164,7 @@ def test_what_was_learnt_is_the_mean_over_targets():
     ]
     assert [(one.name, one.targets) for one in found.parts] == [
         ("a whole word in one token", 10),
-        ("the first piece of a word", 4),
+        ("the first subword of a word", 4),
     ]
     assert found.all.targets == 14
     assert found.all.before == pytest.approx((20 + 5 + 36) / 14)
@@ -265,10 +265,10 @@ def test_what_is_not_finite_parts_the_curve_and_is_told():
     assert [row[1] for row in figure.rows] == ["infinite", "60.00", "55.00", "infinite", "50.00"]
     none = figures.perplexity([made(evaluations=[(0, math.inf)])])
     assert not none.svg
-    assert none.empty == "Nothing to draw: no perplexity is finite."
+    assert none.empty == "No chart: no perplexity is finite."
     lost = made()
     lost.steps[3] = Step(step=4, loss=math.nan, learning_rate=1e-3)
-    assert "1 steps without a finite value are left out." in figures.loss([lost]).notes
+    assert "1 steps without a finite value are omitted." in figures.loss([lost]).notes
 
 
 @pytest.mark.clause("REP-020")
@@ -306,7 +306,7 @@ def test_one_document_has_no_interval_and_the_page_says_so():
     run = made(ratio=(0.66, math.nan, math.nan))
     text = page([run])
     assert text.count("no interval: fewer than two documents") >= 3
-    assert "the held-out targets are of a single document" in text
+    assert "all held-out targets are in one document" in text
 
 
 def enormous():
@@ -412,7 +412,7 @@ def test_a_masked_position_shows_what_was_answered_there():
         assert (one.read, one.text) == (("[MASK]", "film"), ("x", "x"))[at % 2]
     text = page([made(kept=kept)])
     assert 'class="unit target gained"' in text
-    assert "before this had 60.7 %, and first came film; after this had 77.9 %" in text
+    assert "before: probability 60.7 %, first choice film; after: probability 77.9 %" in text
 
 
 @pytest.mark.clause("REP-003")

@@ -210,12 +210,14 @@ def test_settings_that_are_wrong_are_one_line(given, message):
 
 
 @pytest.mark.clause("DOWN-002")
+@pytest.mark.clause("REP-021")
 def test_the_command(place):
-    """Seeds, means and intervals for people, and the same as JSON."""
+    """The verdict, then seeds, means and intervals for people, and the same as JSON."""
     arguments = [place / "adapted", "--base", place / "base", "--corpus", place / "texts.jsonl"]
     sizes = ["--seeds=2", "--train-size=60", "--test-size=40", "--epochs=1", "--quiet"]
     done = mlmref("downstream", *arguments, *sizes)
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Accuracy ")
     for text in ("seed 42", "seed 43", "mean", "over seeds", "over documents", "60 documents"):
         assert text in done.stdout
     answer = json.loads(mlmref("downstream", *arguments, *sizes, "--json").stdout)

@@ -40,12 +40,14 @@ def test_the_page_begins_with_the_verdict_of_each_pair():
     answer = made_up()
     text = page(answer)
     for pair in answer["pairs"]:
-        said = (
-            f"{pair['variant']} against {pair['against']}: {pair['verdict']}, "
-            f"{pair['ratio']:.3f} times the perplexity ({pair['ratio_low']:.3f} to "
-            f"{pair['ratio_high']:.3f})."
+        said = {"better": "is better than", "worse": "is worse than"}.get(
+            pair["verdict"], "does not clearly differ from"
         )
-        assert text.index(said) < text.index("<main>")
+        sentence = (
+            f"{pair['variant']} {said} {pair['against']}: {pair['ratio']:.3f} times the perplexity "
+            f"({pair['ratio_low']:.3f} to {pair['ratio_high']:.3f})."
+        )
+        assert text.index(sentence) < text.index("<main>")
 
 
 @pytest.mark.clause("COMP-019")
@@ -53,8 +55,8 @@ def test_the_page_begins_with_the_verdict_of_each_pair():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"text": ONE}, "There is one variant, and nothing to compare it with."),
-        ({"infinite": True}, "No difference is a number: a loss is infinite."),
+        ({"text": ONE}, "No chart: the only variant has nothing to be compared with."),
+        ({"infinite": True}, "No chart: a loss is infinite, so no difference is a number."),
     ],
 )
 def test_nothing_to_draw_says_why(given, said):
@@ -82,7 +84,7 @@ def test_an_infinite_loss_before_training_is_told():
     one = answer["variants"][0]["common"]
     assert math.isnan(one["of_before"]["ratio_low"])
     assert one["low"] < one["perplexity"] < one["high"]
-    assert answer["notes"] == ["no interval where a loss is infinite"]
+    assert answer["notes"] == ["no interval if a loss is infinite"]
 
 
 @pytest.mark.clause("COMP-018")
