@@ -9,8 +9,8 @@ from mlmref.data.chunks import TUTORIAL_GROUP, Chunks, chunk
 from mlmref.evaluation.fill_mask import fill
 from mlmref.plugin.arrays import Int64Array
 from mlmref.settings.config import ChunkConfig
-from mlmref.studies.tutorial.ground import Ground
-from mlmref.studies.tutorial.verdicts import Figure, Outcome, explained, near, same, shown
+from mlmref.studies.tutorial.ground import Figure, Ground
+from mlmref.studies.tutorial.verdicts import Outcome, explained, near, same, shown
 
 _PARAMETERS = 66_985_530
 _ANSWERS = "deal, success, adventure, idea, feat"

@@ -1,4 +1,4 @@
-"""The data and models that the tutorial's figures need: loaded on first use, and once (VER-007).
+"""Figures of the tutorial, and the data and models that they need, each loaded once (VER-007).
 
 If something is missing, mlmref detects that once, too.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -21,7 +22,7 @@ from mlmref.runner.context import choose_plugins
 from mlmref.runner.text import masker_of
 from mlmref.settings.config import Config, CorpusConfig, ModelConfig
 from mlmref.settings.resolve import resolve
-from mlmref.studies.tutorial.verdicts import Missing
+from mlmref.studies.tutorial.verdicts import Missing, Outcome
 
 if TYPE_CHECKING:
     from mlmref.data.corpus.corpus import Corpus
@@ -42,6 +43,23 @@ _OPENINGS = (
 _TIMEOUT = 10.0  # seconds, for an answer of the hub
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Something that the tutorial prints or says.
+
+    Attributes:
+        step: the id of the step.
+        what: its name; empty if the title of the step says it.
+        printed: what the tutorial prints; empty if it prints nothing.
+        find: measures the same with mlmref.
+    """
+
+    step: str
+    what: str
+    printed: str
+    find: Callable[[Ground], Outcome]
 
 
 def preset(backend: str, sets: Sequence[str] = ()) -> Config:

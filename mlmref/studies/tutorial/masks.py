@@ -10,8 +10,8 @@ import numpy as np
 from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray
 from mlmref.plugin.contracts import ChunkRows, MaskedRows
 from mlmref.plugin.draws import EVALUATION_PASS
-from mlmref.studies.tutorial.ground import Ground
-from mlmref.studies.tutorial.verdicts import Figure, Outcome, near, same
+from mlmref.studies.tutorial.ground import Figure, Ground
+from mlmref.studies.tutorial.verdicts import Outcome, near, same
 
 _FEW = 100  # chunks on which the model is evaluated here
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, MlmrefError
 from mlmref.base.progress import SILENT, Reporter
-from mlmref.studies.tutorial.verdicts import NEEDS, VERDICTS, Figure, Missing, Outcome, Verdict
+from mlmref.studies.tutorial.verdicts import NEEDS, VERDICTS, Missing, Outcome, Verdict
 
 if TYPE_CHECKING:
-    from mlmref.studies.tutorial.ground import Ground
+    from mlmref.studies.tutorial.ground import Figure, Ground
 
 
 STEPS = {

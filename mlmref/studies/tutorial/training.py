@@ -11,8 +11,8 @@ from mlmref.evaluation.intervals import Documents
 from mlmref.evaluation.perplexity import Evaluation
 from mlmref.plugin.arrays import FloatArray
 from mlmref.studies.tutorial.data import unsupervised_labels
-from mlmref.studies.tutorial.ground import Ground, preset
-from mlmref.studies.tutorial.verdicts import Figure, Missing, Outcome, near, same, shown
+from mlmref.studies.tutorial.ground import Figure, Ground, preset
+from mlmref.studies.tutorial.verdicts import Missing, Outcome, near, same, shown
 
 TOLERANCE = 0.10
 _WHY = "other held-out chunks and masks than the tutorial's, which has no seed (E12)"

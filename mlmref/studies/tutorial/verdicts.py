@@ -1,13 +1,9 @@
-"""Figures of the tutorial, and verdicts on them (VER-001, VER-002)."""
+"""Verdicts on the tutorial's figures (VER-002)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
-
-if TYPE_CHECKING:
-    from mlmref.studies.tutorial.ground import Ground
+from typing import Literal, get_args
 
 Verdict = Literal[
     "failed", "needs the hub", "needs a GPU", "differs, explained", "within tolerance", "exact"
@@ -17,23 +13,6 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 Need = Literal["hub", "gpu"]
 NEEDS: dict[Need, Verdict] = {"hub": "needs the hub", "gpu": "needs a GPU"}
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """Something that the tutorial prints or says.
-
-    Attributes:
-        step: the id of the step.
-        what: its name; empty if the title of the step says it.
-        printed: what the tutorial prints; empty if it prints nothing.
-        find: measures the same with mlmref.
-    """
-
-    step: str
-    what: str
-    printed: str
-    find: Callable[[Ground], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

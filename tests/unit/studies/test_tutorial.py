@@ -9,8 +9,8 @@ from support.launch import free_port
 from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.studies.tutorial import steps as core
 from mlmref.studies.tutorial import verify
-from mlmref.studies.tutorial.ground import asked_once
-from mlmref.studies.tutorial.verdicts import Figure, Missing, Outcome, explained, near, same
+from mlmref.studies.tutorial.ground import Figure, asked_once
+from mlmref.studies.tutorial.verdicts import Missing, Outcome, explained, near, same
 
 
 def figure(find, step="T01"):
