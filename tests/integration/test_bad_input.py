@@ -110,8 +110,8 @@ OTHER = {
     ),
     "fill: candidates for two masks": (
         "fill model '{mask} {mask}' --candidate film",
-        "prompt '{mask} {mask}': candidates need a prompt with a single mask; ask about one "
-        "mask at a time, or leave the candidates out",
+        "prompt '{mask} {mask}': candidates need a prompt with a single mask; use one mask "
+        "per prompt, or omit the candidates",
     ),
     "fill: a damaged model": (
         "fill ./nan {mask}",
