@@ -19,8 +19,8 @@ from mlmref.plugin.contracts import Options
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.kinds import BACKEND, KINDS, SEGMENTER, STRATEGY, kind_of, listed
 from mlmref.plugin.registry import choose
-from mlmref.runner.log.provenance import plugins_used
 from mlmref.runner.context import choose_plugins
+from mlmref.runner.log.provenance import plugins_used
 from mlmref.settings.config import Config, Section
 
 COMMAND = "from support.toykind import main; main()"
