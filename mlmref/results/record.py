@@ -1,4 +1,4 @@
-"""Write ``record.json``: strict JSON, numbers with their intervals, versions, peak memory."""
+"""Read and write ``record.json``: strict JSON, numbers with intervals, versions, peak memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import resource
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlmref.base.errors import OutputError
+from mlmref.base.layout import RECORD
 from mlmref.base.version import __version__
 
 if TYPE_CHECKING:
@@ -18,6 +21,35 @@ if TYPE_CHECKING:
 
 
 LIBRARIES = ("torch", "transformers", "datasets", "accelerate", "tokenizers", "numpy", "pyarrow")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return the record of a finished run.
+
+    Args:
+        folder: the run folder.
+
+    Raises:
+        OSError: ``record.json`` is missing or cannot be read.
+        OutputError: it is damaged.
+    """
+    file = folder / RECORD
+    try:
+        record = json.loads(file.read_text("utf-8"))
+        if not isinstance(record, dict):
+            raise TypeError("no JSON object")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise OutputError(f"it is damaged ({error})", where=str(file)) from error
+    return record
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write ``record.json`` into a run folder.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    (folder / RECORD).write_text(dumps(record, indent=1) + "\n", "utf-8")
 
 
 def dumps(value: object, indent: int | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import tempfile
 from contextlib import suppress
@@ -14,6 +13,7 @@ from mlmref.base.errors import OutputError
 from mlmref.base.quiet_libraries import quiet
 from mlmref.base.ranks.consensus import by_main
 from mlmref.base.ranks.process import is_main
+from mlmref.results.record import read_record
 from mlmref.results.report.page import write_last
 from mlmref.results.result import Result
 from mlmref.results.verdict import warning
@@ -39,7 +39,7 @@ def finished(found: Found, context: RunContext) -> Result:
 
     def look() -> dict[str, Any]:
         assert found.begun is not None  # noqa: S101 - as above
-        record: dict[str, Any] = json.loads((place / "record.json").read_text("utf-8"))
+        record = read_record(place)
         own = CheckpointConfig(**record["config"]["checkpoints"])
         # Whoever finished it was ended before this, or is just about to do it.
         with suppress(OutputError, OSError), held(place):  # it may be nobody's to write to

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import OutputError
 from mlmref.base.layout import FORMAT, HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
-from mlmref.results.record import documents, numbers
+from mlmref.results.record import documents, numbers, read_record
 from mlmref.results.verdict import verdict, warning
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def read(folder: Path) -> Run:
         _read_kept(run)
         file = folder / (RECORD if run.finished else METRICS)
         if run.finished:
-            from_record(run, json.loads(file.read_text("utf-8")))
+            from_record(run, read_record(folder))
         else:
             _read_metrics(run, file)
     except _BAD as error:

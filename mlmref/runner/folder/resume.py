@@ -18,6 +18,7 @@ from mlmref.base.disk import alike, unsealed
 from mlmref.base.errors import ConfigError, OutputError
 from mlmref.base.layout import RUN, RUNS, finished, unfinished
 from mlmref.base.ranks.consensus import by_main
+from mlmref.results.record import read_record
 from mlmref.runner.identity import Begun, what_matters
 from mlmref.settings.config import Config
 from mlmref.settings.tree import differences
@@ -146,8 +147,8 @@ def _at(place: Path, config: Config) -> Found | None:
 
 def _recorded(place: Path) -> Config | None:
     """Return the settings of a finished run."""
-    with suppress(OSError, ValueError, LookupError):
-        record = json.loads((place / "record.json").read_bytes())
+    with suppress(OSError, OutputError, ValueError, LookupError):
+        record = read_record(place)
         return Config.model_validate_json(json.dumps(record["config"]))
     return None
 

@@ -13,7 +13,7 @@ from mlmref.base.disk import replace
 from mlmref.base.layout import METRICS
 from mlmref.base.progress.clock import Clock
 from mlmref.base.ranks.process import is_main
-from mlmref.results.record import documents, dumps, numbers, peak_memory_mb, versions
+from mlmref.results.record import documents, dumps, numbers, peak_memory_mb, versions, write_record
 from mlmref.runner.log.provenance import corpus_used, model_used, plugins_used
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Story:
             "peak_memory_mb": peak_memory_mb(),
         }
         self._metrics.close()
-        (folder / "record.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
+        write_record(folder, record)
         (folder / "README.md").write_text(model_card(record), "utf-8")
         return record
 

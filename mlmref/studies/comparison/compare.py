@@ -6,15 +6,16 @@ Clauses COMP-005 to COMP-010 (spec/compare.md).
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.disk import canonical, sha256
 from mlmref.base.errors import ConfigError
+from mlmref.base.layout import RECORD
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.base.ranks.consensus import alone
+from mlmref.results.record import read_record
 from mlmref.runner.folder.resume import AUTO, look_for
 from mlmref.settings.config import ModelConfig
 from mlmref.studies.comparison.answer import Finished, answer_of
@@ -140,23 +141,21 @@ def _finish(
     run: Run, title: str, state: str, reporter: Reporter, registry: Registry | None
 ) -> Mapping[str, Any]:
     """Return a run's record; train it first if it is not finished."""
-    file = run.folder / "record.json"
-    if not file.is_file():
+    if not (run.folder / RECORD).is_file():
         from mlmref.runner.run import run as run_
 
         reporter.note(f"{title}: {run.name}")
         # A new one is not to say that there is nothing to go on with.
         resume = None if state == "to do" else AUTO
         run_(run.config, resume=resume, reporter=reporter, registry=registry)
-    record: Mapping[str, Any] = json.loads(file.read_bytes())
-    return record
+    return read_record(run.folder)
 
 
 def _after(
     plan: Plan, run: Run, kept: Kept, reporter: Reporter, registry: Registry | None
 ) -> Measures:
     model = ModelConfig(name=str(run.folder), trust_remote_code=run.config.model.trust_remote_code)
-    of = sha256(run.folder / "record.json")
+    of = sha256(run.folder / RECORD)
     return _kept(kept, run.name, of, lambda: measure(plan, model, of, reporter, registry))
 
 

@@ -6,7 +6,6 @@ with the same first weights, and the same documents in the same order, so that t
 
 from __future__ import annotations
 
-import json
 import math
 from functools import cache, partial
 from pathlib import Path
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlmref.base.errors import ConfigError, CorpusError
+from mlmref.base.errors import ConfigError, CorpusError, OutputError
 from mlmref.base.explain import Tree, explain
 from mlmref.base.generators import generators_left
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.evaluation.intervals import bootstrap
 from mlmref.plugin.arrays import BoolArray, Int64Array
+from mlmref.results.record import read_record
 from mlmref.settings.config import EvaluationConfig, ModelConfig
 from mlmref.settings.tree import merge, parse_assignment
 from mlmref.studies.downstream.classifier import (
@@ -136,9 +136,8 @@ def _summary(
 def _base_of(adapted: str) -> str:
     """Return what a run's model was adapted from."""
     try:
-        record = json.loads((Path(adapted) / "record.json").read_bytes())
-        return str(record["model"]["name"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        return str(read_record(Path(adapted))["model"]["name"])
+    except (OSError, OutputError, LookupError, TypeError) as error:
         from mlmref.model.source import find_model
 
         find_model(ModelConfig(name=adapted))  # a misspelt folder is refused here
