@@ -53,7 +53,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
 
 
 def dumps(value: object, indent: int | None = None) -> str:
-    """Write strict JSON: an infinity as ``"Infinity"``, what is no number as ``null``."""
+    """Write strict JSON: an infinity as ``"Infinity"``, NaN as ``null``."""
     return json.dumps(_plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
 
 
@@ -68,7 +68,7 @@ def _plain(value: Any) -> Any:
 
 
 def numbers(value: Any) -> Any:
-    """Read numbers as :func:`dumps` writes them."""
+    """Return a value of :func:`dumps` with ``null`` as NaN and names of infinities as floats."""
     if isinstance(value, Mapping):
         return {key: numbers(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -77,7 +77,7 @@ def numbers(value: Any) -> Any:
 
 
 def documents(event: Mapping[str, Any]) -> Documents:
-    """Read what :meth:`Story.measured` wrote of an evaluation's sums by document."""
+    """Return the sums by document that :meth:`Story.measured` wrote for an evaluation."""
     import numpy as np
 
     from mlmref.evaluation.intervals import Documents
@@ -90,7 +90,7 @@ def documents(event: Mapping[str, Any]) -> Documents:
 
 
 def versions(device: str) -> dict[str, str]:
-    """Return what the run ran on."""
+    """Return the versions of mlmref, Python and libraries, the platform and the device."""
     return {
         "mlmref": __version__,
         "python": platform.python_version(),
@@ -101,6 +101,6 @@ def versions(device: str) -> dict[str, str]:
 
 
 def peak_memory_mb() -> float:
-    """Return the most memory this process has had resident, in megabytes of 10^6 bytes."""
+    """Return the peak resident memory of this process, in megabytes of 10^6 bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)

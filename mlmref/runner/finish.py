@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def finished(found: Found, context: RunContext) -> Result:
-    """Return the result of a run that was finished before."""
+    """Return the result of a run that an earlier command finished."""
     place, reporter = found.place, context.reporter
     assert place is not None and found.begun is not None  # noqa: S101, PT018 - it was found there
     reporter.note(f"{place}: the run is finished already")
@@ -41,8 +41,8 @@ def finished(found: Found, context: RunContext) -> Result:
         assert found.begun is not None  # noqa: S101 - as above
         record = read_record(place)
         own = CheckpointConfig(**record["config"]["checkpoints"])
-        # Whoever finished it was ended before this, or is just about to do it.
-        with suppress(OutputError, OSError), held(place):  # it may be nobody's to write to
+        # The process that finished the run was killed before this, or is about to do it.
+        with suppress(OutputError, OSError), held(place):  # the folder may be read-only
             if found.begun.run:
                 Saves(place, found.begun, own, reporter).clear(place)
         return record
@@ -68,7 +68,7 @@ def finish(ready: Ready, folder: RunFolder, log: Logbook, saves: Saves) -> dict[
 
 
 def export(ready: Ready, folder: Path) -> None:
-    """Write model and tokenizer as Transformers alone loads them."""
+    """Write model and tokenizer so that Transformers can load them without mlmref."""
     with quiet(), as_os_errors(folder):
         ready.loaded.model.save_pretrained(folder)
         ready.loaded.tokenizer.save_pretrained(folder)
@@ -85,7 +85,7 @@ def publish_all(context: RunContext, place: Path) -> None:
     try:
         push(context, place, "The adapted model")
     except Exception:
-        raise  # which says itself what to do (PUB-004)
+        raise  # its message says what to do (PUB-004)
     except BaseException as error:
         upload = _upload(context.config, place)
         error.add_note(f"not published: the run is whole, go on with {upload}")

@@ -386,7 +386,7 @@ def test_auto_without_a_folder_finds_the_run_with_the_same_settings(
     assert Run(sets(1), resume="auto", errors=tmp_path / "err").status() == 0
     assert (tmp_path / "runs" / "001-token-trainer" / "record.json").exists()
     assert Run(sets(3), resume="auto", errors=tmp_path / "third").status() == 0
-    assert "nothing to go on with in runs: a new run begins" in (tmp_path / "third").read_text()
+    assert "no unfinished run to resume in runs: starting a new" in (tmp_path / "third").read_text()
     assert json.loads(Path("runs/003-token-trainer/record.json").read_text())["seed"] == 3
     assert Path("runs", folders[1]).exists()
 
@@ -412,7 +412,7 @@ def test_auto_takes_the_run_that_saved_last(place, events, tmp_path, monkeypatch
 @pytest.mark.clause("RES-003")
 @pytest.mark.clause("CKPT-004")
 def test_quiet_does_not_keep_back_that_a_run_begins_over(stopped, place, tmp_path):
-    """Neither that there is nothing to go on with, nor what was passed over, nor that it begins."""
+    """--quiet still prints that no run can be resumed, and which checkpoints were passed over."""
     out, sets = stopped
     for file in out.with_name("out.unfinished").rglob("state.json"):
         file.write_text("{}")
@@ -425,7 +425,7 @@ def test_quiet_does_not_keep_back_that_a_run_begins_over(stopped, place, tmp_pat
     other = [*flags, "--output", tmp_path / "other", "--resume", "auto"]
     begun = mlmref("run", "--quiet", *other, "--max-steps", "1")
     assert begun.returncode == 0
-    assert begun.stderr.startswith(f"nothing to go on with in {tmp_path / 'other'}: a new run")
+    assert begun.stderr.startswith(f"no unfinished run to resume in {tmp_path / 'other'}: ")
 
 
 @pytest.mark.clause("RES-003")

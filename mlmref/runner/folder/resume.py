@@ -24,17 +24,17 @@ from mlmref.settings.config import Config
 from mlmref.settings.tree import differences
 
 AUTO = "auto"
-"""For ``--resume``: go on if there is something to go on with, else begin."""
+"""For ``--resume``: resume an unfinished run with these settings; if none exists, start one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What ``--resume`` comes to.
+    """The run that ``--resume`` selects.
 
     Attributes:
         place: where the run's folder is or will be; ``None`` for a new one under ``runs/``.
-        begun: the run that is there, if there is one.
-        done: whether the run is finished, and there is nothing to do but to clear up.
+        begun: the run in this folder; ``None`` if there is none.
+        done: whether the run is finished; only its checkpoints may remain to be removed.
     """
 
     place: Path | None
@@ -42,14 +42,14 @@ class Found:
     done: bool = False
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the run as JSON values."""
         begun = self.begun and asdict(self.begun)
         place = None if self.place is None else str(self.place)
         return {"place": place, "begun": begun, "done": self.done}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Self:
-        """Return what :meth:`plain` made JSON values of."""
+        """Return the run from the JSON values of :meth:`plain`."""
         begun, place = plain["begun"], plain["place"]
         return cls(
             place=None if place is None else Path(place),
@@ -59,16 +59,16 @@ class Found:
 
 
 def look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -> Found:
-    """Find what to go on with (RES-001).
+    """Find the run to resume (RES-001).
 
     Args:
-        resume: ``auto``, a run folder, finished or not, or ``None`` to begin a new run.
-        config: the settings of the run, complete.
-        tell: told in a line what was found.
+        resume: ``auto``, a run folder, finished or not, or ``None`` to start a new run.
+        config: the complete settings of the run.
+        tell: called with one line if no run can be resumed.
 
     Raises:
-        OutputError: there is no such run.
-        ConfigError: the settings are another run's.
+        OutputError: ``resume`` names no run.
+        ConfigError: the settings differ from those of the run.
     """
     found = by_main(lambda: _look_for(resume, config, tell).plain())
     return Found.of(found)
@@ -102,13 +102,13 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
             hint=did_you_mean(close, "name a run folder, or omit --resume"),
         )
     if found is None:
-        tell(f"nothing to go on with in {place or RUNS}: a new run begins")
+        tell(f"no unfinished run to resume in {place or RUNS}: starting a new run")
         return Found(place=place)
     return found
 
 
 def settings_file(resume: str | None) -> Path | None:
-    """Return the settings that the run to go on with was begun with, if it is named."""
+    """Return ``config.toml`` of the run that ``--resume`` names; ``None`` if it names none."""
     if resume in {None, AUTO}:
         return None
     place = finished(_path(str(resume), "--resume"))
@@ -117,7 +117,7 @@ def settings_file(resume: str | None) -> Path | None:
 
 
 def _path(text: str, flag: str) -> Path:
-    """Read the name of a run folder."""
+    """Return the path of a run folder, with ``~`` expanded."""
     with suppress(RuntimeError):  # no such user
         path = Path(text).expanduser()
         path = path if path.name else path.absolute()
@@ -127,7 +127,7 @@ def _path(text: str, flag: str) -> Path:
 
 
 def _at(place: Path, config: Config) -> Found | None:
-    """Find the run of a place, finished or not."""
+    """Return the run of a folder, finished or not; ``None`` if there is none."""
     building = unfinished(place)
     if building.is_dir():
         begun = _begun(building)
@@ -137,7 +137,7 @@ def _at(place: Path, config: Config) -> Found | None:
     if was is None:
         return None
     try:
-        run = _begun(place).run  # one that was ended before its checkpoints were removed
+        run = _begun(place).run  # killed before its checkpoints were removed
     except OutputError:
         run = ""
     begun = Begun(run=run, settings=what_matters(was))
@@ -146,7 +146,7 @@ def _at(place: Path, config: Config) -> Found | None:
 
 
 def _recorded(place: Path) -> Config | None:
-    """Return the settings of a finished run."""
+    """Return the settings of a finished run; ``None`` if its record is missing or damaged."""
     with suppress(OSError, OutputError, ValueError, LookupError):
         record = read_record(place)
         return Config.model_validate_json(json.dumps(record["config"]))
@@ -154,7 +154,7 @@ def _recorded(place: Path) -> Config | None:
 
 
 def _newest_alike(config: Config) -> Found | None:
-    """Find the unfinished run under ``runs/`` with these settings that saved last."""
+    """Return the unfinished run under ``runs/`` with these settings that saved last."""
     now, alike = what_matters(config), []
     for building in RUNS.glob(unfinished(Path("*")).name):
         try:

@@ -145,7 +145,7 @@ def _finish(
         from mlmref.runner.run import run as run_
 
         reporter.note(f"{title}: {run.name}")
-        # A new one is not to say that there is nothing to go on with.
+        # A new run must not report that there is no run to resume.
         resume = None if state == "to do" else AUTO
         run_(run.config, resume=resume, reporter=reporter, registry=registry)
     return read_record(run.folder)
