@@ -7,6 +7,7 @@ import types
 from threading import Event, current_thread
 
 import pytest
+import torch
 from pydantic import field_validator
 from support.plugins import Strategy, entry, found, names, plugin
 
@@ -21,10 +22,6 @@ from mlmref.plugin.training import BackendEntry
 
 class Skipped(BaseException):
     """Like pytest's, no Exception."""
-
-
-class OutOfMemoryError(RuntimeError):
-    """Called as torch's is."""
 
 
 @pytest.mark.clause("PLUG-002")
@@ -269,7 +266,7 @@ def test_what_comes_out_of_a_call_is_blamed_on_the_plugin(error):
         f"'mine' of plugin other:entry 1.0: train raised {type(error).__name__}: {error}; "
         "report it to the plugin's author"
     )
-    for through in (OSError(28, "full"), OutOfMemoryError()):
+    for through in (OSError(28, "full"), torch.OutOfMemoryError()):
         with pytest.raises(type(through)), chosen.blamed("train", OSError):
             raise through
 

@@ -5,6 +5,8 @@ import pytest
 
 from mlmref.base.libraries.accelerate import forget_precision
 
+pytestmark = pytest.mark.clause("RUN-018")
+
 
 def test_one_process_can_have_accelerators_of_two_precisions():
     """Accelerate refuses a second precision until ``forget_precision`` is called."""

@@ -6,6 +6,8 @@ import pytest
 from mlmref.base.libraries.numpy import is_write_to_read_only
 from mlmref.masking.check_plan import read_only
 
+pytestmark = pytest.mark.clause("RUN-018")
+
 ARRAY = read_only(np.arange(6).reshape(2, 3))
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from mlmref.base.libraries.python import is_lone_carriage_return, is_open_quote, metadata_folder
 
+pytestmark = pytest.mark.clause("RUN-018")
+
 
 def raised(lines):
     """Return the error of the csv module for these lines."""

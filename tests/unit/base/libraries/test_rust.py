@@ -7,6 +7,8 @@ from support.tokenizers import tokenizer
 
 from mlmref.base.libraries.rust import is_os_error
 
+pytestmark = pytest.mark.clause("RUN-018")
+
 
 def test_errors_of_the_disk_are_recognized(tmp_path):
     """Neither library can write to a folder that does not exist."""

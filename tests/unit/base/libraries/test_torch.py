@@ -1,17 +1,19 @@
 """torch's private names and error texts are what mlmref relies on."""
 
 import os
-import subprocess
 import sys
 
 import pytest
 import torch
+from support.processes import finish, start
 
 from mlmref.base.libraries.torch import (
     is_broken_connection,
     is_out_of_memory,
     without_deterministic_algorithm,
 )
+
+pytestmark = pytest.mark.clause("RUN-018")
 
 RANK = """
 import os, sys
@@ -41,22 +43,10 @@ os._exit(0)
 def test_the_default_store_is_shared_and_a_lost_rank_is_recognized(tmp_path):
     """Two ranks find each other's keys in it; one ends without a word, and the other finds out."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-c", RANK, str(tmp_path / "meet"), str(rank)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        for rank in (0, 1)
-    ]
-    try:
-        said, _ = ranks[0].communicate(timeout=120)
-    finally:
-        for one in ranks:
-            one.kill()
-            one.wait()
-    assert said.startswith("True "), said
+    command = [sys.executable, "-c", RANK, tmp_path / "meet"]
+    ranks = [start([*command, rank], env=environment) for rank in (0, 1)]
+    said = [finish(one).stdout for one in ranks]
+    assert said[0].startswith("True "), said
 
 
 def test_another_error_is_no_lost_rank():

@@ -10,6 +10,8 @@ from transformers import AutoConfig, AutoModelForMaskedLM, GPT2Config
 from mlmref.base.libraries.transformers import LoadingError, loading_error
 from mlmref.training.backends.trainer import OneGpu
 
+pytestmark = pytest.mark.clause("RUN-018")
+
 
 def load(folder):
     """Load a model as mlmref does."""
