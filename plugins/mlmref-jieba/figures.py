@@ -1,4 +1,4 @@
-"""Measure what the README says: ``python figures.py``, where mlmref and mlmref-jieba are."""
+"""Measure the figures of the README: ``python figures.py``; needs mlmref and mlmref-jieba."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTS = [
 
 
 def main() -> None:
-    """Load the dictionary, then segment half a million characters with and without the model."""
+    """Load the dictionary, then segment half a million characters with and without ``hmm``."""
     for hmm in (True, False):
         segmenter = JiebaSegmenter(JiebaOptions(hmm=hmm))
         begin = perf_counter()

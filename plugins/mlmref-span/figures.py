@@ -1,4 +1,4 @@
-"""Measure what the README says: ``python figures.py``, with mlmref's extra ``offline``."""
+"""Measure the figures of the README: ``python figures.py``; needs mlmref's extra ``offline``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mlmref.settings.resolve import resolve
 
 
 def ready(masking: str) -> Ready:
-    """Return 1,500 IMDb reviews in chunks of 128, and what masks them."""
+    """Return a prepared run with 1,500 IMDb reviews in chunks of 128 tokens."""
     sets = ["corpus.limit=1500", "split.train_size=rest", "split.test_size=0.1"]
     context = RunContext.of(resolve(sets=[*sets, f"masking.strategy={masking}"]))
     return prepare(context, load(context))

@@ -99,7 +99,7 @@ def test_what_a_wrong_gradient_hides_is_not_reached_but_clipping_is():
     """Three times the gradient makes other weights; that it is never clipped can still be seen."""
     got = statuses("TriplesTheLoss")
     assert got.pop("BACK-015").startswith("fail gradients of")
-    assert got.pop("BACK-017").startswith("fail step 1 is taken with a gradient of norm")
+    assert got.pop("BACK-017").startswith("fail step 1 uses a gradient of norm")
     hidden = {clause for clause, status in got.items() if status == "not reached after BACK-015"}
     assert hidden == {*NUMBERS, "BACK-029"} - {"BACK-015"}
     assert {status for clause, status in got.items() if clause not in hidden} == {"pass "}

@@ -57,7 +57,7 @@ def test_fp16_is_refused():
     class Job:
         precision = "fp16"
 
-    with pytest.raises(PluginError, match="does not compute in fp16; use --precision bf16"):
+    with pytest.raises(PluginError, match="not support the precision fp16; use --precision bf16"):
         FabricBackend(Options()).train(Job())
 
 

@@ -110,8 +110,8 @@ def test_the_words_that_mark_a_text_are_shown(tmp_path):
     ("content", "said"),
     [
         (None, "cannot be read"),
-        ("", "is no background"),
-        ("[]", "is no background"),
+        ("", "is not a background file"),
+        ("[]", "is not a background file"),
         ('{"model": "m", "source": "s", "special_ids": [0]}', "counts"),
         (
             '{"format": 2, "model": "m", "source": "s", "special_ids": [0], "counts": [1]}',
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_background_is_refused(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"counts": np.arange(61)}, "is of 61 token ids and the model has 60"),
+        ({"counts": np.arange(61)}, "has 61 token ids and the model has 60"),
         ({"special": [0, 1, 2, 9]}, "has other special tokens"),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_command_says_what_it_needs(tmp_path):
     """No source or two, a file that is there, a language that is not: nothing is written."""
     place = tmp_path / "b.json"
     for arguments, said in (
-        ([], "either --corpus or --language"),
+        ([], "give either --corpus or --language"),
         (["--corpus", "imdb", "--language", "en"], "either --corpus or --language"),
         (["--language", "xx"], "no language 'xx'"),
     ):
@@ -164,7 +164,7 @@ def test_a_command_says_what_it_needs(tmp_path):
             invoke("background", place, *arguments)
     assert not place.exists()
     place.write_text("mine", "utf-8")
-    with pytest.raises(ConfigError, match="stays as it is"):
+    with pytest.raises(ConfigError, match="already exists; nothing was changed"):
         invoke("background", place, "--language", "en")
     assert place.read_text("utf-8") == "mine"
 
@@ -179,4 +179,4 @@ def test_an_error_is_one_line(tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "mlmref_salient: either --corpus or --language is needed, and not both\n"
+    assert done.stderr == "mlmref_salient: give either --corpus or --language\n"

@@ -9,12 +9,12 @@ __all__ = ["mlmref_training_backends"]
 
 @hookimpl
 def mlmref_training_backends() -> list[BackendEntry]:
-    """Return ``fabric``."""
+    """Return the entry of ``fabric``."""
     return [BackendEntry(name="fabric", summary="a plain loop on Lightning Fabric", build=_build)]
 
 
 def _build(options: Options) -> TrainingBackend:
-    # Late, so that listing the plugins imports neither torch nor Fabric (PLUG-011).
+    # Imported here, so that listing plugins imports neither torch nor Fabric (PLUG-011).
     from mlmref_fabric.backend import FabricBackend
 
     return FabricBackend(options)

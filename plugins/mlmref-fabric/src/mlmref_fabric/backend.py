@@ -1,4 +1,4 @@
-"""Training on a plain loop over Lightning Fabric."""
+"""The backend: a plain training loop on Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from torch import nn
 from mlmref.plugin import Options, PluginError, TrainingJob
 
 PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
-"""Fabric's names of the job's precisions; both keep the weights in float32."""
+"""Fabric's name of each precision; both keep the weights in float32."""
 
 
 class FabricBackend:
     """Trains a job with :class:`lightning_fabric.Fabric`, on the model's device, in one process."""
 
     def __init__(self, options: Options) -> None:
-        del options  # there are none
+        del options  # this backend has no options
 
     def train(self, job: TrainingJob) -> None:
         """Train ``job.model`` in place through every step of the job.
 
         Raises:
-            PluginError: the job is in fp16, of whose skipped steps Fabric does not tell.
+            PluginError: the precision is fp16. Fabric does not report the steps that it skips then.
         """
         if job.precision not in PRECISIONS:
             raise PluginError(
-                f"the backend fabric does not compute in {job.precision}",
+                f"the backend fabric does not support the precision {job.precision}",
                 hint="use --precision bf16 or fp32, or --backend accelerate",
             )
         with quiet(), left_as_found(job.model):
             fabric = Fabric(
-                # Named, since "auto" would move the model to whatever device there is.
+                # "auto" would move the model to another device.
                 accelerator=next(job.model.parameters()).device.type,
                 devices=1,
                 precision=PRECISIONS[job.precision],
@@ -45,16 +45,16 @@ class FabricBackend:
 
 def _train(job: TrainingJob, fabric: Fabric) -> None:
     model, optimizer = fabric.setup(job.model, job.optimizer)
-    optimizer.zero_grad()  # whatever came before the job is none of it
+    optimizer.zero_grad()  # the parameters may have gradients from before the job
     for step in job.steps(fabric.global_rank, fabric.world_size):
         model.train()
         for number, micro_batch in enumerate(step, start=1):
-            # Ranks would meet at the last micro-batch only.
+            # Ranks synchronize only in the last micro-batch.
             with fabric.no_backward_sync(model, enabled=number < len(step)):
                 loss = model(**fabric.to_device(dict(micro_batch)))["loss"]
                 fabric.backward(loss)
-        # Fabric's own clipping adds up in the order of the optimiser's groups, which changes the
-        # last bit; without a loss scale there is nothing else that it does (BACK-017).
+        # Fabric's clipping sums in the order of the optimizer's groups, which changes the last bit.
+        # Without loss scaling it does nothing else (BACK-017).
         grad_norm = nn.utils.clip_grad_norm_(job.model.parameters(), job.max_grad_norm)
         optimizer.step()
         job.scheduler.step()
@@ -64,7 +64,7 @@ def _train(job: TrainingJob, fabric: Fabric) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Fabric's remarks, such as which precision it uses."""
+    """Silence Fabric's messages, such as the one about the precision."""
     logger = getLogger("lightning_fabric")
     level = logger.level
     logger.setLevel("WARNING")
@@ -76,7 +76,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def left_as_found(model: nn.Module) -> Iterator[None]:
-    """Take off again what Fabric puts on the model (BACK-023)."""
+    """Remove the attributes that Fabric adds to the model, on exit (BACK-023)."""
     held = {module: set(vars(module)) for module in model.modules()}
     try:
         yield

@@ -1,8 +1,8 @@
-"""Chinese words for mlmref, by jieba: what whole-word masking for Chinese needs.
+"""The word segmenter ``jieba`` for mlmref: Chinese words, for whole-word masking.
 
-BERT's tokenizers make each Chinese character a word. Cui, Che, Liu, Qin and Yang, "Pre-Training
-with Whole Word Masking for Chinese BERT" (IEEE/ACM TASLP 29, 2021; arXiv 1906.08101), mask the
-characters of a word together, and go by a word segmenter.
+BERT's tokenizers treat each Chinese character as a word. Cui, Che, Liu, Qin and Yang, "Pre-Training
+with Whole Word Masking for Chinese BERT" (IEEE/ACM TASLP 29, 2021; arXiv 1906.08101), use a word
+segmenter and mask the characters of a word together.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ class JiebaOptions(Options):
     """Options of ``jieba``.
 
     Attributes:
-        hmm: find words that the dictionary does not have, by a hidden Markov model.
-        dictionary: a file in jieba's format (``word frequency tag``) in place of its own.
-        user_dictionary: a file of words to know besides, one a line, each perhaps with its
-            frequency and tag.
+        hmm: find words that are not in the dictionary, with jieba's hidden Markov model.
+        dictionary: a file in jieba's format (``word frequency tag``) that replaces jieba's own.
+        user_dictionary: a file of additional words, one per line; frequency and tag are optional.
     """
 
     hmm: bool = True
@@ -42,11 +41,11 @@ class JiebaOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """A dictionary file, as it was when the segmenter was made.
+    """A dictionary file, as it was when the segmenter was built.
 
     Attributes:
-        path: where it is; ``None`` for jieba's own.
-        digest: of its content, SHA-256 in hexadecimal; empty for jieba's own.
+        path: its path; ``None`` for jieba's own.
+        digest: the SHA-256 of its content, in hexadecimal; empty for jieba's own.
     """
 
     path: Path | None
@@ -54,16 +53,16 @@ class Dictionary:
 
     @classmethod
     def at(cls, path: Path | None) -> Dictionary:
-        """Note a file's content."""
+        """Return the dictionary at a path, with the digest of its content."""
         return cls(path, hashlib.sha256(path.read_bytes()).hexdigest() if path else "")
 
     def read(self) -> bytes:
         """Return the content.
 
         Raises:
-            ValueError: it is another one by now.
+            ValueError: the content has changed.
         """
-        assert self.path  # noqa: S101 - jieba's own is read by the loader
+        assert self.path  # noqa: S101 - the loader reads jieba's own
         content = self.path.read_bytes()
         if hashlib.sha256(content).hexdigest() != self.digest:
             raise ValueError(f"{self.path} has changed since the run began")
@@ -71,10 +70,10 @@ class Dictionary:
 
 
 class JiebaSegmenter:
-    """Tells words by jieba; words of other scripts are runs of letters, digits and marks.
+    """Segments Chinese with jieba; words of other scripts are runs of letters, digits and marks.
 
-    It holds nothing but its options, and can be pickled and asked by several threads: the
-    dictionary is read when the first text is asked about, once for all segmenters of a process.
+    It contains only its options, so it can be pickled and used by several threads. The first call
+    of ``segment`` loads the dictionary, once for all segmenters of a process.
 
     Raises:
         OSError: a dictionary cannot be read.
@@ -87,12 +86,12 @@ class JiebaSegmenter:
 
     @property
     def fingerprint(self) -> str:
-        """The version of jieba, and the content of the dictionaries."""
+        """The version of jieba and the digests of the dictionaries."""
         parts = ["jieba", version("jieba"), self._main.digest, self._user.digest]
         return " ".join(filter(None, parts))
 
     def segment(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Tell where words begin."""
+        """Yield for each text the offsets of the characters at which words begin."""
         jieba = _load(self._main, self._user)
         for text in texts:
             lengths = [len(word) for word in jieba.cut(text, HMM=self._hmm)]
@@ -107,9 +106,9 @@ _CHINESE = re.compile(
 
 
 def _within(text: str, begin: int) -> bool:
-    """Tell whether a character goes on with a word of another script than Chinese.
+    """Return whether a character continues a word of a script other than Chinese.
 
-    jieba makes each character a word of its own that is neither Chinese nor ASCII.
+    jieba makes a word of each character that is neither Chinese nor ASCII.
     """
     if not begin or text[begin - 1].isspace():
         return False
@@ -130,12 +129,12 @@ def _is_mark(character: str) -> bool:
 
 @lru_cache(maxsize=2**16)
 def _is_letter(character: str) -> bool:
-    """Tell of a letter or digit, other than a Chinese character, that a word goes on with it."""
+    """Return whether a character is a letter or digit, but not a Chinese character."""
     return unicodedata.category(character)[0] in "LN" and not _CHINESE.match(character)
 
 
 class _File(io.BytesIO):
-    """A dictionary's content, with the name that jieba gives it in an error."""
+    """The content of a dictionary, with a name for jieba's error messages."""
 
     def __init__(self, dictionary: Dictionary) -> None:
         super().__init__(dictionary.read())
@@ -147,15 +146,14 @@ _USER_LINE = re.compile(r"(.+?)(?: (\d+))?(?: [a-z]+)?")
 
 @cache
 def _load(main: Dictionary, user: Dictionary) -> Any:
-    """Make a tokenizer of jieba's.
+    """Return jieba's tokenizer with these dictionaries.
 
-    Its own loading writes to the temporary folder and to standard error, so what it reads is
-    handed over instead.
+    jieba's own loader is not used, because it writes to the temporary folder and standard error.
 
     Raises:
-        OSError, ValueError: a dictionary cannot be read, or is none.
+        OSError, ValueError: a dictionary cannot be read or is invalid.
     """
-    with warnings.catch_warnings():  # of pkg_resources, and of escapes in its regular expressions
+    with warnings.catch_warnings():  # about pkg_resources, and escapes in regular expressions
         warnings.simplefilter("ignore")
         import jieba
 
@@ -169,7 +167,7 @@ def _load(main: Dictionary, user: Dictionary) -> Any:
         user.read().decode("utf-8-sig").splitlines() if user.path else ()
     ):
         found = _USER_LINE.fullmatch(line.strip())
-        # A frequency of 0 would keep every segmenter of this process from finding the word.
+        # With a frequency of 0, no segmenter of this process would find the word.
         if found and found[2] and not int(found[2]):
             raise ValueError(f"{user.path}, line {number + 1}: a frequency of 0")
         if found:
@@ -179,7 +177,7 @@ def _load(main: Dictionary, user: Dictionary) -> Any:
 
 @hookimpl
 def mlmref_word_segmenters() -> list[SegmenterEntry]:
-    """Return ``jieba``."""
+    """Return the entry of ``jieba``."""
     return [
         SegmenterEntry(
             name="jieba",

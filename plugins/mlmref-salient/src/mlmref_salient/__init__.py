@@ -1,9 +1,9 @@
-"""Masks the words that mark the domain of a corpus, as often as any others would be masked.
+"""The masking strategy ``salient`` for mlmref: prefers words that are typical of the domain.
 
-What a word says of the domain is told by its frequency in the training chunks against that in a
-background, as keywords are (Kilgarriff, "Simple maths for keywords", Corpus Linguistics 2009).
-To mask such words is to learn what the domain has of its own (Golchin et al., "Do not mask
-randomly", RepL4NLP 2023; Wilf et al., "Difference-Masking", Findings of EMNLP 2023).
+A word is salient if it is more frequent in the training chunks than in a background (Kilgarriff,
+"Simple maths for keywords", Corpus Linguistics 2009). Masking salient words trains on what is new
+in the domain (Golchin et al., "Do not mask randomly", RepL4NLP 2023; Wilf et al.,
+"Difference-Masking", Findings of EMNLP 2023).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from mlmref.plugin import (
 from mlmref_salient.background import Background, read_background
 
 UNIT = 1024
-"""A token's weight is a whole number of such parts, so that sums do not depend on their order."""
+"""Weights are multiples of ``1 / UNIT``, so that sums do not depend on their order."""
 
 COMMON = 1_000.0
-"""Without a background: the frequency per million of a token whose weight is about 1."""
+"""The frequency per million of a token with weight 1, without a background."""
 
 
 class SalientOptions(Options):
@@ -41,11 +41,12 @@ class SalientOptions(Options):
 
     Attributes:
         mlm_probability: the share of the tokens that are targets, on average.
-        background: a file of ``python -m mlmref_salient background``; without one, rare words
-            take the place of salient ones.
-        smoothing: occurrences per million that every token is granted, here and in the
-            background; the more, the fewer rare words are salient.
-        most: how much more, or less, than usual a word can weigh; 1 makes all words alike.
+        background: a file from ``python -m mlmref_salient background``; without one, rare words
+            replace salient words.
+        smoothing: occurrences per million added to each token, in the training chunks and in the
+            background; a larger value makes fewer rare words salient.
+        most: the maximum weight of a token; the minimum is ``1 / most``. 1 makes all words equally
+            likely.
     """
 
     mlm_probability: Probability = 0.15
@@ -57,20 +58,20 @@ class SalientOptions(Options):
 def weigh(
     vocabulary: Vocabulary, background: Background | None, smoothing: float, most: float
 ) -> Int64Array:
-    """Return how much each token says of the domain.
+    """Return the weight of each token.
 
-    With a background it is the ratio of both frequencies per million, each with ``smoothing``
-    added to it, and 1 for a token of which the background tells nothing. Without one it is
-    ``sqrt(1000 / (frequency + smoothing))``, the rule by which word2vec leaves out frequent words
-    (Mikolov et al., NeurIPS 2013, section 2.3) to within a factor, which does not count.
+    With a background, the weight is the ratio of the frequencies per million, each with
+    ``smoothing`` added; 1 for a token without a count in the background. Without a background, it
+    is ``sqrt(1000 / (frequency + smoothing))``, as in word2vec's subsampling (Mikolov et al.,
+    NeurIPS 2013, section 2.3), up to a factor that does not matter.
 
-    Every operation is one that IEEE 754 rounds exactly, so all machines weigh alike.
+    IEEE 754 defines the result of each operation, so the weights are the same on all machines.
 
     Returns:
         int64 ``[size]``, multiples of ``1 / UNIT`` between ``1 / most`` and ``most``.
 
     Raises:
-        ValueError: the background is of another vocabulary.
+        ValueError: the background belongs to another vocabulary.
     """
     told = np.zeros(vocabulary.size, dtype=np.bool_)
     told[vocabulary.ordinary_ids] = True
@@ -87,38 +88,38 @@ def weigh(
 
 
 def per_million(counts: Int64Array, told: BoolArray) -> FloatArray:
-    """Return frequencies per million among the tokens of which both sides tell."""
+    """Return frequencies per million among the tokens that are counted on both sides."""
     among = np.where(told, counts, 0)
-    # Nothing was counted in an empty corpus, and no frequency is above another then.
+    # In an empty corpus all frequencies are 0.
     frequencies: FloatArray = among * (1e6 / max(int(among.sum()), 1))
     return frequencies
 
 
 def chances(words: Int32Array, weights: Int64Array, probability: float) -> FloatArray:
-    """Return each word's probability to be a target.
+    """Return the probability of each word to be a target.
 
-    It is in proportion to the mean weight of the word's tokens and at most 1, with the one factor
-    for each row that makes ``probability`` times the row's tokens targets on average: the words
-    that would exceed 1 are certain, and what they leave is divided among the others.
+    It is proportional to the mean weight of the word's tokens. A factor for each row makes the
+    expected number of targets ``probability`` times the row's tokens. Words whose probability would
+    exceed 1 are always targets, and the other words share the rest.
 
     Args:
-        words: int32 ``[B, T]``, the word's number within its row, -1 outside words.
-        weights: int64 ``[B, T]``, of each token; positive.
+        words: int32 ``[B, T]``, the number of the word within its row, -1 outside words.
+        weights: int64 ``[B, T]``, the weight of each token; positive.
         probability: the share of a row's tokens.
 
     Returns:
-        float64 ``[B, W]``, by the word's number; 0 for those that a row does not have.
+        float64 ``[B, W]``, by the number of the word; 0 if the row has fewer words.
     """
     height, columns = len(words), int(words.max(initial=-1)) + 2
-    # Each row's first column is of what is in no word, and left out.
+    # The first column of each row is for positions outside words; it is removed.
     cells = (words + (np.arange(height) * columns + 1)[:, None]).reshape(-1)
 
     def total(values: Int64Array | None) -> FloatArray:
         sums = np.bincount(cells, weights=values, minlength=height * columns)
         return sums.astype(np.float64).reshape(height, columns)[:, 1:]
 
-    # Sums and products of whole numbers below 2**53, so nothing is rounded, and neither the
-    # order of summing nor other rows nor padding can be told from what comes out.
+    # All sums and products are whole numbers below 2**53, so nothing is rounded. The result does
+    # not depend on the order of sums, on other rows or on padding.
     sizes, masses = total(None), total(weights.reshape(-1))
     mean = np.divide(masses, sizes, out=np.zeros_like(sizes), where=sizes > 0)
     order = np.argsort(-mean, axis=1, kind="stable")
@@ -139,30 +140,32 @@ def chances(words: Int32Array, weights: Int64Array, probability: float) -> Float
 
 
 class SalientMasking:
-    """Chooses each word independently, the likelier the more it says of the domain."""
+    """Selects each word independently, with a probability proportional to its weight."""
 
     def __init__(self, options: SalientOptions) -> None:
         self._options = options
         self._background = read_background(options.background) if options.background else None
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
-        """Draw for the k-th word of a row at the row's position k."""
+        """Return the targets; the k-th word of a row uses the draw at position k."""
         options, words = self._options, batch.words
         table = weigh(batch.vocabulary, self._background, options.smoothing, options.most)
         chance = chances(words, table.take(batch.input_ids), options.mlm_probability)
         height, count = chance.shape
-        chosen = np.zeros((height, count + 1), dtype=np.bool_)  # the last is for -1: in no word
+        chosen = np.zeros(
+            (height, count + 1), dtype=np.bool_
+        )  # the last column is for -1: outside words
         np.less(draws.uniform("salient")[:, :count], chance, out=chosen[:, :count])
         return Plan(targets=np.take_along_axis(chosen, words, axis=1))
 
 
 @hookimpl
 def mlmref_masking_strategies() -> list[StrategyEntry]:
-    """Return ``salient``."""
+    """Return the entry of ``salient``."""
     return [
         StrategyEntry(
             name="salient",
-            summary="words by what they say of the domain against a background, 15 % of the tokens",
+            summary="words that are typical of the domain, 15 % of the tokens",
             build=SalientMasking,
             options=SalientOptions,
             needs_words=True,

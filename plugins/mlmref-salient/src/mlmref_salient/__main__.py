@@ -1,4 +1,4 @@
-"""``python -m mlmref_salient``: make a background, and see which tokens are salient."""
+"""``python -m mlmref_salient``: make a background, and list salient tokens."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
-Model = Annotated[str, typer.Option(help="whose tokenizer: embedded, a folder, a name on the hub")]
-TextColumn = Annotated[str, typer.Option(help="the column that holds the text")]
-Limit = Annotated[int | None, typer.Option(min=1, help="only the first so many documents or words")]
+Model = Annotated[
+    str, typer.Option(help="model with the tokenizer: embedded, a folder, a name on the hub")
+]
+TextColumn = Annotated[str, typer.Option(help="column with the text")]
+Limit = Annotated[int | None, typer.Option(min=1, help="use only the first N documents or words")]
 
 
 @app.command()
 def background(
-    place: Annotated[Path, typer.Argument(metavar="FILE", help="what to write, .json")],
-    corpus: Annotated[str | None, typer.Option(help="count this text, as of mlmref run")] = None,
+    place: Annotated[Path, typer.Argument(metavar="FILE", help="file to write, .json")],
+    corpus: Annotated[str | None, typer.Option(help="count this corpus, as in mlmref run")] = None,
     language: Annotated[
-        str | None, typer.Option(help="or take wordfreq's words of a language, such as en")
+        str | None, typer.Option(help="or use wordfreq's words of a language, such as en")
     ] = None,
     model: Model = "embedded",
     text_column: TextColumn = "text",
@@ -44,9 +46,9 @@ def background(
     from mlmref_salient.background import count_words, listed_words, write_background
 
     if (corpus is None) == (language is None):
-        raise ConfigError("either --corpus or --language is needed, and not both")
+        raise ConfigError("give either --corpus or --language")
     if place.exists():
-        raise ConfigError("there is something already, and it stays as it is", where=str(place))
+        raise ConfigError("already exists; nothing was changed", where=str(place))
     loaded = _load(model)
     vocabulary = vocabulary_of(loaded.tokenizer)
     if language is None:
@@ -57,19 +59,19 @@ def background(
         counts = count_words(listed_words(language, limit), loaded.tokenizer, vocabulary)
     write_background(place, model=model, source=source, vocabulary=vocabulary, counts=counts)
     seen = f"{int((counts > 0).sum()):,} of {vocabulary.size:,} token ids"
-    out.print(f"{place}: {seen} stand in {source}", markup=False, soft_wrap=True)
+    out.print(f"{place}: {seen} are in {source}", markup=False, soft_wrap=True)
 
 
 @app.command()
 def words(
-    corpus: Annotated[str, typer.Option(help="the text, as of mlmref run")] = "imdb",
-    background: Annotated[str | None, typer.Option(help="a file of the other command")] = None,
+    corpus: Annotated[str, typer.Option(help="corpus, as in mlmref run")] = "imdb",
+    background: Annotated[str | None, typer.Option(help="background file")] = None,
     model: Model = "embedded",
     text_column: TextColumn = "text",
     limit: Limit = None,
-    count: Annotated[int, typer.Option(min=1, help="how many to show")] = 20,
+    count: Annotated[int, typer.Option(min=1, help="number of tokens to show")] = 20,
 ) -> None:
-    """Show which tokens of a corpus weigh most, frequent ones first where they weigh alike.
+    """List the tokens of a corpus with the largest weights; of equal weights, frequent ones first.
 
     Example: python -m mlmref_salient words --corpus imdb --background english.json
     """
@@ -102,7 +104,7 @@ def _load(model: str) -> LoadedModel:
 
 
 def _count(corpus: str, text_column: str, limit: int | None, loaded: LoadedModel) -> Int64Array:
-    """Count the tokens of a whole corpus, all of its chunks together."""
+    """Return the count of each token in a whole corpus, int64 ``[size]``."""
     from mlmref.base.quiet_libraries import quiet
     from mlmref.data.chunks import chunk
     from mlmref.data.corpus.load import load_corpus
@@ -116,7 +118,7 @@ def _count(corpus: str, text_column: str, limit: int | None, loaded: LoadedModel
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one line and exit status 2."""
+    """Run the command line; an error that a user can fix is one line and exit status 2."""
     try:
         app(prog_name="python -m mlmref_salient")
     except MlmrefError as error:

@@ -1,4 +1,4 @@
-"""What is usual: how often each token stands in a background, as a file and how one is made."""
+"""Backgrounds: the usual count of each token; read, write and make their files."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 PER_BILLION = 10**9
-"""What a word list's frequencies are multiplied by, to be counts."""
+"""The factor from the frequencies of a word list to counts."""
 
 LISTED = 100_000
-"""Words taken of a list, unless told otherwise."""
+"""Default number of words of a list."""
 
 
 class File(BaseModel):
-    """What a file of a background holds.
+    """The content of a background file.
 
     Attributes:
         format: the version of this format.
-        model: whose tokenizer the ids are of.
-        source: what was counted.
-        special_ids: the tokenizer's special ids, by which another one can be told.
-        counts: for each id how often it stands there; -1 where the source cannot tell.
+        model: the model whose tokenizer has these ids.
+        source: the text or word list that was counted.
+        special_ids: the tokenizer's special ids, to detect another tokenizer.
+        counts: the count of each id; -1 if the source does not have it.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -45,11 +45,11 @@ class File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """How often each token stands in a background.
+    """The count of each token in a background.
 
     Attributes:
         name: the file, for messages.
-        counts: int64 ``[size]``, -1 for ids of which it tells nothing.
+        counts: int64 ``[size]``, -1 for ids without a count.
         special_ids: int32 ``[S]``, ascending.
     """
 
@@ -58,10 +58,10 @@ class Background:
     special_ids: Int32Array
 
     def check(self, vocabulary: Vocabulary) -> None:
-        """Raise ValueError unless this is of the same vocabulary, as far as can be told."""
+        """Raise ValueError if the vocabulary has another size or other special tokens."""
         if len(self.counts) != vocabulary.size:
             raise ValueError(
-                f"the background {self.name} is of {len(self.counts):,} token ids and the model "
+                f"the background {self.name} has {len(self.counts):,} token ids and the model "
                 f"has {vocabulary.size:,}; make it with the same --model"
             )
         if not np.array_equal(self.special_ids, vocabulary.special_ids):
@@ -72,10 +72,10 @@ class Background:
 
 
 def read_background(name: str) -> Background:
-    """Read a file of a background.
+    """Read a background file.
 
     Raises:
-        ValueError: it cannot be read, or is none.
+        ValueError: it cannot be read or is invalid.
     """
     try:
         file = File.model_validate_json(Path(name).expanduser().read_bytes())
@@ -85,7 +85,7 @@ def read_background(name: str) -> Background:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(
-            f"{name} is no background ({place}: {first['msg']}); "
+            f"{name} is not a background file ({place}: {first['msg']}); "
             "make one with python -m mlmref_salient background"
         ) from None
     return Background(
@@ -98,7 +98,7 @@ def read_background(name: str) -> Background:
 def write_background(
     place: Path, *, model: str, source: str, vocabulary: Vocabulary, counts: Int64Array
 ) -> None:
-    """Write a file of a background."""
+    """Write a background file."""
     file = File(
         model=model,
         source=source,
@@ -111,17 +111,16 @@ def write_background(
 def count_words(
     words: Iterable[tuple[str, float]], tokenizer: PreTrainedTokenizerBase, vocabulary: Vocabulary
 ) -> Int64Array:
-    """Count tokens in a list of words with their frequencies.
+    """Count the tokens of a list of words with their frequencies.
 
     Args:
-        words: each with its share of a text.
-        tokenizer: cuts each word into tokens, as it stands after a space.
-        vocabulary: of the tokenizer.
+        words: the words, each with its share of a text.
+        tokenizer: cuts each word, after a space, into tokens.
+        vocabulary: the vocabulary of the tokenizer.
 
     Returns:
-        int64 ``[size]``, occurrences in 10**9 words; -1 for tokens that are in no word, and for
-        those without a letter or digit, since a list of words tells nothing of punctuation but
-        that it stands in "u.s.".
+        int64 ``[size]``, occurrences in 10**9 words; -1 for tokens that are in no word or have no
+        letter or digit. Word lists contain punctuation only within words such as "u.s.".
     """
     texts, shares = zip(*words, strict=True)
     encoded = tokenizer([f" {text}" for text in texts], add_special_tokens=False)["input_ids"]
@@ -137,7 +136,7 @@ def count_words(
 
 
 def listed_words(language: str, limit: int | None) -> Iterator[tuple[str, float]]:
-    """Yield wordfreq's words of a language with their shares, the most frequent first.
+    """Yield the words of a language in wordfreq with their shares, most frequent first.
 
     Raises:
         ConfigError: wordfreq is not installed, or does not know the language.

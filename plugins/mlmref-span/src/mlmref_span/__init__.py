@@ -1,8 +1,8 @@
-"""Span masking for mlmref: runs of whole words, as SpanBERT masks them.
+"""The masking strategy ``span`` for mlmref: spans of whole words, as in SpanBERT.
 
 Joshi, Chen, Liu, Weld, Zettlemoyer and Levy, "SpanBERT: Improving Pre-training by Representing
-and Predicting Spans", TACL 8 (2020), section 3.1. What differs from the paper's code, and why,
-is in the README.
+and Predicting Spans", TACL 8 (2020), section 3.1. The README lists the differences from the
+paper's code.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class SpanOptions(Options):
 
     Attributes:
         mlm_probability: the share of the tokens that are targets, on average over rows.
-        length_p: the parameter of the geometric distribution of a span's words; 0 makes all
-            lengths alike.
-        max_length: the most words in a span; the distribution is cut off there and scaled up,
-            which with 0.2 and 10 gives 3.8 words on average.
-        shares: how often a span is masked, randomised or kept, all of its tokens together.
+        length_p: the parameter of the geometric distribution of the number of words in a span; 0
+            makes all lengths equally likely.
+        max_length: the maximum number of words in a span. The distribution is truncated there and
+            renormalized; 0.2 and 10 give 3.8 words on average.
+        shares: the shares of spans that are masked, replaced by random tokens or kept.
     """
 
     mlm_probability: Probability = 0.15
@@ -50,13 +50,13 @@ class SpanOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """The spans that tile the words of a batch, in the order of the text.
+    """Consecutive spans that cover the words of a batch.
 
     Attributes:
         tokens: int64 ``[N]``, the flat positions of all tokens in words, ascending.
         rows: int64 ``[S]``, the row of each span.
-        positions: int64 ``[S]``, where in its row it begins.
-        sizes: int64 ``[S]``, its tokens; they add up to ``N``.
+        positions: int64 ``[S]``, the position in the row at which each span begins.
+        sizes: int64 ``[S]``, the number of tokens of each span; the sum is ``N``.
     """
 
     tokens: Int64Array
@@ -66,7 +66,7 @@ class Spans:
 
 
 def length_cdf(length_p: float, max_length: int) -> FloatArray:
-    """Return the distribution of a span's words.
+    """Return the cumulative distribution of the number of words in a span.
 
     Returns:
         float64 ``[max_length]``: at ``i`` the probability of ``i + 1`` words or fewer.
@@ -77,12 +77,12 @@ def length_cdf(length_p: float, max_length: int) -> FloatArray:
 
 
 def tile(words: Int32Array, cdf: FloatArray, bits: NDArray[np.uint32]) -> Spans:
-    """Cut the words of each row into spans, from the first word on and anew after each gap.
+    """Cut the words of each row into consecutive spans; no span crosses a gap between words.
 
     Args:
-        words: ``[B, T]``, the word's number within its row, -1 outside words.
+        words: ``[B, T]``, the number of the word within its row, -1 outside words.
         cdf: of :func:`length_cdf`.
-        bits: ``[B, T]``, random; the k-th word of a row reads the row's position k.
+        bits: ``[B, T]``, random; the k-th word of a row uses position k.
     """
     width = words.shape[1]
     inside = words >= 0
@@ -92,15 +92,15 @@ def tile(words: Int32Array, cdf: FloatArray, bits: NDArray[np.uint32]) -> Spans:
     after_gap[:, 1:] &= ~inside[:, :-1]
     heads = np.flatnonzero(begins_word)
     parted = after_gap.reshape(-1)[heads]
-    firsts = np.flatnonzero(parted)  # the words that begin a segment: a row, or a document in it
+    firsts = np.flatnonzero(parted)  # the first word of each segment: a row, or a document in it
     segment = np.cumsum(parted) - 1
 
     cells = heads // width * width + words.reshape(-1)[heads]
-    # The sum may end below 1 by a rounding, so the last length is what the others leave.
+    # Rounding may leave the sum below 1, so the last length gets the rest.
     chance = bits.reshape(-1)[cells] * np.float64(2.0**-32)
     lengths = 1 + np.searchsorted(cdf[:-1], chance, side="right")
-    # Where the spans before it end, as if each word of a segment brought one: a sum for each
-    # word, no walk from span to span. Those that begin past the segment's end are none.
+    # As if each word of a segment were a span: a span begins where the ones before it end, as a
+    # cumulative sum without a loop. Spans that begin after the end of the segment are dropped.
     reached = np.cumsum(lengths) - lengths
     begins = firsts[segment] + reached - reached[firsts][segment]
     ends = np.append(firsts[1:], len(heads))[segment]
@@ -118,22 +118,23 @@ def tile(words: Int32Array, cdf: FloatArray, bits: NDArray[np.uint32]) -> Spans:
 def choose(
     spans: Spans, probability: float, priority: NDArray[np.uint32], first: FloatArray
 ) -> BoolArray:
-    """Take spans of each row in random order until its budget of tokens is spent.
+    """Select spans of each row, so that their share of the row's tokens is about ``probability``.
 
-    The spans of a row lie on a circle of as many places as they have tokens, in the order of
-    their priorities; taken are those that begin on an arc of ``probability`` times the circle.
-    As the arc begins anywhere alike, every span is taken with just this probability, and what is
-    taken misses the budget by less than a span (systematic sampling, Madow 1949).
+    The spans of a row lie on a circle, in the order of their priorities. The circle has one place
+    per token. The spans that begin on an arc of ``probability`` times the circle are selected. The
+    arc begins anywhere with equal probability, so each span is selected with exactly this
+    probability, and the number of tokens is off by less than one span (systematic sampling, Madow
+    1949).
 
     Args:
         spans: the spans of all rows.
-        probability: the share of a row's tokens to take.
+        probability: the share of a row's tokens to select.
         priority: uint32 ``[S]``, random.
-        first: float64 ``[B]`` in [0, 1), where each row's arc begins; multiples of 2**-32, so
-            that what follows is free of rounding.
+        first: float64 ``[B]`` in [0, 1), the begin of each row's arc; multiples of 2**-32, so that
+            nothing is rounded.
 
     Returns:
-        bool ``[S]``.
+        bool ``[S]``, true for the selected spans.
     """
     order = np.argsort((spans.rows << 32) + priority, kind="stable")
     rows, sizes = spans.rows[order], spans.sizes[order]
@@ -147,7 +148,7 @@ def choose(
 
 
 class SpanMasking:
-    """Chooses spans of whole words, and decides what becomes of each as a whole."""
+    """Selects spans of whole words; all tokens of a span get the same treatment."""
 
     def __init__(self, options: SpanOptions) -> None:
         self._probability = options.mlm_probability
@@ -155,13 +156,13 @@ class SpanMasking:
         self._shares = options.shares
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
-        """Tile the words with spans, take some and say what the model reads there."""
+        """Return the tokens of the selected spans as targets, with their replacements."""
         shape = batch.words.shape
         targets = np.zeros(batch.words.size, dtype=np.bool_)
         read = batch.input_ids.reshape(-1).copy()
         spans = tile(batch.words, self._cdf, draws.bits("span.length"))
         if len(spans.rows):
-            # One number a span or a row, where that span or row begins.
+            # One number per span or row, drawn at its first position.
             priority = draws.bits("span.order")[spans.rows, spans.positions]
             every = np.arange(shape[0])
             first = draws.uniform("span.first", at=(every, np.zeros_like(every)))
@@ -175,17 +176,17 @@ class SpanMasking:
     def _replace(
         self, read: Int32Array, taken: Int64Array, fate: FloatArray, batch: Batch, draws: Draws
     ) -> None:
-        """Write the mask token or random ordinary tokens where the fate of the span says so.
+        """Write the mask token or random ordinary tokens to ``read``, by the fate of each span.
 
         Args:
-            read: flat ``[B * T]``, the true tokens; written to.
+            read: flat ``[B * T]``, the true tokens; changed in place.
             taken: ``[n]``, the flat positions of the targets.
             fate: ``[n]`` in [0, 1), the same for all tokens of a span.
-            batch: for its vocabulary and width.
-            draws: the random tokens are drawn for each position.
+            batch: the batch, for its vocabulary and width.
+            draws: the random numbers; each position has its own random token.
         """
         shares, ordinary = self._shares, batch.vocabulary.ordinary_ids
-        whole = shares.mask + shares.random + shares.keep  # 1, but for a rounding
+        whole = shares.mask + shares.random + shares.keep  # 1, except for rounding
         masked = fate < shares.mask / whole
         swapped = taken[~masked & (fate < (shares.mask + shares.random) / whole)]
         read[taken[masked]] = batch.vocabulary.mask_id
@@ -195,11 +196,11 @@ class SpanMasking:
 
 @hookimpl
 def mlmref_masking_strategies() -> list[StrategyEntry]:
-    """Return ``span``."""
+    """Return the entry of ``span``."""
     return [
         StrategyEntry(
             name="span",
-            summary="runs of whole words, 3.8 on average, with 15 % of the tokens (SpanBERT)",
+            summary="spans of whole words, 3.8 on average, with 15 % of the tokens (SpanBERT)",
             build=SpanMasking,
             options=SpanOptions,
             needs_words=True,
