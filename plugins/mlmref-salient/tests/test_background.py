@@ -62,7 +62,7 @@ def test_a_text_is_counted(tmp_path, tokenizer):
     """Each token as often as it stands in the whole text, the last chunk too."""
     (tmp_path / "common.txt").write_text(COMMON * 50, "utf-8")
     place = tmp_path / "b.json"
-    assert "token ids stand in" in invoke("background", place, "--corpus", tmp_path / "common.txt")
+    assert "token ids are in" in invoke("background", place, "--corpus", tmp_path / "common.txt")
     counts = read_background(str(place)).counts
     assert len(counts) == len(tokenizer)
     assert counts[token_of(tokenizer, "cat")] == 100
