@@ -32,12 +32,13 @@ def evaluate(
 
     Example: mlmref evaluate runs/001-token-trainer --split document
     """
+    from mlmref.base.layout import SETTINGS
     from mlmref.cli.show import show_evaluation
     from mlmref.model.checkpoint import run_of
     from mlmref.plugin.discovery import discover
     from mlmref.runner.run import evaluate as evaluate_
 
-    own = run_of(Path(model)) / "config.toml"
+    own = run_of(Path(model)) / SETTINGS
     config = given.shared(
         more={"--model": ("model.name", model)}, file=lambda: own if own.is_file() else None
     )

@@ -6,14 +6,15 @@ import shlex
 from pathlib import Path
 
 from mlmref.base.errors import ConfigError, OutputError
+from mlmref.base.layout import METRICS, RECORD, SETTINGS
 from mlmref.base.version import __version__
 
 # By name, so that nothing else gets out: no training state, no pickle, no sub-folder (PUB-002).
 PUBLISHED = (
     "README.md",
-    "record.json",
-    "metrics.jsonl",
-    "config.toml",
+    RECORD,
+    METRICS,
+    SETTINGS,
     "config.json",
     "generation_config.json",
     "model.safetensors",

@@ -1,4 +1,4 @@
-"""Read and write ``record.json``: strict JSON, numbers with intervals, versions, peak memory."""
+"""Read and write ``record.json`` and ``metrics.jsonl``: strict JSON, versions, peak memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import platform
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,16 +30,16 @@ def read_record(folder: Path) -> dict[str, Any]:
         folder: the run folder.
 
     Raises:
-        OSError: ``record.json`` is missing or cannot be read.
-        OutputError: it is damaged.
+        OSError: the record is missing or cannot be read.
+        OutputError: it is not a JSON object; names the file.
     """
     file = folder / RECORD
     try:
         record = json.loads(file.read_text("utf-8"))
-        if not isinstance(record, dict):
-            raise TypeError("no JSON object")
-    except (ValueError, TypeError, RecursionError) as error:
-        raise OutputError(f"it is damaged ({error})", where=str(file)) from error
+    except (ValueError, RecursionError) as error:
+        raise damaged(file, error) from error
+    if not isinstance(record, dict):
+        raise damaged(file, "no JSON object")
     return record
 
 
@@ -50,6 +50,23 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
         OSError: it cannot be written.
     """
     (folder / RECORD).write_text(dumps(record, indent=1) + "\n", "utf-8")
+
+
+def damaged(file: Path, why: object) -> OutputError:
+    """Return the error for a file of a run folder that does not have its format."""
+    return OutputError(f"it is damaged ({why})", where=str(file))
+
+
+def events(metrics: str) -> Iterator[dict[str, Any]]:
+    """Yield the events in the text of a ``metrics.jsonl``, in their order.
+
+    A last line without a line end was cut off, and is omitted.
+
+    Raises:
+        ValueError: a line is not JSON.
+    """
+    for line in metrics.split("\n")[:-1]:  # splitlines() would split texts at U+2028 too
+        yield json.loads(line)
 
 
 def dumps(value: object, indent: int | None = None) -> str:

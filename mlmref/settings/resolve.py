@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError
 from mlmref.base.explain import Sources, Tree, all_keys, explain
+from mlmref.base.layout import CHECKPOINTS, RECORD, SETTINGS
 from mlmref.base.ranks.consensus import by_main
 from mlmref.base.ranks.process import world_size
 from mlmref.base.terminal import is_utf8
@@ -105,8 +106,8 @@ def resolve_trees(
 
 def _is_a_runs(file: Path) -> bool:
     """Whether a file is the settings of a run, finished or not, in the run's folder."""
-    beside = (file.with_name("record.json"), file.with_name("checkpoints"))
-    return file.name == "config.toml" and any(one.exists() for one in beside)
+    beside = (file.with_name(RECORD), file.with_name(CHECKPOINTS))
+    return file.name == SETTINGS and any(one.exists() for one in beside)
 
 
 def _check_file(name: str, tree: Tree, command_line: Sources) -> None:

@@ -6,9 +6,7 @@ a number or a text here.
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlmref.base.errors import OutputError
-from mlmref.base.layout import FORMAT, HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
-from mlmref.results.record import documents, numbers, read_record
+from mlmref.base.layout import HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
+from mlmref.results.kept_targets import VersionError, read_about, read_targets
+from mlmref.results.record import damaged, documents, events, numbers, read_record
 from mlmref.results.verdict import verdict, warning
+from mlmref.settings.tree import read_toml
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _PARTS = ("corpus", "model", "plugins", "versions")
 _BAD = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-_TOO_NEW = "another version of mlmref kept it in another format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +144,7 @@ def read(folder: Path) -> Run:
     try:
         with suppress(FileNotFoundError):
             run.toml = file.read_text("utf-8")
-        run.config = tomllib.loads(run.toml)
+            run.config = read_toml(file)
         _read_kept(run)
         file = folder / (RECORD if run.finished else METRICS)
         if run.finished:
@@ -153,7 +152,7 @@ def read(folder: Path) -> Run:
         else:
             _read_metrics(run, file)
     except _BAD as error:
-        raise OutputError(f"it is damaged ({error})", where=str(file)) from error
+        raise damaged(file, error) from error
     return run
 
 
@@ -184,9 +183,7 @@ def from_record(run: Run, record: Mapping[str, Any]) -> None:
 def _read_metrics(run: Run, file: Path) -> None:
     """Read what had happened when a run was stopped, or until now."""
     sums: list[Documents] = []
-    # Not splitlines(), which would part texts at U+2028; what is behind the last end is cut off.
-    for line in file.read_text("utf-8").split("\n")[:-1]:
-        event = json.loads(line)
+    for event in events(file.read_text("utf-8")):
         match event.pop("event"):
             case "evaluation":
                 run.evaluations.append(_measured(event))
@@ -218,25 +215,17 @@ def _compare(run: Run, sums: list[Documents]) -> None:
 
 def _read_kept(run: Run) -> None:
     """Read what was kept for the report, if it was."""
-    import pyarrow.parquet as pq
-
     name = KEPT
     try:
-        kept = json.loads((run.folder / KEPT).read_text("utf-8"))
-        if kept["format"] == FORMAT:
-            parts = {part: dict(kept.get(part, {})) for part in _PARTS}
-            run.kept = kept
-            for part, found in parts.items():
-                setattr(run, part, found)
-        else:
-            run.lacking = _TOO_NEW
+        about = read_about(run.folder)
+        parts = {part: dict(about.get(part, {})) for part in _PARTS}
+        run.kept = about
+        for part, found in parts.items():
+            setattr(run, part, found)
         name = HELD_OUT
-        table = pq.read_table(run.folder / HELD_OUT)
-        meta = json.loads((table.schema.metadata or {})[b"mlmref"])
-        if meta["format"] == FORMAT:
-            run.held_out = table.cast(_schema(), safe=False)
-        else:
-            run.lacking = _TOO_NEW
+        run.held_out = read_targets(run.folder)
+    except VersionError as error:
+        run.lacking = str(error)
     except FileNotFoundError as error:
         name = Path(str(error.filename)).name
         run.lacking = (
@@ -244,26 +233,6 @@ def _read_kept(run: Run) -> None:
         )
     except (OSError, *_BAD) as error:
         run.lacking = f"{name} in the folder is damaged ({error})"
-
-
-def _schema() -> pa.Schema:
-    """Return what :mod:`mlmref.runner.log.kept_targets` writes."""
-    import pyarrow as pa
-
-    text = pa.dictionary(pa.int32(), pa.string())
-    return pa.schema(
-        {
-            "chunk": pa.int64(),
-            "position": pa.int32(),
-            "token": pa.int32(),
-            "text": text,
-            "word": text,
-            "part": text,
-            "count": pa.int64(),
-            "before": pa.float32(),
-            "after": pa.float32(),
-        }
-    )
 
 
 def _number(value: Any) -> float:

@@ -16,7 +16,7 @@ from mlmref.base import layout
 from mlmref.base.closest import did_you_mean
 from mlmref.base.disk import alike, unsealed
 from mlmref.base.errors import ConfigError, OutputError
-from mlmref.base.layout import RUN, RUNS, finished, unfinished
+from mlmref.base.layout import RUN, RUNS, SETTINGS, finished, unfinished
 from mlmref.base.ranks.consensus import by_main
 from mlmref.results.record import read_record
 from mlmref.runner.identity import Begun, what_matters
@@ -95,7 +95,7 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
         place = named
     found = _newest_alike(config) if place is None else _at(place, config)
     if found is None and resume != AUTO:
-        close = [str(finished(one)) for one in alike(named, ("config.toml",))]
+        close = [str(finished(one)) for one in alike(named, (SETTINGS,))]
         raise OutputError(
             "no such run",
             where=f"--resume {resume}",
@@ -112,7 +112,7 @@ def settings_file(resume: str | None) -> Path | None:
     if resume in {None, AUTO}:
         return None
     place = finished(_path(str(resume), "--resume"))
-    files = [folder / "config.toml" for folder in (unfinished(place), place)]
+    files = [folder / SETTINGS for folder in (unfinished(place), place)]
     return next((file for file in files if file.is_file()), None)
 
 
@@ -148,8 +148,7 @@ def _at(place: Path, config: Config) -> Found | None:
 def _recorded(place: Path) -> Config | None:
     """Return the settings of a finished run; ``None`` if its record is missing or damaged."""
     with suppress(OSError, OutputError, ValueError, LookupError):
-        record = read_record(place)
-        return Config.model_validate_json(json.dumps(record["config"]))
+        return Config.model_validate_json(json.dumps(read_record(place)["config"]))
     return None
 
 

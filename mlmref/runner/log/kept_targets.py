@@ -22,6 +22,7 @@ from mlmref.base.layout import FORMAT, HELD_OUT, KEPT
 from mlmref.base.ranks.process import is_main
 from mlmref.evaluation.kept_targets import Targets, choose
 from mlmref.plugin.arrays import FloatArray
+from mlmref.results.kept_targets import read_about, read_targets
 from mlmref.results.record import dumps
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Keeper:
 def _first_losses(folder: Path, table: pa.Table) -> FloatArray | None:
     """Return what was measured before training, if it is of the same targets."""
     with suppress(OSError, ValueError, LookupError):
-        was = pq.read_table(folder / HELD_OUT)
+        was = read_targets(folder)
         keys = ["chunk", "position", "token"]
         if was.select(keys).equals(table.select(keys)):
             column: FloatArray = was["before"].to_numpy().astype(np.float64)
@@ -119,7 +120,7 @@ def _first_losses(folder: Path, table: pa.Table) -> FloatArray | None:
 def _first_answers(folder: Path, shown: list[dict[str, Any]]) -> Any:
     """Return what was answered before training, if it is about the same chunks."""
     with suppress(OSError, ValueError, LookupError):
-        was = json.loads((folder / KEPT).read_text("utf-8"))
+        was = read_about(folder)
         if was["explorer"] == json.loads(dumps(shown)):
             return was["answers"]["before"]
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +12,15 @@ from mlmref.base.disk import replace
 from mlmref.base.layout import METRICS
 from mlmref.base.progress.clock import Clock
 from mlmref.base.ranks.process import is_main
-from mlmref.results.record import documents, dumps, numbers, peak_memory_mb, versions, write_record
+from mlmref.results.record import (
+    documents,
+    dumps,
+    events,
+    numbers,
+    peak_memory_mb,
+    versions,
+    write_record,
+)
 from mlmref.runner.log.provenance import corpus_used, model_used, plugins_used
 
 if TYPE_CHECKING:
@@ -48,8 +55,8 @@ class Story:
         self._metrics = (self._file if is_main() else Path(os.devnull)).open(
             "a", encoding="utf-8", buffering=1
         )
-        for line in begun.split("\n")[:-1]:  # splitlines() would part texts at U+2028 too
-            self._remember(json.loads(line))
+        for event in events(begun):
+            self._remember(event)
 
     def _remember(self, event: dict[str, Any]) -> None:
         """Take in what was written of an event."""

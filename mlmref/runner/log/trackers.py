@@ -20,6 +20,7 @@ from mlmref.base.disk import replace
 from mlmref.base.errors import ConfigError, OutputError
 from mlmref.base.layout import METRICS
 from mlmref.base.ranks.process import is_main
+from mlmref.results.record import events
 from mlmref.settings.config import Config
 from mlmref.settings.tree import dotted
 
@@ -247,12 +248,10 @@ def _happened(file: Path) -> tuple[int, dict[int, int]]:
         Its last step, and the epochs after which it was evaluated with the step of each.
     """
     step, epochs = 0, dict[int, int]()
-    with suppress(OSError):
-        for line in file.read_text("utf-8", "replace").split("\n"):
-            with suppress(ValueError, LookupError):  # the last one may be cut
-                event = json.loads(line)
-                if event["event"] == "step":
-                    step = event["step"]
-                elif event["event"] == "evaluation":
-                    epochs[event["epoch"]] = step
+    with suppress(OSError, ValueError, LookupError):  # nothing behind a damaged line is known
+        for event in events(file.read_text("utf-8", "replace")):
+            if event["event"] == "step":
+                step = event["step"]
+            elif event["event"] == "evaluation":
+                epochs[event["epoch"]] = step
     return step, epochs
