@@ -66,7 +66,8 @@ def test_documents_round_trip_through_every_table(data, texts, block, batch):
     """Any text comes back in order from cells, JSON and parquet; blank ones are counted."""
     name, content = data.draw(drawn.files(texts))
     with folder() as here, small_blocks(block, batch):
-        corpus = load(write(here / name, content), quotes="yes")
+        cells = {"quotes": "yes"} if ".csv" in name or ".tsv" in name else {}
+        corpus = load(write(here / name, content), **cells)
     assert found(corpus) == full(texts)
     if corpus is not None:
         assert corpus.empty == len(texts) - len(full(texts))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlmref.data.tokenizer.vocabulary import special_mask
 from mlmref.plugin.arrays import Int64Array
 
 if TYPE_CHECKING:
-    from mlmref.data.tokenizer.vocabulary import special_mask
-from mlmref.data.tokens.tokens import Tokens
+    from mlmref.data.tokens.tokens import Tokens
 
 _BLOCK = 2**20  # tokens at a time; bounds the memory
 
