@@ -241,7 +241,7 @@ def summed(
     )
     if np.isnan(nll).any():
         raise MlmrefError(
-            f"the loss is no number in {np.count_nonzero(np.isnan(nll)):,} held-out chunks",
+            f"the loss is NaN in {np.count_nonzero(np.isnan(nll)):,} held-out chunks",
             where="evaluation",
             hint="the model is damaged, or its training diverged: lower --learning-rate",
         )

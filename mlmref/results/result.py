@@ -29,7 +29,7 @@ class Result:
             path: a new file to write it to as well; its place is returned then.
 
         Raises:
-            OutputError: there is something already, or the page cannot be written.
+            OutputError: the file already exists, or the page cannot be written.
         """
         if path is not None:
             return write_pages([self.folder], Path(path))

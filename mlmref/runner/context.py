@@ -118,9 +118,9 @@ def choose_plugins(config: Config, registry: Registry | None = None) -> tuple[Co
     masking, strategy = config.masking, plugins.strategy
     if masking.corruption and strategy.entry.replaces:
         raise ConfigError(
-            f"{strategy.owner} says itself what the model reads at a target",
+            f"{strategy.owner} chooses its own replacements for the targets",
             where="masking.corruption",
-            hint="leave it out; see its own options in mlmref plugins",
+            hint="omit it, and see the options of the strategy in mlmref plugins",
         )
     own = None if strategy.entry.replaces else strategy.entry.corruption
     completed["masking"] = completed["masking"].model_copy(

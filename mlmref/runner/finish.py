@@ -33,9 +33,9 @@ def finished(found: Found, context: RunContext) -> Result:
     """Return the result of a run that an earlier command finished."""
     place, reporter = found.place, context.reporter
     assert place is not None and found.begun is not None  # noqa: S101, PT018 - it was found there
-    reporter.note(f"{place}: the run is finished already")
+    reporter.note(f"{place}: the run is already finished")
     if context.config.output.push:
-        reporter.warn(f"nothing is published; to do that: {_upload(context.config, place)}")
+        reporter.warn(f"nothing was published; to publish it: {_upload(context.config, place)}")
 
     def look() -> dict[str, Any]:
         assert found.begun is not None  # noqa: S101 - as above
@@ -88,7 +88,7 @@ def publish_all(context: RunContext, place: Path) -> None:
         raise  # its message says what to do (PUB-004)
     except BaseException as error:
         upload = _upload(context.config, place)
-        error.add_note(f"not published: the run is whole, go on with {upload}")
+        error.add_note(f"not published, but the run is complete: publish it with {upload}")
         raise
 
 

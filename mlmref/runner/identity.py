@@ -65,9 +65,9 @@ class Begun:
         """
         if found := differences(self.settings, settings):
             raise ConfigError(
-                f"the run was begun with other settings: {'; '.join(found)}",
+                f"the run was started with other settings: {'; '.join(found)}",
                 where=str(where),
-                hint="go on with the same, or begin a new run with another --output",
+                hint="resume with the same settings, or start a new run with another --output",
             )
 
 

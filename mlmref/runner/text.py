@@ -83,7 +83,7 @@ def prepare_text(context: RunContext, tokenizer: PreTrainedTokenizerBase, max_le
 def _summary(text: Text) -> str:
     """Return one line with the size of a text."""
     corpus, tokens, split = text.corpus, text.chunks.tokens, text.split
-    omitted = f" ({corpus.empty:,} empty ones left out)" if corpus.empty else ""
+    omitted = f" ({corpus.empty:,} empty ones skipped)" if corpus.empty else ""
     if skipped := len(tokens.skipped):
         omitted += f" ({skipped:,} without an ordinary token skipped)"
     return (
@@ -135,10 +135,10 @@ def masker_for(context: RunContext, text: Text, tell: Tell = lambda _: None) -> 
     tokens, strategy = text.chunks.tokens, context.plugins.strategy
     if strategy.entry.needs_words and not tokens.has_words:
         raise ModelError(
-            f"its tokenizer does not tell words, which {strategy.entry.name!r} masking needs",
+            f"its tokenizer finds no words, which {strategy.entry.name!r} masking needs",
             where=context.config.model.name,
             hint="choose a masking strategy that needs none, such as --masking token, or a "
-            "--segmenter that tells words",
+            "--segmenter that finds words",
         )
     if strategy.entry.needs_words:
         long = tokens_a_word(tokens)

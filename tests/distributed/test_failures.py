@@ -17,7 +17,7 @@ from mlmref.settings.resolve import resolve
 
 EPOCHS = 4  # of 23 steps
 ELSEWHERE = f"mlmref: rank 1 of 2, on {socket.gethostname()}: "
-GO_ON = "the same command goes on from there with --resume out"
+GO_ON = "resume with the same command and --resume out"
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_what_fails_on_the_main_process_alone_ends_all(place, tmp_path):
     (tmp_path / "out/file").write_text("somebody's")
     ended = launch(**faulty("none", *quick(place), "--output", "out"))
     [line] = ended.told
-    assert line.startswith("mlmref: out: there is something already, and it stays as it is; ")
+    assert line.startswith("mlmref: out: already exists; nothing was changed; ")
     assert statuses(ended) == {0: 2, 1: 2}
     assert left() == ["out"]
     assert (tmp_path / "out/file").read_text() == "somebody's"

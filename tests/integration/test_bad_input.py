@@ -21,17 +21,14 @@ LAYER = "bert.encoder.layer.0.output.dense.weight"
 LONG = "x" * 300
 NAMES = "name a file, a folder or a glob, imdb, or hub:NAME for a data set on the hub"
 NO_FOLDER = "no such folder; check the path, or give a name on the hub"
-THERE = (
-    "there is something already, and it stays as it is; "
-    "choose a new folder with --output, or remove that one"
-)
+THERE = "already exists; nothing was changed; choose a new folder with --output, or remove that one"
 
 OUTPUT = {
     "output in use": ("--output used", f"used: {THERE}"),
     "output is a file": ("--output a-file", f"a-file: {THERE}"),
     "output below a file": (
         "--output a-file/out",
-        "a-file/out: nothing can be written there (File exists); choose another folder with "
+        "a-file/out: the folder cannot be written (File exists); choose another folder with "
         "--output",
     ),
     "output is a dead link": ("--output dead.txt", f"dead.txt: {THERE}"),
@@ -44,7 +41,7 @@ OUTPUT = {
     ),
     "output name too long": (
         f"--output {LONG}",
-        f"{LONG}: nothing can be written there (File name too long); choose another folder "
+        f"{LONG}: the folder cannot be written (File name too long); choose another folder "
         "with --output",
     ),
 }
@@ -225,7 +222,7 @@ DENIED = {
     "settings": ("a.toml", "a.toml: cannot be read (Permission denied)"),
     "output": (
         ".",
-        "out: nothing can be written there (Permission denied); choose another folder "
+        "out: the folder cannot be written (Permission denied); choose another folder "
         "with --output",
     ),
 }

@@ -289,4 +289,4 @@ def test_an_interruption_saves_and_says_how_to_go_on(place, number, status):
     step = last_step(place / f"{output.name}.unfinished" / "checkpoints")
     *_, line = text.splitlines()
     ended = "interrupted" if number == signal.SIGINT else "terminated"
-    assert line == f"{ended}: saved at step {step:,}: go on with mlmref run --resume {output.name}"
+    assert line == f"{ended}: saved at step {step:,}: resume with mlmref run --resume {output.name}"

@@ -210,10 +210,12 @@ def test_a_signal_while_publishing_says_how_to_publish(tmp_path, number, status)
         assert done.returncode == status
         line = done.stderr.splitlines()[-1]
         command = f"hf upload tester/films '{out}' --private"
-        assert line.endswith(f"ed: not published: the run is whole, go on with {command}")
+        assert line.endswith(
+            f"ed: not published, but the run is complete: publish it with {command}"
+        )
         again = hub.python("from mlmref.cli import main; main()", *typed, **cache)
         assert again.returncode == 0
-        assert again.stderr.strip() == f"nothing is published; to do that: {command}"
+        assert again.stderr.strip() == f"nothing was published; to publish it: {command}"
         assert not hub.commits
 
 

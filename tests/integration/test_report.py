@@ -252,7 +252,7 @@ def test_a_run_is_whole_without_its_report(place, done, monkeypatch):
     monkeypatch.setattr("mlmref.results.report.page.page", broken)
     bare = run(report_settings(place, output="bare"), reporter=told)
     assert [text.split(" (")[0] for text in told.warnings] == [
-        "the report will lack what the model learnt",
+        "the report will lack what the model learned",
         "report.html was not written",
     ]
     assert told.warnings[1].endswith(f"the run is complete; try: mlmref report {bare.folder}")

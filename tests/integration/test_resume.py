@@ -159,7 +159,7 @@ def test_a_signal_ends_the_step_and_saves(place, events, tmp_path, number, statu
     sets = settings(place, out)
     assert Run(sets, at=at, signal_=number, errors=tmp_path / "err").status() == status
     *_, line = (tmp_path / "err").read_text("utf-8").splitlines()
-    assert line == f"{word}: saved at step {step}: go on with mlmref run --resume {out}"
+    assert line == f"{word}: saved at step {step}: resume with mlmref run --resume {out}"
     assert until_done(sets, out, resume=str(out)) == whole
 
 
@@ -259,7 +259,9 @@ def test_other_settings_are_refused_by_name(stopped, what):
     with pytest.raises(ConfigError) as caught:
         run(resolve(sets=[*sets, OTHER[what][0]]), resume="auto")
     assert OTHER[what][1] in str(caught.value)
-    assert str(caught.value).startswith(f"{out}.unfinished: the run was begun with other settings")
+    assert str(caught.value).startswith(
+        f"{out}.unfinished: the run was started with other settings"
+    )
     assert listing(out.parent) == before
 
 
@@ -284,7 +286,9 @@ def test_other_ingredients_are_refused_by_name(stopped, place, what, monkeypatch
         file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     before = listing(out.parent)
     try:
-        with pytest.raises(ConfigError, match=rf"begun with other settings: .*{what}.* was .*, is"):
+        with pytest.raises(
+            ConfigError, match=rf"started with other settings: .*{what}.* was .*, is"
+        ):
             run(resolve(sets=sets), resume="auto")
     finally:
         file.write_bytes(content)
@@ -443,7 +447,7 @@ def test_a_folder_that_is_named_must_be_there(place, tmp_path):
 def test_a_run_goes_on_where_it_is(stopped, tmp_path):
     """Another --output beside --resume is refused."""
     out, sets = stopped
-    with pytest.raises(ConfigError, match=r"--output: the run goes on where it is"):
+    with pytest.raises(ConfigError, match=r"--output: the run resumes in its own folder"):
         run(resolve(sets=[*sets, f"output.folder={tmp_path / 'new'}"]), resume=str(out))
 
 
@@ -458,7 +462,7 @@ def test_a_finished_run_stays_finished(place, tmp_path):
         assert run(resolve(sets=sets), resume=resume).record == first.record
     with pytest.raises(ConfigError, match="training.max_steps was 1, is 2"):
         run(resolve(sets=[*sets, "training.max_steps=2"]), resume="auto")
-    with pytest.raises(OutputError, match="there is something already"):
+    with pytest.raises(OutputError, match="already exists"):
         run(resolve(sets=sets))
     assert listing(out) == before
 
@@ -491,7 +495,7 @@ def test_a_folder_that_only_has_the_name_stays(place, tmp_path, monkeypatch, res
     (tmp_path / "out.unfinished").mkdir()
     (tmp_path / "out.unfinished" / "theirs").write_text("theirs")
     before = listing(tmp_path)
-    with pytest.raises(OutputError, match=r"out\.unfinished: no unfinished run of mlmref"):
+    with pytest.raises(OutputError, match=r"out\.unfinished: not an unfinished run of mlmref"):
         run(resolve(sets=settings(place, "out")), resume=resume)
     with pytest.raises(OutputError, match="an unfinished run is there"):
         run(resolve(sets=settings(place, "out")))
@@ -507,7 +511,7 @@ def test_the_printed_command_goes_on_whatever_the_name(place, events, tmp_path, 
         at = moment(events[1], "before step", 7)
         assert Run(sets, at=at, signal_=signal.SIGTERM, errors="err").status() == 143
         line = Path("err").read_text("utf-8").splitlines()[-1]
-        done = mlmref(*shlex.split(line.split("go on with mlmref ")[1]), "--quiet")
+        done = mlmref(*shlex.split(line.split("resume with mlmref ")[1]), "--quiet")
         assert done.returncode == 0, (line, done.stderr)
         assert outcome(Path(name))["weights"] == events[0]["weights"]
 
@@ -515,7 +519,9 @@ def test_the_printed_command_goes_on_whatever_the_name(place, events, tmp_path, 
 @pytest.mark.clause("RES-001")
 def test_no_run_is_named_as_an_unfinished_one(place, tmp_path):
     """--output x.unfinished is refused, since --resume would look for x."""
-    with pytest.raises(ConfigError, match=r"--output: .*x\.unfinished is how the folder"):
+    with pytest.raises(
+        ConfigError, match=r"--output: .*x\.unfinished is the name of an unfinished"
+    ):
         run(resolve(sets=settings(place, tmp_path / "x.unfinished")))
     assert not [*tmp_path.iterdir()]
 
@@ -533,7 +539,10 @@ def test_a_signal_after_the_last_rename_says_that_the_run_is_whole(
     sets = settings(place, out)
     assert Run(sets, at=at, signal_=number, errors=tmp_path / "err").status() == status
     assert (
-        (tmp_path / "err").read_text().splitlines()[-1].endswith(f"ed: the run is whole, in {out}")
+        (tmp_path / "err")
+        .read_text()
+        .splitlines()[-1]
+        .endswith(f"ed: the run is complete, in {out}")
     )
     assert until_done(sets, out) == events[0]
 
@@ -622,9 +631,9 @@ def test_a_full_disk_is_told_and_destroys_nothing(place, tmp_path, call, monkeyp
             "so nothing was kept; make room, or choose another disk with --output"
         )
         return
-    assert re.fullmatch(rf"{out}: nothing more can be written \(.*\); make room", str(caught.value))
+    assert re.fullmatch(rf"{out}: cannot write any more \(.*\); make room", str(caught.value))
     [note] = caught.value.__notes__
-    assert re.fullmatch(rf"saved at step \d+: go on with mlmref run --resume {out}", note)
+    assert re.fullmatch(rf"saved at step \d+: resume with mlmref run --resume {out}", note)
     assert run(resolve(sets=sets), resume="auto").folder == out
 
 

@@ -332,7 +332,7 @@ def test_a_strategy_that_needs_words_refuses_a_tokenizer_without(place):
     """Both are named, and token masking is offered and works."""
     save_model(place / "wordless", "wordless")
     wordless = (f"model.name={place / 'wordless'}", "training.max_steps=1")
-    with pytest.raises(ModelError, match="does not tell words, which 'whole-word' masking needs"):
+    with pytest.raises(ModelError, match="finds no words, which 'whole-word' masking needs"):
         run(settings(place, *wordless, "masking.strategy=whole-word", output="refused"))
     assert not (place / "refused").exists()
     run(settings(place, *wordless, output="allowed"))

@@ -110,8 +110,8 @@ def test_the_tokenizers_own_words_are_refused_where_it_has_none(place, command):
     words = ("--masking", "whole-word", "--segmenter", "tokenizer")
     done = command("run", "--model", "./wordless", *QUICK, *words, "--output", "refused")
     assert done.exit_code == 2
-    assert "does not tell words, which 'whole-word' masking needs" in done.stderr
-    assert "or a --segmenter that tells words" in done.stderr
+    assert "finds no words, which 'whole-word' masking needs" in done.stderr
+    assert "or a --segmenter that finds words" in done.stderr
     assert not (place / "refused").exists()
 
 

@@ -150,7 +150,7 @@ def test_what_is_not_installed_is_refused_before_anything_is_loaded(tmp_path):
     done = processes.run([sys.executable, "-c", NOT_INSTALLED], cwd=tmp_path)
     assert done.stdout == "2 False\n"
     assert done.stderr == (
-        "mlmref: tracking.to: wandb is not installed; pip install wandb, or leave it out of "
+        "mlmref: tracking.to: wandb is not installed; pip install wandb, or omit it from "
         "--report-to\n"
     )
     assert [one.name for one in tmp_path.iterdir()] == ["wandb"]

@@ -33,7 +33,7 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     name = tokenizer.name_or_path or None
     if not tokenizer.is_fast:
         raise ModelError(
-            f"{type(tokenizer).__name__} is a slow tokenizer, which cannot tell words",
+            f"{type(tokenizer).__name__} is a slow tokenizer, which cannot find words",
             where=name,
             hint=_fast_hint(Path(tokenizer.name_or_path)),
         )

@@ -43,7 +43,7 @@ class Plot:
         """Write it to a new .svg file; return its place.
 
         Raises:
-            OutputError: there is something already, or no folder for it.
+            OutputError: the file already exists, or no folder for it.
         """
         path = Path(path)
         try:

@@ -74,7 +74,7 @@ class RunFolder:
         except OSError as error:
             self._clear()
             raise OutputError(
-                f"nothing can be written there ({error.strerror})",
+                f"the folder cannot be written ({error.strerror})",
                 where=str(self._wanted or parent),
                 hint="choose another folder with --output",
             ) from None
@@ -97,7 +97,7 @@ class RunFolder:
         self._clear()
         there = self._whole and not self.building.exists()
         if there and error is not None and not isinstance(error, Exception):
-            error.add_note(f"the run is whole, in {self.place}")
+            error.add_note(f"the run is complete, in {self.place}")
         saved = (
             None
             if step is None
@@ -112,7 +112,7 @@ class RunFolder:
             saved = f"what was trained until step {step:,} is kept in {self.building}"
         if isinstance(error, OSError) and error.errno in FULL:
             full = OutputError(
-                f"nothing more can be written ({error.strerror})"
+                f"cannot write any more ({error.strerror})"
                 + ("" if saved else ", so nothing was kept"),
                 where=str(self.place),
                 hint="make room" if saved else "make room, or choose another disk with --output",
@@ -168,7 +168,7 @@ class RunFolder:
         self._lock = _lock(place)
         if not _is_free(place):
             raise OutputError(
-                "there is something already, and it stays as it is",
+                "already exists; nothing was changed",
                 where=str(place),
                 hint="choose a new folder with --output, or remove that one",
             )
@@ -176,7 +176,7 @@ class RunFolder:
             self._step_before = checkpoint.last_step(self.building / layout.CHECKPOINTS)
         elif self.building.exists() or self.building.is_symlink():
             raise OutputError(
-                "an unfinished run is there, and it stays as it is",
+                "an unfinished run exists there; nothing was changed",
                 where=str(self.building),
                 hint=f"{how_to_go_on(place, self._flags)}; or choose another folder with --output",
             )
@@ -189,7 +189,7 @@ class RunFolder:
         ours = {new / layout.CHECKPOINTS, new / layout.CHECKPOINTS / layout.RUN}
         if {*new.rglob("*")} - ours:
             raise OutputError(
-                "there is something already, and it stays as it is",
+                "already exists; nothing was changed",
                 where=str(new),
                 hint="choose a new folder with --output, or move that one away",
             )
@@ -236,8 +236,8 @@ def how_to_go_on(place: Path, flags: Sequence[str] = ()) -> str:
     """Say which command goes on with an unfinished run."""
     name = f"./{place}" if str(place) == "auto" else str(place)  # which --resume takes otherwise
     if world_size() > 1:
-        return f"the same command goes on from there with --resume {shlex.quote(name)}"
-    return "go on with " + shlex.join(["mlmref", "run", "--resume", name, *flags])
+        return f"resume with the same command and --resume {shlex.quote(name)}"
+    return "resume with " + shlex.join(["mlmref", "run", "--resume", name, *flags])
 
 
 def _lock(place: Path) -> FileLock:

@@ -79,9 +79,9 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
     place = None if wanted is None else _path(wanted, "--output")
     if place is not None and place != finished(place):
         raise ConfigError(
-            f"{place} is how the folder of a run is named that is not finished",
+            f"{place} is the name of an unfinished run's folder",
             where="--output",
-            hint=f"name it {finished(place)}, and add --resume to go on with it",
+            hint=f"use {finished(place)}, with --resume to resume the run",
         )
     if resume is None:
         return Found(place=place)
@@ -90,7 +90,7 @@ def _look_for(resume: str | None, config: Config, tell: Callable[[str], None]) -
         named = finished(_path(resume, "--resume"))
         if place is not None and place.absolute() != named.absolute():
             raise ConfigError(
-                f"the run goes on where it is, in {named}", where="--output", hint="leave it out"
+                f"the run resumes in its own folder, {named}", where="--output", hint="omit it"
             )
         place = named
     found = _newest_alike(config) if place is None else _at(place, config)
@@ -176,7 +176,7 @@ def _begun(building: Path) -> Begun:
         return Begun(run=marker["run"], settings=marker["settings"])
     except (OSError, ValueError, LookupError):
         raise OutputError(
-            f"no unfinished run of mlmref ({RUN} is missing or damaged), and it stays as it is",
+            f"not an unfinished run of mlmref ({RUN} is missing or damaged); nothing was changed",
             where=str(building),
             hint="choose another folder with --output, or remove it",
         ) from None

@@ -103,7 +103,7 @@ class Keeper:
         except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
             self._works = False
             warn = self._ready.context.reporter.warn
-            warn(f"the report will lack what the model learnt ({error})")
+            warn(f"the report will lack what the model learned ({error})")
 
 
 def _first_losses(folder: Path, table: pa.Table) -> FloatArray | None:

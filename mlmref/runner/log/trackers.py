@@ -48,7 +48,7 @@ def check_trackers(config: Config) -> None:
             raise ConfigError(
                 f"{name} is not installed",
                 where="tracking.to",
-                hint=f"pip install {name}, or leave it out of --report-to",
+                hint=f"pip install {name}, or omit it from --report-to",
             )
 
 
@@ -108,7 +108,7 @@ class Trackers:
                     raise OutputError(
                         f"cannot begin to report ({_said(error)})",
                         where=name,
-                        hint="mend that, or leave it out of --report-to",
+                        hint="fix it, or omit it from --report-to",
                     ) from error
                 self._fail(name, error)
 

@@ -137,7 +137,7 @@ def read_plan(
         base, _ = choose_plugins(resolve_trees(bottom, given), registry)
     if base.output != OutputConfig() or base.training.seed is not None:
         key = "output" if base.output != OutputConfig() else "training.seed"
-        hint = "leave it out; see --output" if key == "output" else "use seeds = [...]"
+        hint = "omit it; see --output" if key == "output" else "use seeds = [...]"
         raise ConfigError(f"{key} is the comparison's own to set", where=str(file), hint=hint)
     variants = []
     for name, over in cells(said, str(file)):

@@ -80,9 +80,9 @@ def preview(
         )
     if unit == "words" and not tokens.has_words:
         raise ModelError(
-            "its tokenizer does not tell words",
+            "its tokenizer finds no words",
             where=config.model.name,
-            hint="use --as tokens, or a --segmenter that tells words",
+            hint="use --as tokens, or a --segmenter that finds words",
         )
     unit = unit or ("words" if tokens.has_words else "tokens")
     maskers = [replace(masker_for(one, text), seed=one.config.training_seed) for one in contexts]

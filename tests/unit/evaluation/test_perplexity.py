@@ -404,7 +404,7 @@ def test_weights_that_are_no_numbers_are_an_error():
     with pytest.raises(MlmrefError) as raised:
         evaluate(MaskedLMObjective(model), CHUNKS, masker())
     assert str(raised.value) == (
-        f"evaluation: the loss is no number in {measured} held-out chunks; "
+        f"evaluation: the loss is NaN in {measured} held-out chunks; "
         "the model is damaged, or its training diverged: lower --learning-rate"
     )
 

@@ -223,7 +223,7 @@ def test_a_corruption_that_would_not_be_followed_is_refused():
     given = resolve(sets=["masking.strategy=mine", "masking.corruption=80/10/10"])
     with pytest.raises(ConfigError) as caught:
         choose_plugins(given, registry)
-    said = "masking.corruption: 'mine' of plugin given:_Replaces says itself what the model reads"
+    said = "masking.corruption: 'mine' of plugin given:_Replaces chooses its own replacements"
     assert str(caught.value).startswith(said)
 
 

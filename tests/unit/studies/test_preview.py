@@ -376,9 +376,9 @@ def test_where_no_words_are_told_there_are_none(place):
     rates = shown.strategies[0].sample
     assert rates.words is rates.words_with_target is rates.words_whole is None
     assert set(rates.shares) == {"targets", "masked", "replaced", "kept"}
-    with pytest.raises(ModelError, match=r"its tokenizer does not tell words; use --as tokens"):
+    with pytest.raises(ModelError, match=r"its tokenizer finds no words; use --as tokens"):
         preview([config], unit="words")
-    with pytest.raises(ModelError, match=r"does not tell words, which 'whole-word' masking needs"):
+    with pytest.raises(ModelError, match=r"finds no words, which 'whole-word' masking needs"):
         preview([settings(place, "wordless", "masking.strategy=whole-word")])
 
 

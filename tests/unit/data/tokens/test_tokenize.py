@@ -227,7 +227,7 @@ def _without(role):
     [
         (
             CanineTokenizer,
-            "CanineTokenizer is a slow tokenizer, which cannot tell words; choose a model "
+            "CanineTokenizer is a slow tokenizer, which cannot find words; choose a model "
             "with a fast tokenizer, which has a tokenizer.json",
         ),
         (

@@ -63,7 +63,7 @@ def test_what_is_there_stays(tmp_path, kind):
         if kind == "link":
             place.symlink_to(real)
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(OutputError, match="there is something already"), RunFolder(place, "x"):
+    with pytest.raises(OutputError, match="already exists"), RunFolder(place, "x"):
         pass
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -77,7 +77,7 @@ def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
         with pytest.raises(OutputError, match="another run is writing"), RunFolder(place, "x"):
             pass
         first.finish()
-    with pytest.raises(OutputError, match="something already"), RunFolder(place, "x"):
+    with pytest.raises(OutputError, match="already exists"), RunFolder(place, "x"):
         pass
     assert (tmp_path / "out" / "file").read_text() == "first"
 
@@ -127,7 +127,7 @@ def test_what_has_a_checkpoint_is_kept_and_told(tmp_path, error):
         save_and_fail(tmp_path / "out", error)
     assert [one.name for one in tmp_path.iterdir()] == ["out.unfinished"]
     [note] = caught.value.__notes__
-    assert note == f"saved at step 7: go on with mlmref run --resume {tmp_path / 'out'}"
+    assert note == f"saved at step 7: resume with mlmref run --resume {tmp_path / 'out'}"
 
 
 def save_and_fail(place, error):
@@ -144,7 +144,7 @@ def test_a_folder_of_the_name_that_is_built_under_stays(tmp_path):
     """Somebody's own .out.new with something in it is refused, and is not removed."""
     (tmp_path / ".out.new").mkdir()
     (tmp_path / ".out.new" / "theirs").touch()
-    with pytest.raises(OutputError, match="there is something"), RunFolder(tmp_path / "out", ""):
+    with pytest.raises(OutputError, match="already exists"), RunFolder(tmp_path / "out", ""):
         pass
     assert sorted(one.name for one in tmp_path.rglob("*")) == [".out.new", "theirs"]
 
@@ -163,7 +163,7 @@ def test_what_is_unfinished_stays(tmp_path, kind):
         there.symlink_to("nowhere")
     before = sorted(tmp_path.rglob("*"))
     with (
-        pytest.raises(OutputError, match="an unfinished run is there.* --resume"),
+        pytest.raises(OutputError, match="an unfinished run exists there.* --resume"),
         RunFolder(tmp_path / "out", ""),
     ):
         pass
@@ -223,7 +223,7 @@ def test_a_link_is_no_place_to_rename_to(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "real")
     with (
-        pytest.raises(OutputError, match="something already"),
+        pytest.raises(OutputError, match="already exists"),
         RunFolder(tmp_path / "out", ""),
     ):
         pass
