@@ -52,7 +52,7 @@ class TrainingJob(Protocol):
 
     @property
     def model(self) -> torch.nn.Module:
-        """The model: ``model(**micro_batch)`` returns ``{"loss": scalar}``."""
+        """The model, whose call with a micro-batch returns ``{"loss": scalar}``."""
         ...
 
     @property
@@ -67,7 +67,7 @@ class TrainingJob(Protocol):
 
     @property
     def precision(self) -> Precision:
-        """The precision of the forward pass: fp32, or mixed precision with fp16 or bf16."""
+        """The precision of the forward pass, which is fp32, or mixed with fp16 or bf16."""
         ...
 
     @property
@@ -119,7 +119,10 @@ class TrainingBackend(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendEntry:
-    """A training backend as its plugin registers it; fields as in :class:`StrategyEntry`."""
+    """A training backend as its plugin registers it.
+
+    The fields are those of :class:`~mlmref.plugin.contracts.StrategyEntry`.
+    """
 
     name: str
     summary: str
