@@ -158,11 +158,11 @@ def evaluate(
             or the model's losses are no numbers.
     """
 
-    def batches() -> Iterator[Batch]:
+    def batches() -> Iterator[MaskedBatch]:
         for begin in range(0, len(mine), batch_size):
             numbers = mine[begin : begin + batch_size]
             rows = chunks.gather(numbers)
-            yield Batch(numbers, rows.documents, masker(rows, EVALUATION_PASS - draw))
+            yield MaskedBatch(numbers, rows.documents, masker(rows, EVALUATION_PASS - draw))
 
     mine = share(np.arange(len(chunks)))
     with (
@@ -186,7 +186,7 @@ def less_memory(batch_size: int) -> str:
     return f"use --set evaluation.batch_size={batch_size // 2}, which does not change the figures"
 
 
-class Batch(NamedTuple):
+class MaskedBatch(NamedTuple):
     """Rows to be predicted in one forward pass.
 
     Attributes:
@@ -209,7 +209,7 @@ def share(numbers: Int64Array) -> Int64Array:
 def summed(
     objective: MaskedLMObjective,
     chunks: Chunks,
-    batches: Iterable[Batch],
+    batches: Iterable[MaskedBatch],
     stage: Stage,
     kept: Targets | None = None,
 ) -> Evaluation:
@@ -260,7 +260,7 @@ def summed(
     )
 
 
-def _losses(objective: MaskedLMObjective, batch: Batch) -> tuple[FloatArray, int]:
+def _losses(objective: MaskedLMObjective, batch: MaskedBatch) -> tuple[FloatArray, int]:
     """Return each target's loss in row-major order, and how many were the first choice.
 
     If they depend on random numbers, each row is predicted alone, with a seed of its chunk, so that

@@ -17,7 +17,7 @@ from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, MlmrefError, memory_for
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.chunks import Chunks
-from mlmref.evaluation.perplexity import Batch, Evaluation, less_memory, share, summed
+from mlmref.evaluation.perplexity import Evaluation, MaskedBatch, less_memory, share, summed
 from mlmref.masking.masker import number_words, present
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.plugin.arrays import IGNORE_INDEX, Int64Array
@@ -105,7 +105,9 @@ def pseudo(
     return evaluation
 
 
-def _batches(chunks: Chunks, numbers: Int64Array, words: bool, batch_size: int) -> Iterator[Batch]:
+def _batches(
+    chunks: Chunks, numbers: Int64Array, words: bool, batch_size: int
+) -> Iterator[MaskedBatch]:
     """Yield the rows of some chunks, one for each of their ordinary tokens."""
     vocabulary = chunks.tokens.vocabulary
     for number in numbers:
@@ -119,7 +121,7 @@ def _batches(chunks: Chunks, numbers: Int64Array, words: bool, batch_size: int) 
             hidden = chosen
             if words:
                 hidden = (word == word[targets][:, None]) & (tokens >= targets[:, None])
-            yield Batch(
+            yield MaskedBatch(
                 np.full(len(targets), number),
                 np.broadcast_to(rows.documents, chosen.shape),
                 MaskedRows(

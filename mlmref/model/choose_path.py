@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from mlmref.base.errors import ModelError
 from mlmref.base.generators import seed_generators
-from mlmref.model.gathering import Path, target_losses
+from mlmref.model.gathering import LossPath, target_losses
 from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX
 
 
 @torch.no_grad()
-def choose_path(model: Any, length: int = 8) -> Path:
+def choose_path(model: Any, length: int = 8) -> LossPath:
     """Return the fastest path whose losses equal those of the plain forward on this model.
 
     Each path is tried on two rows of tokens, because the head of an architecture may read other
@@ -40,14 +40,14 @@ def choose_path(model: Any, length: int = 8) -> Path:
             return _choose_path(model, length)
 
 
-def _choose_path(model: Any, length: int) -> Path:
+def _choose_path(model: Any, length: int) -> LossPath:
     """Try each path on rows of one length."""
     tokens = torch.arange(2 * length, device=model.device).reshape(2, length) * 7919
     tokens %= model.config.get_text_config().vocab_size
     labels = torch.full_like(tokens, IGNORE_INDEX)
     labels[0, 1] = labels[0, -2] = labels[1, length // 2 - 1] = 0
 
-    def losses(path: Path) -> Tensor:
+    def losses(path: LossPath) -> Tensor:
         seed_generators(0)  # some models draw random numbers in evaluation mode
         return target_losses(model, path, tokens, torch.ones_like(tokens), labels)[0]
 
@@ -76,7 +76,7 @@ def _last_projection(model: Any) -> nn.Linear | None:
     return last if type(last) is nn.Linear else None
 
 
-def _shortcuts(model: Any, last: nn.Linear | None) -> list[Path]:
+def _shortcuts(model: Any, last: nn.Linear | None) -> list[LossPath]:
     """Return the shortcuts that the model has the parts for, the fastest first."""
     if model.base_model is model:
         return []

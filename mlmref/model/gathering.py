@@ -17,13 +17,13 @@ from mlmref.model.projection import GPU_BLOCK, blocks, linear_losses
 from mlmref.model.unchanged import unchanged
 from mlmref.plugin.arrays import IGNORE_INDEX
 
-Path = Literal["plain", "gathered", "projected"]
+LossPath = Literal["plain", "gathered", "projected"]
 """``plain`` computes all logits, ``gathered`` those of the targets, and ``projected`` those of
 the targets a block at a time."""
 
 
 def at_targets(
-    model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, path: Path
+    model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, path: LossPath
 ) -> tuple[Tensor, Tensor]:
     """Return the model's output at the targets, and the true tokens.
 
@@ -57,7 +57,7 @@ def at_targets(
 
 
 def in_blocks(
-    model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, path: Path
+    model: Any, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, path: LossPath
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield logits ``[h, V]`` and true tokens ``[h]`` of each block of targets.
 
@@ -88,7 +88,7 @@ def in_blocks(
 
 
 def target_losses(
-    model: Any, path: Path, input_ids: Tensor, attention_mask: Tensor, labels: Tensor
+    model: Any, path: LossPath, input_ids: Tensor, attention_mask: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return each target's negative log-likelihood, and whether it has the highest logit.
 

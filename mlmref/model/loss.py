@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from mlmref.base.generators import seed_generators, torch_state
 from mlmref.model.choose_path import choose_path
-from mlmref.model.gathering import Path, at_targets, target_losses
+from mlmref.model.gathering import LossPath, at_targets, target_losses
 from mlmref.model.projection import linear_cross_entropy
 from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX
@@ -37,10 +37,10 @@ class MaskedLMObjective(nn.Module):
         repeatable: whether two trainings with the same seed give the same weights (MODEL-014).
     """
 
-    def __init__(self, model: Any, path: Path | None = None, length: int = 8) -> None:
+    def __init__(self, model: Any, path: LossPath | None = None, length: int = 8) -> None:
         super().__init__()
         self.model = model
-        self.path: Path = path or choose_path(model, length)
+        self.path: LossPath = path or choose_path(model, length)
         self.length = length
         self.draws: bool | None = None
         self.repeatable = True

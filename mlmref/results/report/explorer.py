@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlmref.results.report.read import Run
+from mlmref.results.report.read import SavedRun
 
 _AT_ONCE = 3  # chunks that are not folded away
 
@@ -92,7 +92,7 @@ SIGNS = {
 """A sign beside the colour, and what it means."""
 
 
-def explorer(run: Run) -> list[Chunk]:
+def explorer(run: SavedRun) -> list[Chunk]:
     """Return the chunks that were kept, with the answers."""
     answers = run.kept.get("answers", {})
     found = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from mlmref.results.report.charts import Axis, Series, bars, lines
-from mlmref.results.report.read import Measured, Run, Step
+from mlmref.results.report.read import Measured, SavedRun, Step
 
 LEAST = 3
 """Points of a curve, at least: fewer are a table."""
@@ -68,13 +68,13 @@ def rate(value: float) -> str:
     return f"{value:.3g}"
 
 
-def loss(runs: Sequence[Run], ident: str = "loss") -> Figure:
+def loss(runs: Sequence[SavedRun], ident: str = "loss") -> Figure:
     """Draw the training loss."""
     axis = Axis(label="loss, nats per target", shown=lambda value: f"{value:g}")
     return _of_steps("Training loss", runs, lambda step: step.loss, axis, ident, 3, mean=True)
 
 
-def learning_rate(runs: Sequence[Run], ident: str = "rate") -> Figure:
+def learning_rate(runs: Sequence[SavedRun], ident: str = "rate") -> Figure:
     """Draw the learning rate."""
     axis = Axis(label="learning rate", shown=lambda value: f"{value:g}")
     return _of_steps("Learning rate", runs, lambda step: step.learning_rate, axis, ident, 0)
@@ -82,7 +82,7 @@ def learning_rate(runs: Sequence[Run], ident: str = "rate") -> Figure:
 
 def _of_steps(
     title: str,
-    runs: Sequence[Run],
+    runs: Sequence[SavedRun],
     value: Callable[[Step], float],
     axis: Axis,
     ident: str,
@@ -133,7 +133,7 @@ def _of_steps(
     )
 
 
-def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
+def perplexity(runs: Sequence[SavedRun], ident: str = "epochs") -> Figure:
     """Draw the perplexity by epoch, with its intervals."""
     title = "Perplexity by epoch"
     drawn = [run for run in runs if any(math.isfinite(one.value) for one in run.evaluations)]
@@ -189,7 +189,7 @@ def perplexity(runs: Sequence[Run], ident: str = "epochs") -> Figure:
     )
 
 
-def lengths(run: Run) -> Figure:
+def lengths(run: SavedRun) -> Figure:
     """Draw how long the documents are."""
     title = "Length of documents"
     found = run.corpus.get("lengths")

@@ -13,11 +13,11 @@ from mlmref.results.pages import render
 from mlmref.results.report import figures
 from mlmref.results.report import sections as shown
 from mlmref.results.report.charts import alone, beside
-from mlmref.results.report.read import Run, from_record
+from mlmref.results.report.read import SavedRun, from_record
 
 
-def _run(record: Mapping[str, Any], folder: Path) -> Run:
-    run = Run(folder=folder, name=folder.name, finished=True)
+def _run(record: Mapping[str, Any], folder: Path) -> SavedRun:
+    run = SavedRun(folder=folder, name=folder.name, finished=True)
     from_record(run, record)
     return run
 

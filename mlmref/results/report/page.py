@@ -14,7 +14,7 @@ from mlmref.results.pages import check_place, render, write_new
 from mlmref.results.report import charts, explorer, figures
 from mlmref.results.report import sections as shown
 from mlmref.results.report.learned import LEAST, learnt
-from mlmref.results.report.read import Run, read
+from mlmref.results.report.read import SavedRun, read
 
 PAGE = "report.html"
 """The page in a run folder."""
@@ -27,7 +27,7 @@ _TOML = 10_000  # characters of the settings file that are shown
 _SIZE = 2_000_000  # bytes of a page, at most (REP-004)
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[SavedRun]) -> str:
     """Return the page of a run, or of several side by side.
 
     Raises:
@@ -54,7 +54,7 @@ def page(runs: Sequence[Run]) -> str:
         raise OutputError(f"it is damaged ({error})", where=", ".join(map(str, files))) from error
 
 
-def _one(run: Run, chunks: Sequence[explorer.Chunk], kept: int) -> str:
+def _one(run: SavedRun, chunks: Sequence[explorer.Chunk], kept: int) -> str:
     found = learnt(run.held_out) if run.held_out is not None else None
     fills, fills_note = shown.fills([run])
     settings, settings_note = shown.settings(run.config)
@@ -81,7 +81,7 @@ def _one(run: Run, chunks: Sequence[explorer.Chunk], kept: int) -> str:
     )
 
 
-def _several(runs: Sequence[Run]) -> str:
+def _several(runs: Sequence[SavedRun]) -> str:
     names = [run.name for run in runs]
     if len(set(names)) < len(names):  # of folders elsewhere
         runs = [changed(run, name=str(run.folder)) for run in runs]

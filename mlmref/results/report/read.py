@@ -60,7 +60,7 @@ class Step:
 
 
 @dataclass(slots=True, kw_only=True)
-class Run:
+class SavedRun:
     """What is known of a run.
 
     Attributes:
@@ -122,7 +122,7 @@ class Run:
         return f"Perplexity was not measured {when}."
 
 
-def read(folder: Path) -> Run:
+def read(folder: Path) -> SavedRun:
     """Read a run folder, under its own name or that of the unfinished one.
 
     Raises:
@@ -133,7 +133,7 @@ def read(folder: Path) -> Run:
     if not folder.is_dir():
         raise OutputError("no such folder", where=str(folder), hint="give a run folder")
     name = folder.absolute().name
-    run = Run(folder=folder, name=name, finished=(folder / RECORD).is_file())
+    run = SavedRun(folder=folder, name=name, finished=(folder / RECORD).is_file())
     if not run.finished and not (folder / METRICS).is_file():
         raise OutputError(
             f"no run is there: neither {RECORD} nor {METRICS}",
@@ -156,7 +156,7 @@ def read(folder: Path) -> Run:
     return run
 
 
-def from_record(run: Run, record: Mapping[str, Any]) -> None:
+def from_record(run: SavedRun, record: Mapping[str, Any]) -> None:
     """Fill in what a record holds."""
     perplexity = record["perplexity"]
     run.evaluations = [
@@ -180,7 +180,7 @@ def from_record(run: Run, record: Mapping[str, Any]) -> None:
     run.resumed = [int(one) for one in record.get("resumed", ())]
 
 
-def _read_metrics(run: Run, file: Path) -> None:
+def _read_metrics(run: SavedRun, file: Path) -> None:
     """Read what had happened when a run was stopped, or until now."""
     sums: list[Documents] = []
     for event in events(file.read_text("utf-8")):
@@ -197,7 +197,7 @@ def _read_metrics(run: Run, file: Path) -> None:
         _compare(run, sums)
 
 
-def _compare(run: Run, sums: list[Documents]) -> None:
+def _compare(run: SavedRun, sums: list[Documents]) -> None:
     """Fill in what a record would have of the last evaluation against the earlier ones."""
     from mlmref.evaluation.intervals import better, difference
     from mlmref.settings.config import EvaluationConfig
@@ -213,7 +213,7 @@ def _compare(run: Run, sums: list[Documents]) -> None:
         )
 
 
-def _read_kept(run: Run) -> None:
+def _read_kept(run: SavedRun) -> None:
     """Read what was kept for the report, if it was."""
     name = KEPT
     try:

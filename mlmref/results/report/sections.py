@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlmref.base.layout import SETTINGS, finished
-from mlmref.results.report.read import Run
+from mlmref.results.report.read import SavedRun
 from mlmref.settings.tree import dotted
 
 MASKS, ANSWERS, ROWS, LETTERS = 20, 10, 200, 200
@@ -30,7 +30,7 @@ class Fill:
         return max((share for side in self.sides for _, share in side), default=1.0) or 1.0
 
 
-def fills(runs: Sequence[Run]) -> tuple[list[Fill], str]:
+def fills(runs: Sequence[SavedRun]) -> tuple[list[Fill], str]:
     """Return the answers side by side, for one run before and after, and what was left out.
 
     For several runs the first column is the first run's before, and then each run's after.
@@ -74,7 +74,7 @@ def settings(config: Mapping[str, Any]) -> tuple[list[tuple[str, str]], str]:
     return [(cut(key), cut(_written(value))) for key, value in found[:ROWS]], note
 
 
-def differing(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+def differing(runs: Sequence[SavedRun]) -> list[tuple[str, list[str]]]:
     """Return the settings in which runs differ, where each is written aside."""
     each = [dict(dotted(run.config)) for run in runs]
     for one in each:
@@ -92,7 +92,7 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def plugins(run: Run) -> list[tuple[str, str]]:
+def plugins(run: SavedRun) -> list[tuple[str, str]]:
     """Return which plugins were used, and where they come from."""
     return [
         (cut(str(kind)), cut(f"{one['name']} ({one['distribution']} {one['version']})"))
@@ -100,7 +100,7 @@ def plugins(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def again(run: Run) -> str:
+def again(run: SavedRun) -> str:
     """Return the command that does the run again, or goes on with it."""
     place = finished(run.folder)
     if not run.finished:
@@ -111,7 +111,7 @@ def again(run: Run) -> str:
     return shlex.join([*command, *_allowed(run)])
 
 
-def _allowed(run: Run) -> list[str]:
+def _allowed(run: SavedRun) -> list[str]:
     """Return what a file of settings may not allow by itself."""
     return ["--trust-remote-code"] * bool(run.config.get("model", {}).get("trust_remote_code"))
 

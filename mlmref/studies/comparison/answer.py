@@ -13,7 +13,7 @@ import numpy as np
 from mlmref.evaluation.intervals import exp
 from mlmref.plugin.arrays import FloatArray
 from mlmref.studies.comparison.measured import task_of
-from mlmref.studies.comparison.plan import Plan, Run, Variant
+from mlmref.studies.comparison.plan import ComparisonPlan, PlannedRun, Variant
 from mlmref.studies.comparison.statistics import Estimate, Range, estimates, holm, randomised
 
 
@@ -27,7 +27,7 @@ class Finished:
         common: what its model came to on the common task.
     """
 
-    run: Run
+    run: PlannedRun
     record: Mapping[str, Any]
     common: Mapping[str, Any]
 
@@ -50,7 +50,7 @@ class Finished:
 
 
 def answer_of(
-    plan: Plan,
+    plan: ComparisonPlan,
     place: Path,
     before: Mapping[str, Mapping[str, Any]],
     finished: Sequence[Finished],
@@ -137,7 +137,9 @@ def _variant(
     }
 
 
-def _pairs(plan: Plan, apart: FloatArray, figures: Sequence[Estimate]) -> list[dict[str, Any]]:
+def _pairs(
+    plan: ComparisonPlan, apart: FloatArray, figures: Sequence[Estimate]
+) -> list[dict[str, Any]]:
     with np.errstate(invalid="ignore"):
         swapped = apart.sum(axis=1)
     p_values = randomised(swapped, seed=plan.base.seed, resamples=plan.task.resamples)

@@ -21,7 +21,7 @@ from mlmref.settings.config import ModelConfig
 from mlmref.studies.comparison.answer import Finished, answer_of
 from mlmref.studies.comparison.folder import Kept, check_place, opened
 from mlmref.studies.comparison.measured import check_alike, measure, task_of
-from mlmref.studies.comparison.plan import Plan, Run
+from mlmref.studies.comparison.plan import ComparisonPlan, PlannedRun
 from mlmref.studies.comparison.tables import write_all
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Measures = dict[str, Any]
 
 
 def compare(
-    plan: Plan,
+    plan: ComparisonPlan,
     place: Path,
     *,
     reporter: Reporter = SILENT,
@@ -77,7 +77,7 @@ def compare(
     return answer
 
 
-def states_of(runs: list[Run]) -> dict[str, str]:
+def states_of(runs: list[PlannedRun]) -> dict[str, str]:
     """Tell of each run whether it is ``finished``, ``unfinished`` or ``to do`` (COMP-007).
 
     Raises:
@@ -92,7 +92,7 @@ def states_of(runs: list[Run]) -> dict[str, str]:
     return states
 
 
-def listed(plan: Plan, place: Path) -> list[dict[str, Any]]:
+def listed(plan: ComparisonPlan, place: Path) -> list[dict[str, Any]]:
     """List the runs of a comparison with their states and settings; nothing is written.
 
     Raises:
@@ -114,7 +114,7 @@ def listed(plan: Plan, place: Path) -> list[dict[str, Any]]:
 
 
 def _before(
-    plan: Plan, kept: Kept, reporter: Reporter, registry: Registry | None
+    plan: ComparisonPlan, kept: Kept, reporter: Reporter, registry: Registry | None
 ) -> dict[str, Measures]:
     """Measure each variant's model before training, once where they have the same.
 
@@ -138,7 +138,7 @@ def _before(
 
 
 def _finish(
-    run: Run, title: str, state: str, reporter: Reporter, registry: Registry | None
+    run: PlannedRun, title: str, state: str, reporter: Reporter, registry: Registry | None
 ) -> Mapping[str, Any]:
     """Return a run's record; train it first if it is not finished."""
     if not (run.folder / RECORD).is_file():
@@ -152,7 +152,7 @@ def _finish(
 
 
 def _after(
-    plan: Plan, run: Run, kept: Kept, reporter: Reporter, registry: Registry | None
+    plan: ComparisonPlan, run: PlannedRun, kept: Kept, reporter: Reporter, registry: Registry | None
 ) -> Measures:
     model = ModelConfig(name=str(run.folder), trust_remote_code=run.config.model.trust_remote_code)
     of = sha256(run.folder / RECORD)
@@ -167,7 +167,7 @@ def _kept(kept: Kept, name: str, of: str, make: Callable[[], Measures]) -> Measu
     return found
 
 
-def _check(run: Run, record: Mapping[str, Any], before: Measures, after: Measures) -> None:
+def _check(run: PlannedRun, record: Mapping[str, Any], before: Measures, after: Measures) -> None:
     """Refuse a run that was begun from another model than the one measured (COMP-010)."""
     check_alike(before, after)
     if record["model"]["hash"] != before["digest"]:

@@ -18,7 +18,7 @@ from mlmref.base.errors import ConfigError, OutputError
 from mlmref.runner.folder.folder import held
 from mlmref.runner.identity import what_matters
 from mlmref.settings.tree import differences
-from mlmref.studies.comparison.plan import Plan
+from mlmref.studies.comparison.plan import ComparisonPlan
 
 COMPARISONS = Path("comparisons")
 """Where a comparison without ``--output`` has its folder."""
@@ -26,12 +26,12 @@ COMPARISONS = Path("comparisons")
 MARKER = "begun.json"
 
 
-def place_of(plan: Plan, output: Path | None) -> Path:
+def place_of(plan: ComparisonPlan, output: Path | None) -> Path:
     """Return where a comparison has its folder."""
     return COMPARISONS / plan.name if output is None else output
 
 
-def check_place(place: Path, plan: Plan) -> bool:
+def check_place(place: Path, plan: ComparisonPlan) -> bool:
     """Tell whether the comparison was begun there.
 
     Raises:
@@ -58,7 +58,7 @@ def check_place(place: Path, plan: Plan) -> bool:
 
 
 @contextmanager
-def opened(place: Path, plan: Plan) -> Iterator[None]:
+def opened(place: Path, plan: ComparisonPlan) -> Iterator[None]:
     """Have a comparison's folder to oneself, and make it where there is none.
 
     Raises:

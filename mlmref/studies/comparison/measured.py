@@ -10,21 +10,21 @@ import numpy as np
 from mlmref.base.errors import ConfigError
 from mlmref.evaluation.intervals import Documents
 from mlmref.settings.config import ModelConfig
-from mlmref.studies.comparison.plan import Plan, task_config
+from mlmref.studies.comparison.plan import ComparisonPlan, task_config
 
 if TYPE_CHECKING:
     from mlmref.base.progress import Reporter
     from mlmref.plugin.registry import Registry
 
 
-def task_of(plan: Plan) -> dict[str, Any]:
+def task_of(plan: ComparisonPlan) -> dict[str, Any]:
     """Return what shapes the common figures beside the base's settings, as JSON values."""
     task = plan.task.model_dump(mode="json", exclude={"resamples", "confidence"})
     return {**task, "seed": plan.base.seed}
 
 
 def measure(
-    plan: Plan, model: ModelConfig, of: str, reporter: Reporter, registry: Registry | None
+    plan: ComparisonPlan, model: ModelConfig, of: str, reporter: Reporter, registry: Registry | None
 ) -> dict[str, Any]:
     """Measure a model on the common task.
 

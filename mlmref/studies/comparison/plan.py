@@ -38,7 +38,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class PlannedRun:
     """A variant under a seed.
 
     Attributes:
@@ -63,7 +63,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ComparisonPlan:
     """A comparison, before anything is run.
 
     Attributes:
@@ -82,10 +82,10 @@ class Plan:
     seeds: Sequence[int]
     pairs: Sequence[tuple[str, str]]
 
-    def runs(self, place: Path) -> list[Run]:
+    def runs(self, place: Path) -> list[PlannedRun]:
         """List the runs of a comparison folder in their order: seed by seed (COMP-005)."""
         return [
-            Run(
+            PlannedRun(
                 variant=one.name,
                 seed=seed,
                 config=one.config.model_copy(
@@ -114,7 +114,7 @@ def read_plan(
     trusts: bool | None = None,
     task: Tree | None = None,
     registry: Registry | None = None,
-) -> Plan:
+) -> ComparisonPlan:
     """Read a comparison's file, and find out before any work what cannot be.
 
     Args:
@@ -150,7 +150,7 @@ def read_plan(
         variants.append(Variant(name=name, config=config, settings=changed))
     with _within(f"{file} [evaluation]"):
         task_ = _complete(said.evaluation, base, registry)
-    return Plan(
+    return ComparisonPlan(
         name=called,
         base=base,
         task=task_,

@@ -78,7 +78,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class InspectionReport:
     """The result of an inspection.
 
     Attributes:
@@ -94,7 +94,7 @@ class Report:
     findings: tuple[Finding, ...]
 
     @classmethod
-    def of(cls, model: str, corpus: str, findings: Iterable[Finding]) -> Report:
+    def of(cls, model: str, corpus: str, findings: Iterable[Finding]) -> InspectionReport:
         """Return the report of some findings."""
         found = tuple(findings)
         worst = max((one.mark for one in found), key=MARKS.index, default=MARKS[0])

@@ -14,7 +14,7 @@ import numpy as np
 from mlmref.base.errors import MlmrefError
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.settings.config import Config
-from mlmref.studies.inspection.findings import Finding, Inspected, Report
+from mlmref.studies.inspection.findings import Finding, Inspected, InspectionReport
 
 if TYPE_CHECKING:
     from mlmref.data.chunks import Chunks
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def inspect(
     config: Config, *, reporter: Reporter = SILENT, registry: Registry | None = None
-) -> Report:
+) -> InspectionReport:
     """Return the findings about a corpus as a run would use it.
 
     Args:
@@ -38,7 +38,7 @@ def inspect(
     """
     it = prepare(config, reporter, registry)
     with reporter.stage("look"):
-        return Report.of(config.model.name, it.corpus.source, findings(it))
+        return InspectionReport.of(config.model.name, it.corpus.source, findings(it))
 
 
 def prepare(config: Config, reporter: Reporter, registry: Registry | None) -> Inspected:

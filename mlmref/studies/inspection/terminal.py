@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from mlmref.studies.inspection.findings import Report
+    from mlmref.studies.inspection.findings import InspectionReport
 
 
 _JUDGED = {
@@ -21,7 +21,7 @@ _JUDGED = {
 }
 
 
-def show_inspection(report: Report, console: Console) -> None:
+def show_inspection(report: InspectionReport, console: Console) -> None:
     """Print the verdict, and a line for each finding, with what to do below it."""
     console.print(Text(verdict(report), style="bold"), soft_wrap=True)
     width = max(len(one.what) for one in report.findings)
@@ -37,7 +37,7 @@ def show_inspection(report: Report, console: Console) -> None:
                 console.print(Text(f"     {one.hint}", style="dim"), soft_wrap=True)
 
 
-def verdict(report: Report) -> str:
+def verdict(report: InspectionReport) -> str:
     """Say in one line whether the corpus is ready for training, with the number of each mark."""
     marks = Counter(one.mark for one in report.findings)
     ready = {

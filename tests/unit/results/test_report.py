@@ -27,7 +27,7 @@ from mlmref.results.report.charts import Axis, Series
 from mlmref.results.report.explorer import explorer
 from mlmref.results.report.learned import LEAST, learnt
 from mlmref.results.report.page import page
-from mlmref.results.report.read import Measured, Run, Step
+from mlmref.results.report.read import Measured, SavedRun, Step
 
 CHUNKS = some_chunks(60, pad=True)
 OBJECTIVE = MaskedLMObjective(tiny_model("bert").eval())
@@ -201,7 +201,7 @@ def measured(epoch, value, low=math.nan, high=math.nan):
 
 def made(name="one", steps=10, evaluations=((0, 90.0), (1, 60.0)), **changes):
     """Return a run that was never run."""
-    return Run(
+    return SavedRun(
         folder=Path(name),
         name=name,
         finished=True,

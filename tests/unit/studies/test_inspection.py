@@ -19,7 +19,7 @@ from mlmref.model.max_length import NOT_STATED
 from mlmref.runner.run import evaluate
 from mlmref.settings.resolve import resolve
 from mlmref.studies import inspection
-from mlmref.studies.inspection import Finding, Report
+from mlmref.studies.inspection import Finding, InspectionReport
 from mlmref.studies.inspection import similar as alike
 from mlmref.studies.inspection import tokens as tokens_of
 from mlmref.studies.inspection.documents import outliers
@@ -407,9 +407,9 @@ def test_a_reports_mark_is_its_worst():
     made = {mark: Finding(section="s", key=mark, what="", figure="", mark=mark) for mark in MARKED}
     for number in range(1, 5):
         some = [made[mark] for mark in MARKED[:number]]
-        assert Report.of("m", "c", some).mark == MARKED[number - 1]
-        assert Report.of("m", "c", some[::-1]).mark == MARKED[number - 1]
-    assert Report.of("m", "c", []).mark == "figure"
+        assert InspectionReport.of("m", "c", some).mark == MARKED[number - 1]
+        assert InspectionReport.of("m", "c", some[::-1]).mark == MARKED[number - 1]
+    assert InspectionReport.of("m", "c", []).mark == "figure"
 
 
 MARKED = ["figure", "good", "warning", "problem"]
