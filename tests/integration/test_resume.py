@@ -497,7 +497,7 @@ def test_a_folder_that_only_has_the_name_stays(place, tmp_path, monkeypatch, res
     before = listing(tmp_path)
     with pytest.raises(OutputError, match=r"out\.unfinished: not an unfinished run of mlmref"):
         run(resolve(sets=settings(place, "out")), resume=resume)
-    with pytest.raises(OutputError, match="an unfinished run is there"):
+    with pytest.raises(OutputError, match="an unfinished run exists there"):
         run(resolve(sets=settings(place, "out")))
     assert listing(tmp_path) == before
 
