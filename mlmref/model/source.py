@@ -6,7 +6,6 @@ Clauses MODEL-003, MODEL-004, MODEL-010, MODEL-016, MODEL-017, CKPT-011 and CLI-
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,14 +13,16 @@ from pathlib import Path
 
 from mlmref.base.closest import did_you_mean
 from mlmref.base.disk import alike
-from mlmref.base.errors import ModelError
+from mlmref.base.errors import ConfigError, ModelError
 from mlmref.base.hub import hub_or_cache
+from mlmref.base.layout import SETTINGS
 from mlmref.base.libraries.transformers import LoadingError, loading_error
 from mlmref.base.quiet_libraries import quiet
 from mlmref.model import checkpoint
 from mlmref.model.checks import check_folder, conversion
 from mlmref.model.embedded import EMBEDDED, embedded_checkpoint
 from mlmref.settings.config import ModelConfig
+from mlmref.settings.tree import read_toml, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +68,12 @@ def find_model(config: ModelConfig) -> Source:
     if (run / "config.json").is_file():
         return Source(place=_place(str(run)), revision=None, saved=saved)
     try:
-        own = tomllib.loads((run / "config.toml").read_text("utf-8"))["model"]
+        own = table(read_toml(run / SETTINGS), "model")
         name, revision = own["name"], own.get("revision")
-    except (OSError, ValueError, LookupError) as error:
+    except (ConfigError, LookupError) as error:
+        why = error.what if isinstance(error, ConfigError) else "it does not name the model"
         raise ModelError(
-            f"the run of this checkpoint has no readable config.toml ({error})",
+            f"the run of this checkpoint has no readable {SETTINGS} ({why})",
             where=config.name,
             hint="keep the checkpoint in the run folder",
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -86,6 +87,27 @@ class CorpusConfig(Section):
         if value is not None and (len(value) != 1 or value in '"\r\n\0'):
             raise ValueError("give one character, such as ;")
         return value
+
+
+HUB = "hub:"
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet", HUB)
+USED_BY = {
+    "text_column": _TABLES,
+    "label_column": _TABLES,
+    "documents": (".txt",),
+    "delimiter": (".csv", ".tsv"),
+    "quotes": (".csv", ".tsv"),
+    "split": (HUB,),
+}
+"""The kinds of corpora that use each setting: the beginning of a name, or a file's extension."""
+
+
+def unused_by(name: str) -> list[str]:
+    """Return the settings that a corpus does not use; none if its name does not show its kind."""
+    file = PurePath(name.lower().removesuffix(".gz"))
+    kind = HUB if name.startswith(HUB) else file.suffix
+    known = any(kind in used for used in USED_BY.values())
+    return [key for key, used in USED_BY.items() if known and kind not in used]
 
 
 class WordsConfig(Section):

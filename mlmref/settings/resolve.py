@@ -25,6 +25,7 @@ from mlmref.base.ranks.process import world_size
 from mlmref.base.terminal import is_utf8
 from mlmref.plugin.kinds import KINDS
 from mlmref.settings.config import Config, Section, plain_defaults
+from mlmref.settings.data import unused_by
 from mlmref.settings.defaults import preset as read_preset
 from mlmref.settings.tree import (
     merge,
@@ -154,10 +155,12 @@ def _read_preset(name: object, where: str) -> Tree:
 
 
 def _without_options_of_another(low: Tree, high: Tree) -> Tree:
-    """Return ``low`` without the options of a plugin or model that ``high`` replaces."""
+    """Return ``low`` without what belongs to a plugin, model or corpus that ``high`` replaces."""
     kept = dict(low)
+    corpus = str(table(high, "corpus").get("name", ""))
     tied = ((kind.section, kind.key, kind.tied) for kind in KINDS)
-    for section, choice, own in (("model", "name", ("revision",)), *tied):
+    others = (("model", "name", ("revision",)), ("corpus", "name", unused_by(corpus)))
+    for section, choice, own in (*others, *tied):
         before, after = table(low, section), table(high, section).get(choice)
         if after is not None and choice in before and before[choice] != after:
             kept[section] = {key: value for key, value in before.items() if key not in own}

@@ -11,7 +11,7 @@ import importlib.metadata
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -33,9 +33,7 @@ from mlmref.data.corpus.documents import (
 from mlmref.data.corpus.files import find_files
 from mlmref.data.corpus.readers import kind, read, unreadable
 from mlmref.settings.config import CorpusConfig
-
-if TYPE_CHECKING:
-    pass
+from mlmref.settings.data import HUB, USED_BY
 
 VERSION = 2
 """Version of this step; raise it if the same content and options give another corpus."""
@@ -43,18 +41,6 @@ VERSION = 2
 IMDB_SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 IMDB_ROWS = 25_000
 """IMDb's reviews are the first rows of the file; sentences of Rotten Tomatoes follow."""
-
-_HUB = "hub:"
-_TABLES = (".csv", ".tsv", ".jsonl", ".parquet", _HUB)
-_USED_BY = {
-    "text_column": _TABLES,
-    "label_column": _TABLES,
-    "documents": (".txt",),
-    "delimiter": (".csv", ".tsv"),
-    "quotes": (".csv", ".tsv"),
-    "split": (_HUB,),
-}
-"""The kinds of corpora that use each setting."""
 
 RowsOf = Callable[[Callable[[float], None]], Iterable[Rows]]
 """Reads a source from its start and reports how much of it is done."""
@@ -68,11 +54,11 @@ def load_corpus(config: CorpusConfig, reporter: Reporter = SILENT) -> Corpus:
         OutputError: the cache cannot be written.
     """
     if config.name == "imdb":
-        _check_used(config, {_HUB, ".csv"})
+        _check_used(config, {HUB, ".csv"})
         return _imdb(config, reporter)
-    if config.name.startswith("hub:"):
-        _check_used(config, {_HUB})
-        name, _, subset = config.name.removeprefix("hub:").partition(":")
+    if config.name.startswith(HUB):
+        _check_used(config, {HUB})
+        name, _, subset = config.name.removeprefix(HUB).partition(":")
         return _hub(name, subset or None, config, reporter)
     files = find_files(config.name)
     _check_used(config, {kind(path).removesuffix(".gz") for path in files})
@@ -87,7 +73,7 @@ def _check_used(config: CorpusConfig, kinds: set[str]) -> None:
     Raises:
         ConfigError: names the setting.
     """
-    for key, used in _USED_BY.items():
+    for key, used in USED_BY.items():
         value, default = getattr(config, key), CorpusConfig.model_fields[key].default
         if value not in (default, "") and not kinds & set(used):
             back = "omit it" if default is None else f"omit it, or use --set corpus.{key}={default}"

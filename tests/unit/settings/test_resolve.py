@@ -177,6 +177,28 @@ def test_another_model_does_not_inherit_the_revision(tmp_path):
     assert resolve(file=file, sets=both).model.revision == "v2"
 
 
+@pytest.mark.clause("CORP-032")
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("other.csv", {"text_column": "body", "delimiter": ";"}),
+        ("other.tsv.gz", {"text_column": "body", "delimiter": ";"}),
+        ("other.jsonl", {"text_column": "body", "delimiter": None}),
+        ("hub:some/set", {"text_column": "body", "delimiter": None}),
+        ("notes/*.TXT", {"text_column": "text", "delimiter": None}),
+        ("a_folder", {"text_column": "body", "delimiter": ";"}),
+    ],
+)
+def test_a_corpus_of_another_kind_does_not_inherit_what_it_cannot_use(tmp_path, name, kept):
+    """Evaluated on a text, a model of a table's rows does not look for their column."""
+    file = tmp_path / "a.toml"
+    file.write_text('[corpus]\nname = "mine.csv"\ntext_column = "body"\ndelimiter = ";"\n')
+    corpus = resolve(file=file, sets=[f"corpus.name={name}"]).corpus
+    assert {key: getattr(corpus, key) for key in kept} == kept
+    typed = resolve(file=file, sets=[f"corpus.name={name}", "corpus.delimiter=,"]).corpus
+    assert typed.delimiter == ","
+
+
 @pytest.mark.clause("CONF-009")
 def test_another_plugin_does_not_inherit_options(tmp_path):
     """A flag that exchanges a plugin leaves the file's options of the old one behind."""
