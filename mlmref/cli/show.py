@@ -63,7 +63,7 @@ def show_run(result: Result, console: Console) -> None:
     before, after = record["perplexity"]["before"], record["perplexity"]["after"]
     table.add_row("perplexity", f"{before['value']:.2f}", f"{after['value']:.2f}", style="bold")
     table.add_row("  interval", *(span(one["low"], one["high"], ".2f") for one in (before, after)))
-    table.add_row("  of that before", "", "{:.1%} ({:.1%} to {:.1%})".format(*ratios))
+    table.add_row("  after / before", "", "{:.1%} ({:.1%} to {:.1%})".format(*ratios))
     if "draws" in before:
         table.add_row("  over draws", _draws(before), _draws(after))
     table.add_row("masked accuracy", f"{before['accuracy']:.1%}", f"{after['accuracy']:.1%}")

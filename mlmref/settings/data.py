@@ -99,7 +99,7 @@ USED_BY = {
     "quotes": (".csv", ".tsv"),
     "split": (HUB,),
 }
-"""The kinds of corpora that use each setting: the beginning of a name, or a file's extension."""
+"""The kinds of corpora that use each setting, by the beginning of a name or a file's extension."""
 
 
 def unused_by(name: str) -> list[str]:

@@ -21,7 +21,7 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
     for pair in answer["pairs"]:
         console.print(Text(verdict(pair), style="bold"), soft_wrap=True)
     interval = level(answer)
-    table = table_of("variant", "common", interval, "of before", interval, "native", "time")
+    table = table_of("variant", "common", interval, "after / before", interval, "native", "time")
     for one in answer["variants"]:
         common, ratio = one["common"], one["common"]["of_before"]
         table.add_row(
