@@ -13,6 +13,8 @@ from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlmref.base.layout import RECORD
+
 if TYPE_CHECKING:
     from mlmref.settings.setting import Flag
 
@@ -97,7 +99,7 @@ def assignments(incomplete: str) -> Answers:
 
 def models(incomplete: str) -> Answers:
     """Complete to the embedded model or to a run folder."""
-    return _begun(incomplete, [("embedded", "the checkpoint that ships"), *_runs("record.json")])
+    return _begun(incomplete, [("embedded", "the checkpoint that ships"), *_runs(RECORD)])
 
 
 def resumable(incomplete: str) -> Answers:

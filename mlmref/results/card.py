@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from mlmref.model.trial import NOT_REPEATABLE
+from mlmref.results.record import number
 from mlmref.results.verdict import verdict, warning
 
 if TYPE_CHECKING:
@@ -159,18 +160,13 @@ def _result(record: Mapping[str, Any], when: str, dataset: str, subset: str) -> 
 
 def _figure(value: object) -> float | str:
     """Return a number that YAML and JSON both know, or else a word."""
-    number = _number(value)
-    return number if math.isfinite(number) else str(number)
-
-
-def _number(value: Any) -> float:
-    """Read a number, or what the record has for one that JSON does not know."""
-    return math.nan if value is None else float(value)
+    figure = number(value)
+    return figure if math.isfinite(figure) else str(figure)
 
 
 def _show(value: Any) -> str:
-    number = _number(value)
-    return "unknown" if math.isnan(number) else f"{number:,.2f}"
+    figure = number(value)
+    return "unknown" if math.isnan(figure) else f"{figure:,.2f}"
 
 
 def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]]:
@@ -189,7 +185,7 @@ def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]
 def _gained(record: Mapping[str, Any], confidence: float) -> str:
     """Return the verdict, the ratio with its interval, and the warnings."""
     difference = record["perplexity"]["difference"]
-    ratio, low, high = (_number(difference[f"ratio{end}"]) for end in ("", "_low", "_high"))
+    ratio, low, high = (number(difference[f"ratio{end}"]) for end in ("", "_low", "_high"))
     sentences = [
         f"**{verdict(ratio, low, high)}**",
         f"After adaptation, perplexity is {ratio:.1%} of that before "

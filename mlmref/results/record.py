@@ -84,6 +84,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def number(value: Any) -> float:
+    """Return a number that :func:`dumps` wrote: ``null`` is NaN, and infinities have names."""
+    return math.nan if value is None else float(value)
+
+
 def numbers(value: Any) -> Any:
     """Return a value of :func:`dumps` with ``null`` as NaN and names of infinities as floats."""
     if isinstance(value, Mapping):

@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from mlmref.results.record import number
+
 
 def verdict(ratio: float, low: float, high: float) -> str:
     """Say in a sentence what training did to the perplexity.
@@ -50,13 +52,13 @@ def warning(better: Mapping[str, Any] | None) -> str | None:
     if not better:
         return None
     gained = better["difference"]
-    ratio, low, high = (_number(gained[name]) for name in ("ratio", "ratio_low", "ratio_high"))
+    ratio, low, high = (number(gained[name]) for name in ("ratio", "ratio_low", "ratio_high"))
     epoch = int(better["epoch"])
     which = f"The model after epoch {epoch}" if epoch else "The original model"
     advice = f"with --epochs {epoch}" if epoch else "for fewer epochs"
     return (
         f"{which} was better than the final one: its perplexity was "
-        f"{_number(better['value']):,.2f}, and at the end it is {_percent(ratio)} of that "
+        f"{number(better['value']):,.2f}, and at the end it is {_percent(ratio)} of that "
         f"({_range(low, high)}). "
         f"Train {advice}, with a lower --learning-rate, or on more text."
     )
@@ -74,7 +76,3 @@ def _percent(share: float) -> str:
 
 def _range(low: float, high: float) -> str:
     return f"{_percent(low).removesuffix(' %')} to {_percent(high)}"
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)

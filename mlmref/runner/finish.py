@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlmref.base.disk import as_os_errors, replace
 from mlmref.base.errors import OutputError
+from mlmref.base.layout import SETTINGS
 from mlmref.base.quiet_libraries import quiet
 from mlmref.base.ranks.consensus import by_main
 from mlmref.base.ranks.process import is_main
@@ -77,7 +78,7 @@ def export(ready: Ready, folder: Path) -> None:
 def write_settings(config: Config, folder: Path) -> None:
     """Write ``config.toml`` in the main process."""
     if is_main():
-        replace(folder / "config.toml", to_toml(config).encode())
+        replace(folder / SETTINGS, to_toml(config).encode())
 
 
 def publish_all(context: RunContext, place: Path) -> None:

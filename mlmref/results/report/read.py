@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mlmref.base.errors import OutputError
 from mlmref.base.layout import HELD_OUT, KEPT, METRICS, RECORD, SETTINGS, unfinished
 from mlmref.results.kept_targets import VersionError, read_about, read_targets
-from mlmref.results.record import damaged, documents, events, numbers, read_record
+from mlmref.results.record import damaged, documents, events, number, numbers, read_record
 from mlmref.results.verdict import verdict, warning
 from mlmref.settings.tree import read_toml
 
@@ -165,9 +165,9 @@ def from_record(run: SavedRun, record: Mapping[str, Any]) -> None:
     gained = perplexity.get("difference")  # the first records had none
     if gained:
         run.ratio = (
-            _number(gained["ratio"]),
-            _number(gained["ratio_low"]),
-            _number(gained["ratio_high"]),
+            number(gained["ratio"]),
+            number(gained["ratio_low"]),
+            number(gained["ratio_high"]),
         )
     run.worse = warning(perplexity.get("better"))
     run.steps = [_step(one) for one in record["loss"]]
@@ -175,8 +175,8 @@ def from_record(run: SavedRun, record: Mapping[str, Any]) -> None:
     for part in _PARTS:
         setattr(run, part, {**getattr(run, part), **dict(record[part])})
     run.config = dict(record["config"])
-    run.timings = {str(key): _number(one) for key, one in record["timings"].items()}
-    run.peak = _number(record["peak_memory_mb"])
+    run.timings = {str(key): number(one) for key, one in record["timings"].items()}
+    run.peak = number(record["peak_memory_mb"])
     run.resumed = [int(one) for one in record.get("resumed", ())]
 
 
@@ -235,24 +235,19 @@ def _read_kept(run: SavedRun) -> None:
         run.lacking = f"{name} in the folder is damaged ({error})"
 
 
-def _number(value: Any) -> float:
-    """Read a number as a record has it: null is none, and infinity a text."""
-    return math.nan if value is None else float(value)
-
-
 def _measured(one: Mapping[str, Any]) -> Measured:
     return Measured(
         epoch=int(one["epoch"]),
         targets=int(one["targets"]),
-        **{key: _number(one[key]) for key in ("value", "low", "high", "nll", "accuracy")},
+        **{key: number(one[key]) for key in ("value", "low", "high", "nll", "accuracy")},
     )
 
 
 def _step(one: Mapping[str, Any]) -> Step:
     return Step(
         step=int(one["step"]),
-        loss=_number(one["loss"]),
-        learning_rate=_number(one["learning_rate"]),
+        loss=number(one["loss"]),
+        learning_rate=number(one["learning_rate"]),
     )
 
 
@@ -262,7 +257,7 @@ def _answers(entries: Any) -> list[dict[str, Any]]:
             "prompt": str(one["prompt"]),
             "mask": int(one["mask"]),
             "token": str(one["token"]),
-            "score": _number(one["score"]),
+            "score": number(one["score"]),
         }
         for one in entries
     ]

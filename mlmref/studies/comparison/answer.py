@@ -12,6 +12,7 @@ import numpy as np
 
 from mlmref.evaluation.intervals import exp
 from mlmref.plugin.arrays import FloatArray
+from mlmref.results.record import number
 from mlmref.studies.comparison.measured import task_of
 from mlmref.studies.comparison.plan import ComparisonPlan, PlannedRun, Variant
 from mlmref.studies.comparison.statistics import Estimate, Range, estimates, holm, randomised
@@ -42,8 +43,8 @@ class Finished:
             "common": exp(common),
             "common_nll": common,
             "common_accuracy": self.common["correct"] / sum(self.common["targets"]),
-            "native_before": _number(native["before"]["value"]),
-            "native_after": _number(native["after"]["value"]),
+            "native_before": number(native["before"]["value"]),
+            "native_after": number(native["after"]["value"]),
             "time_s": self.record["timings"]["total_s"],
             "folder": str(self.run.folder),
         }
@@ -130,7 +131,7 @@ def _variant(
             "of_before": {"ratio": exp(gain.value), **_in_perplexity("ratio_", gain)},
         },
         "native": {
-            side: exp(float(np.mean([_number(one[side]["nll"]) for one in native])))
+            side: exp(float(np.mean([number(one[side]["nll"]) for one in native])))
             for side in ("before", "after")
         },
         "time_s": sum(row["time_s"] for row in rows),
@@ -213,8 +214,3 @@ def _notes(seeds: int, documents: int, finite: bool) -> list[str]:
 
 def _nll(common: Mapping[str, Any]) -> float:
     return float(np.sum(common["nll"]) / np.sum(common["targets"]))
-
-
-def _number(value: object) -> float:
-    """Read a figure as the record writes it (:func:`mlmref.runner.log.metrics.dumps`)."""
-    return math.nan if value is None else float(str(value))

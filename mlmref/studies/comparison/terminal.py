@@ -41,8 +41,8 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
                 Text(f"{pair['variant']} vs {pair['against']}"),
                 f"{pair['ratio']:.4f}",
                 span(pair["ratio_low"], pair["ratio_high"], ".4f"),
-                chance(pair["p"]),
-                chance(pair["p_corrected"]),
+                p_value(pair["p"]),
+                p_value(pair["p_corrected"]),
                 Text(pair["verdict"], style="bold"),
             )
         console.print(table)
@@ -108,6 +108,6 @@ def ratios(pair: Mapping[str, Any], which: str) -> str:
     return span(exp(pair[f"{which}_low"]), exp(pair[f"{which}_high"]), ".4f")
 
 
-def chance(value: float) -> str:
-    """Write a probability; a dash for none."""
+def p_value(value: float) -> str:
+    """Write a p-value; a dash for none."""
     return "-" if math.isnan(value) else f"{value:.4f}"
