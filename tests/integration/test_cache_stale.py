@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -282,22 +283,38 @@ def losses(workers=0, **actions):
     return record["loss"], record["perplexity"]["after"]
 
 
+@cache
+def undisturbed():
+    """Return the figures of a run whose cache stays; ``place`` has the same files for each test."""
+    return losses()
+
+
+# Each moment once; pytest --full tries each with and without workers.
+TRIED = {("check", 2), ("read", 0), ("tokenise", 2), ("evaluate", 0), ("train", 2), ("write", 0)}
+
+
 @pytest.mark.clause("CACHE-012")
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("when", ["check", "read", "tokenise", "evaluate", "train", "write"])
+@pytest.mark.parametrize(
+    ("when", "workers"),
+    [
+        pytest.param(when, workers, marks=[] if (when, workers) in TRIED else pytest.mark.full)
+        for when in ("check", "read", "tokenise", "evaluate", "train", "write")
+        for workers in (0, 2)
+    ],
+)
 def test_a_cache_that_vanishes_does_not_matter(place, when, workers):
     """At the beginning of each stage, in one process and with workers: the same run."""
-    expected = losses()
+    expected = undisturbed()
     if when in {"check", "read", "tokenise"}:
         vanish()
     assert losses(workers, **{when: vanish}) == expected
 
 
 @pytest.mark.clause("TOK-014")
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=pytest.mark.full)])
 def test_workers_that_are_not_forked_open_the_cache_themselves(place, monkeypatch, method):
     """They get the tokens by the file's name, as they do where forking is not the custom."""
-    expected = losses()
+    expected = undisturbed()
     real = torch.utils.data.DataLoader.__init__
 
     def init(self, *some, **more):

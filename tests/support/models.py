@@ -1,5 +1,6 @@
 """Tiny random models of every architecture that Transformers ships as ``*ForMaskedLM``."""
 
+import pytest
 import torch
 from transformers import AutoModelForMaskedLM
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -120,6 +121,17 @@ VARIANTS = {
     "esm-absolute": ("esm", {"position_embedding_type": "absolute"}),
 }
 FAMILIES = tuple(sorted(set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - LEFT_OUT))
+# One family of each kind of head, of positions and of attention, for the default run.
+TYPICAL = {
+    *("albert", "bart", "bert", "deberta-v2", "distilbert", "electra", "esm", "funnel"),
+    *("mobilebert", "modernbert", "modernvbert", "nystromformer", "reformer", "roberta", "xmod"),
+}
+
+
+def sweep(*names: str):
+    """Return the families as parameters; those that are like a typical one run with --full."""
+    default = TYPICAL | VARIANTS.keys()
+    return [pytest.param(name, marks=[] if name in default else pytest.mark.full) for name in names]
 
 
 def tiny_model(family: str, **changes):

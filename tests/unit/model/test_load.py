@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.models import FAMILIES, VARIANTS, tiny_model, variant
+from support.models import FAMILIES, VARIANTS, sweep, tiny_model, variant
 from support.runs import save_model
 from support.tokenizers import tokenizer
 from transformers import AutoModelForMaskedLM, AutoTokenizer, RobertaForMaskedLM
@@ -166,7 +166,7 @@ READ_LONGER = {
 
 
 @pytest.mark.clause("MODEL-007")
-@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+@pytest.mark.parametrize("family", sweep(*FAMILIES, *VARIANTS))
 def test_the_limit_of_each_family_is_the_longest_row_that_it_reads(family):
     """At the limit its forward pass works; one token more fails, or is more than it states."""
     model = variant(family, max_position_embeddings=32).eval()

@@ -2,7 +2,15 @@
 
 import pytest
 import torch
-from support.models import FAMILIES, VARIANTS, VOCABULARY, tiny_model, variant, without_dropout
+from support.models import (
+    FAMILIES,
+    VARIANTS,
+    VOCABULARY,
+    sweep,
+    tiny_model,
+    variant,
+    without_dropout,
+)
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -45,7 +53,7 @@ NOT_PROJECTED = {"bart", "esm", "mbart", "mobilebert", "mvp"}
 
 
 @pytest.mark.clause("LOSS-001")
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sweep(*FAMILIES))
 def test_loss_and_gradients_equal_the_plain_forward_for_every_family(family):
     """Gathered and projected, in training mode: the same loss and the same gradients."""
     model = without_dropout(family).train()
@@ -259,7 +267,7 @@ CHANGE = {"big_bird-sparse", "eurobert-dynamic", "funnel", "ibert-quantized", "r
 
 @pytest.mark.clause("LOSS-008")
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+@pytest.mark.parametrize("family", sweep(*FAMILIES, *VARIANTS))
 def test_looking_at_a_model_of_any_family_changes_nothing(family, training):
     """The probe of its loss, a step that is tried, and losses of short rows and of long ones."""
     model = variant(family).train(training)
@@ -306,7 +314,7 @@ def test_a_failed_forward_pass_changes_nothing():
 
 
 @pytest.mark.clause("MODEL-014")
-@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+@pytest.mark.parametrize("family", sweep(*FAMILIES, *VARIANTS))
 def test_a_family_that_seeds_torch_in_training_is_found(family):
     """Reformer does, in each of its forms, and no other family."""
     objective = MaskedLMObjective(variant(family), "plain", length=8)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from support.models import FAMILIES, VARIANTS, tiny_model, variant
+from support.models import FAMILIES, VARIANTS, sweep, tiny_model, variant
 from support.runs import save_corpus, save_model
 from support.tokenizers import tokenizer
 
@@ -46,7 +46,7 @@ def tried(model, size, *, train=True, most=32):
 
 @pytest.mark.clause("MODEL-013")
 @pytest.mark.clause("MODEL-014")
-@pytest.mark.parametrize("family", [*FAMILIES, *VARIANTS])
+@pytest.mark.parametrize("family", sweep(*FAMILIES, *VARIANTS))
 def test_each_family_passes_the_trial_at_its_limit(family):
     """At the longest chunks that it reads; Reformer's training is reported as not repeatable."""
     model = variant(family)
