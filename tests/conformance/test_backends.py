@@ -9,16 +9,13 @@ from conformance.mutants.backends import MUTANTS, Counts
 from mlmref.conformance import check_backend, parametrize_backend_checks
 from mlmref.conformance.backends import KIT
 from mlmref.conformance.backends.toy_job import PlainLoop
-from mlmref.conformance.checks import run_checks
+from mlmref.conformance.checks import run_check, run_checks
 from mlmref.conformance.search import as_found
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.training import BackendEntry
 
-RIGHT = [
-    discover().backend("trainer").entry,
-    discover().backend("accelerate").entry,
-    BackendEntry(name="counts", summary="the loop, with state that it keeps", build=Counts),
-]
+RIGHT = [discover().backend(name).entry for name in ("trainer", "accelerate")]
+COUNTS = BackendEntry(name="counts", summary="the loop, with state that it keeps", build=Counts)
 PLAIN = BackendEntry(name="plain", summary="the loop that they are held to", build=PlainLoop)
 
 
@@ -30,14 +27,23 @@ def _elsewhere(tmp_path, monkeypatch):
 
 @parametrize_backend_checks(RIGHT)
 def test_right_backends_pass(check):
-    """The built-in backends, and one with state of its own, keep each clause."""
+    """The built-in backends keep each clause."""
     check()
 
 
+@pytest.mark.parametrize(
+    "name", ["check_cuts_do_not_matter", "check_state_is_handed_in", "check_stop_and_resume"]
+)
+def test_a_backend_with_state_of_its_own_passes(name):
+    """The checks of resumption accept state that the backend saves and loads itself."""
+    (check,) = (one for one in KIT.checks if one.name == name)
+    assert run_check(check, KIT.subject(COUNTS)).status == "pass"
+
+
 @pytest.mark.full
-@parametrize_backend_checks([PLAIN])
-def test_the_plain_loop_passes(check):
-    """The loop that backends are held to keeps each clause."""
+@parametrize_backend_checks([PLAIN, COUNTS])
+def test_other_right_backends_pass(check):
+    """The loop that backends are checked against, and one with state, keep each clause."""
     check()
 
 

@@ -23,7 +23,6 @@ from mlmref.conformance.segmenters.texts import (
     SENTENCES,
     SHIFTS,
     Texts,
-    large_batches,
     small_batches,
 )
 from mlmref.plugin.arrays import Int64Array
@@ -49,7 +48,7 @@ def check_answers_are_offsets(subject: SegmenterSubject) -> None:
 
     cases = small_batches(blanks=False)  # another check tests texts without words
     search(cases, lambda texts: violation(subject, holds, texts), examples=3 * EXAMPLES)
-    held(subject, holds, large_batches())
+    held(subject, holds, subject.large_batches())
 
 
 @_SHAPES("SEG-002", fix="return an empty answer for an empty or blank text", unless=leaves_words)

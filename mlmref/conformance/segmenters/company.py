@@ -19,7 +19,7 @@ from mlmref.conformance.segmenters.subject import (
     read,
     same,
 )
-from mlmref.conformance.segmenters.texts import SENTENCES, Texts, large_batches, prose
+from mlmref.conformance.segmenters.texts import SENTENCES, Texts, prose
 from mlmref.plugin.contracts import Options
 
 CHECKS: Checks[SegmenterSubject] = Checks()
@@ -158,7 +158,7 @@ def check_the_fingerprint_stays(subject: SegmenterSubject) -> None:
     first = segmenter.fingerprint
     if type(first) is not str:
         raise Violation(f"the fingerprint is {type(first).__name__}, not str")
-    for texts in large_batches():
+    for texts in subject.large_batches():
         ask(segmenter, texts)
         if segmenter.fingerprint != first:
             what = f"after {len(texts)} more texts, the fingerprint differs"
@@ -189,9 +189,9 @@ def check_no_other_generator_is_used(subject: SegmenterSubject) -> None:
                 seed(value)
             before = states()
             segmenter = subject.make()
-            answers.append([ask(segmenter, texts) for texts in large_batches()])
+            answers.append([ask(segmenter, texts) for texts in subject.large_batches()])
             for name, state in states().items():
                 if state != before[name]:
                     raise Violation(f"it changed the state of {name}")
-        for texts, one, other in zip(large_batches(), *answers, strict=True):
+        for texts, one, other in zip(subject.large_batches(), *answers, strict=True):
             _one_by_one(list(texts), one, other, "with other seeds of the shared generators")

@@ -29,16 +29,22 @@ class SegmenterSubject:
     Attributes:
         entry: as registered.
         options: complete.
+        large: number of large batches for a property; all of them if ``None``.
     """
 
     entry: SegmenterEntry
     options: Options
+    large: int | None = None
     _kept: list[WordSegmenter] = field(default_factory=list)
 
     def make(self) -> WordSegmenter:
         """Return a new instance of the segmenter."""
         assert self.entry.build is not None  # noqa: S101 - no check applies without build
         return self.entry.build(self.options)
+
+    def large_batches(self) -> tuple[Texts, ...]:
+        """Return the large batches, of one to five thousand texts."""
+        return large_batches()[: self.large]
 
     def segmenter(self) -> WordSegmenter:
         """Return one instance that is used for all calls, as in a run."""
@@ -96,7 +102,7 @@ def everywhere(subject: SegmenterSubject, holds: Property) -> None:
         Violation: with the smallest failing batch.
     """
     search(small_batches(), lambda texts: violation(subject, holds, texts), examples=EXAMPLES)
-    held(subject, holds, large_batches())
+    held(subject, holds, subject.large_batches())
 
 
 def held(subject: SegmenterSubject, holds: Property, batches: Iterable[Texts]) -> None:
