@@ -23,19 +23,42 @@ Status = Literal[
 ]
 
 
+def text_of(error: BaseException) -> str:
+    """Return an exception's type and message in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 class Violation(Exception):  # noqa: N818 - the result of a check, not an error of the kit
     """A clause does not hold.
 
     Args:
         what: what happened, without a full stop.
         example: the smallest failing case, as names and printable values.
+
+    Attributes:
+        raised: type and text of the exception if the plugin raised one; otherwise empty.
     """
 
     def __init__(self, what: str, **example: Any) -> None:
         super().__init__(what)
         self.what = what
+        self.raised = ""
         self.shown = example
         self.example = {name: _printable(value) for name, value in example.items()}
+
+    @classmethod
+    def of_exception(cls, error: BaseException) -> Violation:
+        """Return the violation of a plugin that raised an exception."""
+        text = text_of(error)
+        found = cls(f"it raised {text}")
+        found.raised = text
+        return found
+
+    def having(self, **example: Any) -> Violation:
+        """Return the same violation with more of its example."""
+        found = Violation(self.what, **self.shown, **example)
+        found.raised = self.raised
+        return found
 
     def __str__(self) -> str:
         lines = [self.what, *(f"  {name} = {value}" for name, value in self.example.items())]
@@ -125,6 +148,7 @@ class Outcome:
         detail: the violation, or why the check does not apply, was not reached, or is expected to
             fail.
         example: the smallest failing example; empty if none was found.
+        raised: type and text of the exception if the plugin raised one; otherwise empty.
     """
 
     clause: str
@@ -134,6 +158,7 @@ class Outcome:
     fix: str = ""
     detail: str = ""
     example: Mapping[str, str]
+    raised: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +189,7 @@ class Report:
 def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
     """Run one check and return its outcome; any exception of the plugin is a failure."""
 
-    def outcome(status: Status, detail: str = "", example: Mapping[str, str] = {}) -> Outcome:
+    def outcome(status: Status, detail: str = "", found: Violation | None = None) -> Outcome:
         return Outcome(
             clause=check.clause,
             check=check.name,
@@ -172,7 +197,8 @@ def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
             status=status,
             fix=check.fix if status == "fail" else "",
             detail=detail,
-            example=example,
+            example=found.example if found else {},
+            raised=found.raised if found else "",
         )
 
     try:
@@ -181,11 +207,12 @@ def run_check(check: Check[SubjectT], subject: SubjectT) -> Outcome:
             return outcome("not applicable", reason)
         check.function(subject)
     except Violation as violation:
-        return outcome("fail", violation.what, violation.example)
+        return outcome("fail", violation.what, violation)
     except NotReached as undecided:
         return outcome("not reached", str(undecided))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-        return outcome("fail", " ".join(f"{type(error).__name__}: {error}".split()))
+        found = Violation.of_exception(error)
+        return outcome("fail", found.what, found)
     return outcome("pass")
 
 
@@ -210,12 +237,27 @@ def run_checks(
     expected = dict(expected_failures or {})
     every = list(checks)
     check_expected(every, expected)
-    outcomes = [run_check(check, subject) for check in every]
+    outcomes = _one_failure_per_exception(run_check(check, subject) for check in every)
     failed = {outcome.clause for outcome in outcomes if outcome.status == "fail"}
     return Report(
         subject=name,
         outcomes=tuple(_as_expected(outcome, expected, failed) for outcome in outcomes),
     )
+
+
+def _one_failure_per_exception(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes; a check that the exception of an earlier one ended is not reached."""
+    cause: dict[str, str] = {}
+    kept = []
+    for outcome in outcomes:
+        same = next((text for text in cause if text in outcome.detail), None)
+        if outcome.status == "fail" and same:
+            why = f"after {cause[same]}: {outcome.detail}"
+            outcome = replace(outcome, status="not reached", fix="", detail=why, example={})
+        elif outcome.raised:
+            cause[outcome.raised] = outcome.clause
+        kept.append(outcome)
+    return kept
 
 
 def _as_expected(outcome: Outcome, expected: Mapping[str, str], failed: set[str]) -> Outcome:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mlmref.conformance.checks import NotReached, Violation
+from mlmref.conformance.checks import NotReached, Violation, text_of
 
 
 def cannot_fork(_: object) -> str | None:
@@ -32,7 +32,7 @@ def in_a_fork(ask: Callable[[], Any]) -> Any:
         try:
             there.send((True, ask()))
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-            there.send((False, " ".join(f"{type(error).__name__}: {error}".split())))
+            there.send((False, text_of(error)))
 
     process = context.Process(target=child)
     process.start()

@@ -41,7 +41,13 @@ class Kit(Generic[EntryT, SubjectT]):
     def subject(
         self, entry: EntryT, options: GivenOptions | None = None, **fields: Any
     ) -> SubjectT:
-        """Return the subject that the checks test; ``fields`` are further fields of it."""
+        """Return the subject that the checks test; ``fields`` are further fields of it.
+
+        Raises:
+            ValueError: the entry's declarations contradict each other.
+        """
+        if problem := entry.problem() if hasattr(entry, "problem") else None:
+            raise ValueError(f"{entry.name}: {problem}")
         if not isinstance(options, Options):
             options = entry.options(**(options or {}))
         return self._subject(entry=entry, options=options, **fields)

@@ -31,6 +31,8 @@ def test_right_backends_pass(check):
     check()
 
 
+@pytest.mark.clause("BACK-027")
+@pytest.mark.clause("BACK-030")
 @pytest.mark.parametrize(
     "name", ["check_cuts_do_not_matter", "check_state_is_handed_in", "check_stop_and_resume"]
 )

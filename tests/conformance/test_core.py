@@ -83,7 +83,7 @@ def test_whatever_a_plugin_raises_is_a_failure():
     """An error that is no violation fails the check and is named."""
     report = run_checks(CHECKS, 13, "thirteen")
     assert [one.status for one in report.outcomes] == ["fail", "fail", "fail"]
-    assert report.outcomes[1].detail == "ZeroDivisionError: unlucky"
+    assert report.outcomes[1].detail == "it raised ZeroDivisionError: unlucky"
     assert not report.ok
     assert report.summary == "3 fail"
 

@@ -22,6 +22,7 @@ def test_a_right_segmenter_passes(check):
     check()
 
 
+@pytest.mark.clause("SEG-001")
 @pytest.mark.parametrize("function", [one for one in RIGHT if one is not from_a_list])
 def test_each_form_of_answers_is_accepted(function):
     """Words, characters and nothing; as lists, arrays, ranges and generators."""
@@ -47,6 +48,21 @@ def test_an_entry_that_leaves_words_to_the_tokenizer_has_nothing_to_check():
         "the tokenizer defines the words",
         "it has no options",
     }
+
+
+def raises(*_):
+    """Raise the same exception for each text."""
+    raise KeyError("a bug")
+
+
+@pytest.mark.clause("KIT-010")
+def test_an_exception_is_one_failure():
+    """Only the first check that it ends fails, in this process and in others."""
+    report = check_segmenter(entry_of(raises))
+    (fail,) = report.failures
+    assert (fail.clause, fail.detail) == ("SEG-001", "it raised KeyError: 'a bug'")
+    assert {one.status for one in report.outcomes[1:]} == {"not reached", "pass"}
+    assert [one.clause for one in report.outcomes if one.status == "pass"] == ["SEG-008"]
 
 
 @pytest.mark.clause("KIT-002")

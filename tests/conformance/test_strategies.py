@@ -1,16 +1,20 @@
 """The kit for masking strategies accepts what is right and rejects what is not (KIT)."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import pytest
 from conformance.mutants import check_rejects, first_of_each, none_rejects_before
 from conformance.mutants.strategies import MUTANTS
+from pydantic import Field
 
 from mlmref.conformance import check_strategy, parametrize_strategy_checks
 from mlmref.conformance.checks import run_check
 from mlmref.conformance.strategies import KIT
 from mlmref.conformance.strategies.subject import Subject
 from mlmref.masking.builtin import mlmref_masking_strategies
+from mlmref.plugin.arrays import Probability
+from mlmref.plugin.contracts import Options, StrategyEntry
 
 BY_NAME = {check.name: check for check in KIT.checks}
 ENTRIES = {entry.name: entry for entry in mlmref_masking_strategies()}
@@ -127,3 +131,55 @@ def test_check_strategy_answers_with_a_report():
     assert report.subject == "token"
     assert {outcome.check for outcome in report.outcomes} == set(BY_NAME)
     assert {outcome.status for outcome in report.outcomes} == {"pass", "not applicable"}
+
+
+class Rate(Options):
+    """The probability of a target."""
+
+    mlm_probability: Probability = 0.15
+
+
+@dataclass
+class Raises:
+    """A strategy that raises the same exception for each batch."""
+
+    options: Options
+
+    def propose(self, batch, draws):
+        """Raise it."""
+        raise KeyError("a bug")
+
+
+@pytest.mark.clause("KIT-010")
+def test_an_exception_is_one_failure():
+    """Only the first check that it ends fails; no other clause can be decided."""
+    entry = StrategyEntry(name="raises", summary="-", build=Raises, options=Rate, rate="token")
+    report = check_strategy(entry)
+    (fail,) = report.failures
+    assert (fail.clause, fail.detail) == ("MASK-016", "it raised KeyError: 'a bug'")
+    others = {one.detail for one in report.outcomes if one.status == "not reached"}
+    assert others == {"after MASK-016: it raised KeyError: 'a bug'"}
+    assert {one.clause for one in report.outcomes if one.status == "pass"} == {"MASK-031"}
+
+
+class Narrow(Options):
+    """A probability that is neither 0 nor 1."""
+
+    mlm_probability: Annotated[float, Field(gt=0.1, lt=0.2)] = 0.15
+
+
+@pytest.mark.clause("KIT-010")
+def test_a_rate_that_the_options_refuse_is_not_reached():
+    """No probability of 0 or 1 can be tried, so that neither passes."""
+    entry = replace(ENTRIES["token"], options=Narrow)
+    outcome = run_check(BY_NAME["check_never_and_always"], KIT.subject(entry))
+    assert outcome.status == "not reached"
+    assert outcome.detail == "its options refuse an mlm_probability of 0 and 1"
+
+
+@pytest.mark.clause("KIT-010")
+def test_an_entry_that_contradicts_itself_is_not_checked():
+    """Its declarations decide which checks apply."""
+    entry = StrategyEntry(name="bare", summary="-", build=Raises, rate="token")
+    with pytest.raises(ValueError, match="bare: rate is declared without the option"):
+        check_strategy(entry)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlmref.conformance.backends.toy import Event, Toy
+from mlmref.conformance.checks import text_of
 
 CLAUSES = {
     "calls": "BACK-010",
@@ -149,7 +150,7 @@ def compare(got: TrialRun, expected: TrialRun, toy: Toy) -> Comparison:
                 note(aspect, f"{what} in step {step}", step)
     else:
         if got.error is not None:
-            note("calls", f"after the last step it raised {_text(got.error)}", 0)
+            note("calls", f"after the last step it raised {text_of(got.error)}", 0)
         return seen
     seen.hidden = {
         name: CLAUSES[aspect] for name in CLAUSES if name not in seen.found
@@ -167,17 +168,13 @@ def _hiding(aspect: str, found: Iterable[str]) -> str | None:
 def _misplaced(want: Event, have: Event, got: TrialRun, expected: TrialRun) -> tuple[str, str]:
     """Return the aspect and the description of an event that came instead of another."""
     if have.kind == "end" and got.error is not None:
-        return "calls", f"it raised {_text(got.error)}"
+        return "calls", f"it raised {text_of(got.error)}"
     blamed = next(kind for kind in _ORDER if kind in (want.kind, have.kind))
     if {want.kind, have.kind} == {"update", "schedule"}:
         counts = [len(_of_step(run, "update", want.step)) for run in (expected, got)]
         blamed = "schedule" if counts[0] == counts[1] else "update"
     what = f"{_SHOWN[have.kind]} came instead of {_SHOWN[want.kind]}"
     return _MISPLACED.get(blamed, blamed), what
-
-
-def _text(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _of_step(run: TrialRun, kind: str, step: int) -> list[Event]:

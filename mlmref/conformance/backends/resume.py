@@ -71,7 +71,7 @@ def resume(
         job = ToyJob(toy, folder, saved=saved, last=last, on_step=on_step)
         error = attempt(backend, job)
         if error is not None and not isinstance(error, Stopped):
-            raise Violation(f"it raised {type(error).__name__}: {error}")
+            raise Violation.of_exception(error)
         states[job.done] = job.save()
     return states
 

@@ -121,8 +121,7 @@ def violation(subject: SegmenterSubject, holds: Property, texts: Texts) -> Viola
     try:
         holds(subject, texts)
     except Violation as found:
-        return Violation(found.what, **found.shown, texts=list(texts))
+        return found.having(texts=list(texts))
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        return Violation(f"it raised {what}", texts=list(texts))
+        return Violation.of_exception(error).having(texts=list(texts))
     return None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks, Violation, text_of
 from mlmref.conformance.children import cannot_fork, in_another_interpreter
 from mlmref.conformance.clocks import another_day
 from mlmref.conformance.generators import as_they_were, generators, states
@@ -88,7 +88,7 @@ class _Masks:
             case, subject = self._cases[number], self._subject
             return [subject.see(case, one) for one in (subject.strategy(), subject.make())]
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            return " ".join(f"{type(error).__name__}: {error}".split())
+            return text_of(error)
 
 
 def _one(items: list[Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks, NotReached, Violation
 from mlmref.conformance.p_values import surprising
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import Subject, everywhere
@@ -30,6 +30,19 @@ FALSE_ALARM = 1e-6
 def no_rate(subject: Subject) -> str | None:
     """Return why rates do not apply, or ``None`` if they do."""
     return None if subject.entry.rate else "it declares no rate"
+
+
+def _reached(probabilities: list[float], subject: Subject) -> list[float]:
+    """Return those of the probabilities that the strategy's options accept.
+
+    Raises:
+        NotReached: there are none.
+    """
+    accepted = [one for one in probabilities if subject.allows(one)]
+    if not accepted:
+        refused = " and ".join(f"{one:g}" for one in probabilities)
+        raise NotReached(f"its options refuse an mlm_probability of {refused}")
+    return accepted
 
 
 def no_independence(subject: Subject) -> str | None:
@@ -55,9 +68,10 @@ def check_never_and_always(subject: Subject) -> None:
         if left.any():
             raise Violation(f"at probability 1 a token is not a target: {cells(left)}")
 
-    if subject.allows(0.0):
+    accepted = _reached([0.0, 1.0], subject)
+    if 0.0 in accepted:
         everywhere(subject.changed(mlm_probability=0.0), nothing)
-    if subject.allows(1.0):
+    if 1.0 in accepted:
         everywhere(subject.changed(mlm_probability=1.0), everything, large=2 * subject.large)
 
 
@@ -76,7 +90,7 @@ def asked_rates(subject: Subject) -> list[float]:
     targets; near 0, one extra target greatly increases the number of targets.
     """
     rates = [subject.probability or 0.0, 0.0004, 0.00149, 0.0213, 0.1537, 0.5, 0.9, 0.99951]
-    return [rate for rate in rates if subject.allows(rate)]
+    return _reached(rates, subject)
 
 
 @CHECKS("MASK-006", fix="choose each unit with the probability mlm_probability", unless=no_rate)

@@ -214,15 +214,14 @@ def violation(subject: Subject, holds: Property, case: Case) -> Violation | None
     except Violation as found:
         return with_example(found, case, subject.options)
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return with_example(Violation(f"it raised {text}"), case, subject.options)
+        return with_example(Violation.of_exception(error), case, subject.options)
     return None
 
 
 def with_example(found: Violation, case: Case, options: Options) -> Violation:
     """Return the violation with the case as its example."""
     given: Mapping[str, Any] = options.model_dump(mode="json")
-    return Violation(found.what, **found.shown, **case.example, options=dict(given))
+    return found.having(**case.example, options=dict(given))
 
 
 def _small(subject: Subject, holds: Property) -> None:
