@@ -155,7 +155,8 @@ def ask(
     (FILL-016).
     """
     from mlmref.base.errors import ModelError
-    from mlmref.evaluation.fill_mask import PLACEHOLDER, PromptError, fill
+    from mlmref.evaluation.fill_mask import fill
+    from mlmref.evaluation.prompts import PLACEHOLDER, PromptError
 
     with context.stage("fill"):
         own, chosen, default = loaded.tokenizer.mask_token, context.config.fill, FillConfig()

@@ -94,7 +94,7 @@ OTHER = {
     ),
     "fill: more answers than tokens": (
         "fill model {mask} --top-k 999999",
-        "top_k is 999999; ask for 1 to 290 answers, as many as there are ordinary tokens",
+        "top_k is 999999; use 1 to 290, the number of ordinary tokens",
     ),
     "fill: no answers": (
         "fill model {mask} --top-k 0",

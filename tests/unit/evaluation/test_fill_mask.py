@@ -25,6 +25,7 @@ import mlmref.evaluation.fill_mask
 from mlmref.base.errors import ConfigError, ModelError
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.evaluation.fill_mask import fill
+from mlmref.evaluation.prompts import PromptEncoder
 from mlmref.model.embedded import embedded_checkpoint
 from mlmref.model.max_length import max_length
 
@@ -183,7 +184,7 @@ def test_top_k_within_the_answers_there_are():
         with pytest.raises(ConfigError) as caught:
             fill(model, tokens, [GREAT], top_k=top_k)
         assert str(caught.value) == (
-            f"top_k is {top_k}; ask for 1 to {most} answers, as many as there are ordinary tokens"
+            f"top_k is {top_k}; use 1 to {most}, the number of ordinary tokens"
         )
 
 
@@ -360,13 +361,11 @@ def test_candidate_is_cut_where_it_stands(family, before, candidate, after):
 @pytest.mark.parametrize("family", ["unigram", "roberta-like"])
 def test_blank_before_the_mask_matters(family):
     """After a blank a candidate has the pieces of a word's start; after a bracket, others."""
-    _, tokens = _tiny(family)
+    encoder = PromptEncoder(*_tiny(family))
     seen = []
     for prompt in ("a great {mask}", "a great ({mask}"):
-        [pieces] = mlmref.evaluation.fill_mask._pieces(
-            prompt, ["film"], tokens, mlmref.evaluation.fill_mask.vocabulary_of(tokens)
-        )
-        seen.append("".join(tokens.convert_ids_to_tokens(pieces)))
+        [pieces] = encoder.encode_candidates(prompt, encoder.encode(prompt), ["film"])
+        seen.append("".join(encoder.tokenizer.convert_ids_to_tokens(pieces)))
     assert seen[0] in ("Ġfilm", "▁film")
     assert seen[1] == "film"
 

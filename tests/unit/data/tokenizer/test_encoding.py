@@ -16,7 +16,8 @@ from mlmref.base.progress import Silent
 from mlmref.data.tokenizer.encoding import encoded
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.tokenize import tokenize
-from mlmref.evaluation.fill_mask import PromptError, fill
+from mlmref.evaluation.fill_mask import fill
+from mlmref.evaluation.prompts import PromptError
 from mlmref.runner.context import RunContext
 from mlmref.runner.text import prepare_text
 from mlmref.settings.resolve import resolve
