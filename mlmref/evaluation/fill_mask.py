@@ -62,8 +62,8 @@ def fill(
 ) -> list[Filled]:
     """Return the answers of a masked language model for each mask of some prompts.
 
-    Runs on the model's device, without dropout or gradients, and leaves model, tokenizer and
-    torch's random state as they were (FILL-012).
+    The model runs on its device, without dropout or gradients. The model, the tokenizer and torch's
+    random state do not change (FILL-012).
 
     Args:
         model: any ``*ForMaskedLM``.
@@ -72,7 +72,7 @@ def fill(
         top_k: answers for each mask; by default 5, or all if the vocabulary has fewer. It does not
             limit candidates.
         candidates: words or phrases to score instead, for prompts with one mask. A candidate of k
-            subwords is scored with k masks, filled left to right (FILL-008); scores are not
+            subwords is scored with k masks, filled left to right (FILL-008). Scores are not
             normalized (FILL-010).
 
     Returns:

@@ -1,7 +1,7 @@
 """Bootstrap intervals over documents (clauses EVAL-006 and EVAL-012).
 
 The chunks of one document are not independent (Miller 2024, arXiv 2411.00640), so documents are
-resampled; each target belongs to the document that its token comes from.
+resampled. Each target belongs to the document of its token.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _RESAMPLED = 4_000_000  # documents drawn at a time, which bounds the memory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Documents:
-    """What was measured by document; only of documents with a target.
+    """Losses summed by document, without documents that have no target.
 
     Attributes:
-        numbers: int64 ``[D]``, ascending, which documents of the corpus they are.
-        nll: float64 ``[D]``, summed negative log-likelihood of each one's targets, in nats.
-        targets: float64 ``[D]``, how many there are.
+        numbers: int64 ``[D]``, indices of the documents in the corpus, ascending.
+        nll: float64 ``[D]``, summed negative log-likelihood of each document's targets, in nats.
+        targets: float64 ``[D]``, the number of targets of each document.
     """
 
     numbers: Int64Array
@@ -39,11 +39,11 @@ class Documents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What a model gained on another, on the same targets.
+    """The difference between two models on the same targets.
 
     Attributes:
-        nll: the difference in cross-entropy, second less first, in nats a target.
-        low, high: its interval; NaN where there are fewer than two documents.
+        nll: cross-entropy of the second minus that of the first, in nats per target.
+        low, high: its interval; NaN with fewer than two documents.
     """
 
     nll: float
@@ -51,20 +51,21 @@ class Difference:
     high: float
 
     def summary(self) -> dict[str, float]:
-        """Return it as the record holds it, with the ratio of the perplexities."""
-        ratios = {"ratio": self.nll, "ratio_low": self.low, "ratio_high": self.high}
+        """Return the difference as in the record, with the ratio of the perplexities."""
         return {
             "nll": self.nll,
             "low": self.low,
             "high": self.high,
-            **{name: exp(value) for name, value in ratios.items()},
+            "ratio": exp(self.nll),
+            "ratio_low": exp(self.low),
+            "ratio_high": exp(self.high),
         }
 
 
 def exp(nll: float) -> float:
-    """Return the exponential; infinity where it overflows (EVAL-005)."""
+    """Return the exponential; infinity if it overflows (EVAL-005)."""
     if math.isnan(nll):
-        return math.nan  # the very one, so that two figures that are unknown compare as equal
+        return math.nan  # this object, because two records with the same NaN object are equal
     with np.errstate(over="ignore"):
         return float(np.exp(nll))
 
@@ -77,17 +78,17 @@ def mean_interval(documents: Documents, config: EvaluationConfig, seed: int) -> 
 def difference(
     before: Documents, after: Documents, config: EvaluationConfig, seed: int
 ) -> Difference:
-    """Compare two models on the same chunks and masks, document by document (EVAL-012).
+    """Return the difference between two models, paired by document (EVAL-012).
 
     Raises:
-        MlmrefError: they were measured on different targets.
+        MlmrefError: the evaluations have different targets.
     """
     same = np.array_equal(before.numbers, after.numbers) and np.array_equal(
         before.targets, after.targets
     )
     if not same:
-        raise MlmrefError("the two were not measured on the same targets", where="evaluation")
-    with np.errstate(invalid="ignore"):  # infinity less infinity
+        raise MlmrefError("the two evaluations have different targets", where="evaluation")
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
         gained = after.nll - before.nll
     low, high = bootstrap(gained, after.targets, config, seed)
     return Difference(nll=float(gained.sum() / after.targets.sum()), low=low, high=high)
@@ -96,14 +97,14 @@ def difference(
 def better(
     sums: Sequence[Documents], config: EvaluationConfig, seed: int
 ) -> tuple[int, Difference] | None:
-    """Find an earlier evaluation that was better than the last one, by the paired interval.
+    """Return the best earlier evaluation that is better than the last one by more than chance.
 
     Returns:
-        The number of the best such evaluation, and the difference of the last one from it;
-        ``None`` if no earlier one was better by more than chance.
+        Its index, and the difference between it and the last one; ``None`` if the paired interval
+        shows no such evaluation.
 
     Raises:
-        MlmrefError: they were measured on different targets.
+        MlmrefError: the evaluations have different targets.
     """
     totals = [float(one.nll.sum()) for one in sums]
     for number in sorted(range(len(sums) - 1), key=totals.__getitem__):
@@ -118,12 +119,15 @@ def better(
 def bootstrap(
     sums: FloatArray, counts: FloatArray, config: EvaluationConfig, seed: int
 ) -> tuple[float, float]:
-    """Return the percentile interval of the ratio of summed sums to summed counts."""
+    """Return the percentile interval of the total of ``sums`` divided by that of ``counts``.
+
+    Both are float64 ``[D]``, by document; the interval is NaN twice with fewer than two.
+    """
     if len(sums) < 2:
         return math.nan, math.nan
     from scipy import stats
 
-    with np.errstate(invalid="ignore"):  # it takes a spread of infinities, too
+    with np.errstate(invalid="ignore"):  # SciPy also computes the spread of infinities
         result = stats.bootstrap(
             (sums, counts),
             lambda one, other, axis: one.sum(axis) / other.sum(axis),

@@ -1,7 +1,7 @@
 """Select the held-out targets whose losses a run keeps for its report.
 
-The masks of an evaluation are frozen (EVAL-003), so the targets are known before any model is
-asked; there are at most :data:`MOST` of them, of chunks chosen evenly (REP-009).
+The masks of an evaluation are fixed (EVAL-003), so the targets are known before it. A run keeps
+at most :data:`MOST` of them, from evenly spaced chunks (REP-009).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray, Int64Array
 from mlmref.plugin.draws import EVALUATION_PASS
 
 MOST = 200_000
-"""Targets that are kept; a model's whole vocabulary several times over, in some megabytes."""
+"""Most targets to keep: several times the size of a vocabulary, in a few megabytes."""
 
-_TOKENS = 2**21  # looked at for them, which bounds the time
+_TOKENS = 2**21  # most tokens to mask for the choice, which bounds the time
 _BLOCK = 256  # chunks masked at a time
 
 
@@ -27,9 +27,9 @@ class Targets:
     """Held-out targets, in row-major order.
 
     Attributes:
-        rows: int64 ``[n]``, which of the held-out chunks each is in; ascending.
-        positions: int64 ``[n]``, where in it; ascending within a chunk.
-        chunks: int64 ``[C]``, the held-out chunks whose targets these are; some may have none.
+        rows: int64 ``[n]``, the held-out chunk of each target, ascending.
+        positions: int64 ``[n]``, its position in the chunk, ascending within a chunk.
+        chunks: int64 ``[C]``, all chosen chunks, also those without a target.
         width: tokens in a chunk.
     """
 
@@ -42,14 +42,15 @@ class Targets:
         return len(self.rows)
 
     def find(self, rows: Int64Array, positions: Int64Array) -> tuple[Int64Array, BoolArray]:
-        """Look up which of these some positions are.
+        """Find the targets at some positions.
 
         Args:
-            rows: int64 ``[k]``, which of the held-out chunks.
-            positions: int64 ``[k]``, where in them.
+            rows: int64 ``[k]``, held-out chunks.
+            positions: int64 ``[k]``, positions in them.
 
         Returns:
-            Numbers of targets, int64 ``[m]``, and bool ``[k]``, which ``m`` positions are any.
+            Indices of the ``m`` targets found, int64 ``[m]``, and bool ``[k]``, which of the
+            positions have one.
         """
         own, asked = (
             at[0] * self.width + at[1] for at in ((self.rows, self.positions), (rows, positions))
@@ -61,15 +62,15 @@ class Targets:
 
 
 def choose(chunks: Chunks, masker: Masker, most: int = MOST) -> Targets:
-    """Choose the targets that are kept: all of them, or those of evenly chosen chunks.
+    """Return the targets to keep: all of them, or those of evenly spaced chunks.
 
     Args:
         chunks: the held-out chunks.
         masker: masks them as in evaluation.
-        most: how many targets to keep, unless a single chunk has more.
+        most: the most targets to keep, unless a single chunk has more.
 
     Raises:
-        PluginError: as of the masker.
+        PluginError: the masking strategy fails.
     """
     width = chunks.rule.size
     chosen = evenly(len(chunks), max(1, _TOKENS // width))
@@ -84,7 +85,7 @@ def choose(chunks: Chunks, masker: Masker, most: int = MOST) -> Targets:
         chosen = chosen[evenly(len(chosen), max(1, len(chosen) * most // len(rows)))]
         kept = np.isin(rows, chosen)
         rows, positions = rows[kept], positions[kept]
-        while len(rows) > most and len(chosen) > 1:  # chunks differ in their targets
+        while len(rows) > most and len(chosen) > 1:  # chunks have different numbers of targets
             chosen = chosen[:-1]
             kept = rows <= chosen[-1]
             rows, positions = rows[kept], positions[kept]
@@ -92,6 +93,6 @@ def choose(chunks: Chunks, masker: Masker, most: int = MOST) -> Targets:
 
 
 def evenly(count: int, most: int) -> Int64Array:
-    """Return at most so many of the numbers from 0 to below ``count``, evenly far apart."""
+    """Return at most ``most`` of the integers below ``count``, evenly spaced."""
     number = min(count, most)
     return np.arange(number, dtype=np.int64) * count // max(1, number)

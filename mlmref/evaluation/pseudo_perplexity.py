@@ -1,9 +1,9 @@
 """Pseudo-perplexity: mask each token in turn (clauses EVAL-015 to EVAL-017).
 
 Salazar et al. 2020, "Masked Language Model Scoring" (ACL): the pseudo-log-likelihood of a text is
-the sum over its tokens of the log-probability of each, given all the others. Kauf and Ivanova
-2023, "A Better Way to Do Masked Language Model Scoring" (ACL): the rest of a word gives its first
-pieces away, so those to the right within the word are masked as well (``word-l2r``).
+the sum of the log-probabilities of its tokens, each given all others. Kauf and Ivanova 2023, "A
+Better Way to Do Masked Language Model Scoring" (ACL): the rest of a word reveals its first
+subwords, so those to the right in the same word are also masked (``word-l2r``).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from mlmref.settings.config import EvaluationConfig
 Metric = Literal["perplexity", "pseudo-perplexity", "pseudo-perplexity-original"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SAMPLE = 100
-"""Chunks that are measured unless it is said how many: each is as many forward passes as tokens."""
+"""The default number of chunks to measure; a chunk needs one forward pass per token."""
 
 
 def check_metric(name: str, sample: int | None = None) -> Metric:
-    """Return a metric by its name.
+    """Return the metric of this name.
 
     Raises:
-        ConfigError: there is none of that name, or it measures no sample.
+        ConfigError: the name is unknown, or the metric does not use a sample.
     """
     for metric in METRICS:
         if metric == name:
@@ -58,10 +58,10 @@ def pseudo_perplexity(
     sample: int | None = None,
     reporter: Reporter = SILENT,
 ) -> dict[str, Any]:
-    """Measure a model on a sample of chunks, and sum up as the record does.
+    """Return the pseudo-perplexity on a sample of chunks, with the keys of the record.
 
     Raises:
-        MlmrefError: there is nothing to predict in them.
+        MlmrefError: the sample has only special tokens.
     """
     order = np.random.default_rng(seed).permutation(len(chunks))
     some = chunks.select(np.sort(order[: sample or SAMPLE]))
@@ -70,7 +70,7 @@ def pseudo_perplexity(
         objective, some, words=words, batch_size=config.batch_size, reporter=reporter
     )
     summary = evaluation.summary(config, seed)
-    del summary["tutorial_estimate"]  # it is of batches of masked chunks
+    del summary["tutorial_estimate"]  # it is defined for batches of masked chunks
     return summary | {"chunks": len(some)}
 
 
@@ -82,17 +82,17 @@ def pseudo(
     batch_size: int = 64,
     reporter: Reporter = SILENT,
 ) -> Evaluation:
-    """Mask each token of some chunks in its turn, and add up what the model makes of it.
+    """Mask each token of some chunks in turn, and return the summed losses.
 
     Args:
         objective: the model with its loss.
         chunks: the chunks.
-        words: mask the tokens to its right within its word as well (word-l2r).
-        batch_size: rows in a forward pass; a chunk has one for each token that is not special.
-        reporter: told of each batch.
+        words: also mask the tokens to the right in the same word (word-l2r).
+        batch_size: rows in a forward pass; a chunk has one row for each ordinary token.
+        reporter: gets the progress.
 
     Raises:
-        MlmrefError: there is no token but special ones.
+        MlmrefError: the chunks have only special tokens.
     """
     mine = share(np.arange(len(chunks)))
     with (
@@ -101,7 +101,7 @@ def pseudo(
     ):
         evaluation = summed(objective, chunks, _batches(chunks, mine, words, batch_size), stage)
     if not evaluation.targets:
-        raise MlmrefError("there are no tokens but special ones", where="evaluation")
+        raise MlmrefError("all held-out tokens are special", where="evaluation")
     return evaluation
 
 
@@ -116,7 +116,9 @@ def _batches(
         special = np.isin(ids, vocabulary.special_ids) | ~there
         [word] = number_words(rows.word_start, special[None])
         tokens = np.arange(len(ids))
-        for targets in _parts(np.flatnonzero(~special), batch_size):
+        ordinary = np.flatnonzero(~special)
+        for first in range(0, len(ordinary), batch_size):
+            targets = ordinary[first : first + batch_size]
             chosen = tokens == targets[:, None]
             hidden = chosen
             if words:
@@ -130,7 +132,3 @@ def _batches(
                     attention_mask=np.broadcast_to(there, chosen.shape).copy(),
                 ),
             )
-
-
-def _parts(numbers: Int64Array, size: int) -> list[Int64Array]:
-    return [numbers[first : first + size] for first in range(0, len(numbers), size)]

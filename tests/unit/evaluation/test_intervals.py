@@ -92,7 +92,7 @@ def test_the_interval_covers_as_often_as_it_says():
 )
 def test_other_targets_are_refused(other):
     """Sums over other targets or documents are no pair."""
-    with pytest.raises(MlmrefError, match="not measured on the same targets"):
+    with pytest.raises(MlmrefError, match="evaluations have different targets"):
         difference(documents([1.0, 2.0], [1, 2]), other, CONFIG, 1)
 
 
