@@ -92,7 +92,7 @@ def test_a_difference_is_refused_and_named(found, alone):
     kind, text, status = main["differ"]
     assert (kind, status) == ("ConfigError", 2)
     assert text.startswith("rank 1 of 2, on ")
-    assert text.endswith(": tokens is 4, on the main process 3; make the hosts alike")
+    assert text.endswith(": tokens is 4, but 3 on the main process; make it the same on all hosts")
 
 
 @pytest.mark.clause("EVAL-002")

@@ -55,7 +55,7 @@ def test_another_text_on_a_host_is_refused(hosts):
         main, other = (one.wait() for one in start(stack, hosts, *command))
     [line] = main.told
     assert line.startswith(f"{ELSEWHERE}corpus is ")
-    assert line.endswith("; make the hosts alike")
+    assert line.endswith("; make it the same on all hosts")
     assert other.told == []
     assert statuses(main) == {0: 2}
     assert statuses(other) == {1: 2}
@@ -109,7 +109,7 @@ def test_another_version_on_a_rank_is_refused(hosts, command):
     ended = launch(typed, cwd=here, log=hosts[0] / "log")
     # A busy machine has the launcher's libraries say a line of their own.
     [line] = [line for line in ended.told if line.startswith("mlmref: ")]
-    assert line.startswith(f"{ELSEWHERE}torch is another, on the main process ")
+    assert line.startswith(f"{ELSEWHERE}torch is another, but ")
     assert statuses(ended) == {0: 2, 1: 2}
     assert not [*here.iterdir()]
 
@@ -125,6 +125,6 @@ def test_a_launch_that_shares_out_the_model_is_refused(hosts, command):
     ended = launch([*typed, "--quiet", *quick(hosts[0])], cwd=here, log=hosts[0] / "log")
     own = [line for line in ended.told if line.startswith("mlmref: ")]
     assert len(own) == 1
-    assert own[0].startswith("mlmref: accelerate's configuration: FSDP shares the model out over ")
+    assert own[0].startswith("mlmref: accelerate's configuration: FSDP shards the model over ")
     assert statuses(ended) == {0: 2, 1: 2}
     assert not [*here.iterdir()]

@@ -407,11 +407,9 @@ def test_several_processes_are_refused(place, monkeypatch, rank):
     """In a line of the main one alone, before anything is made, whatever else is wrong."""
     for name, value in (("RANK", rank), ("WORLD_SIZE", 2), ("LOCAL_RANK", rank)):
         monkeypatch.setenv(name, str(value))
-    with pytest.raises(MlmrefError, match="a comparison is made in one process"):
+    with pytest.raises(MlmrefError, match="a comparison runs in one process"):
         compare(read_plan(Path("mine.toml")), Path("many"))
     assert not Path("many").exists()
     ended = mlmref("compare", "none.toml")
-    line = (
-        "mlmref: mlmref compare: a comparison is made in one process; start it without a launcher\n"
-    )
+    line = "mlmref: mlmref compare: a comparison runs in one process; start it without a launcher\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", "" if rank else line)

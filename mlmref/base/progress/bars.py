@@ -11,7 +11,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from mlmref.base.progress.meter import FACTS, Meter, Nest, lasting
+from mlmref.base.progress.meter import Meter, Nest, lasting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +21,7 @@ _BAR = range(8, 31)  # columns that a bar may have
 
 
 class Bars:
-    """A row a stage: bar, share, rate and time left; rows of inner stages go when they end."""
+    """A reporter with one row per open stage: bar, share, rate and time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -49,14 +49,12 @@ class Bars:
             Live(get_renderable=self._rows, console=self._console, refresh_per_second=5),
         ):
             yield meter
-            self._finished = True  # which the last picture shows, and one of a failure does not
+            self._finished = True  # drawn when Live ends, but not after a failure
 
     def _rows(self) -> Group:
-        width = self._console.width - 1  # some terminals wrap what fills the last column
-        ascii_only = self._console.options.ascii_only
-        drawn = Drawn(width, ascii_only=ascii_only, back=self._console.color_system is not None)
-        if self._console.no_color:
-            drawn = Drawn(width, ascii_only=ascii_only, back=False)
+        width = self._console.width - 1  # some terminals wrap a line that fills the last column
+        color = self._console.color_system is not None and not self._console.no_color
+        drawn = Drawn(width, ascii_only=self._console.options.ascii_only, back=color)
         rows: list[Text] = []
         for meter in self._nest.open:
             rows.append(drawn.row(meter, finished=self._finished))
@@ -69,16 +67,16 @@ class Drawn:
     """Draws rows.
 
     Args:
-        width: columns that there are.
-        ascii_only: the terminal knows no other characters.
-        back: draw what is not done yet too, which only a colour tells from what is.
+        width: columns of the terminal.
+        ascii_only: the terminal has only ASCII characters.
+        back: also draw the part that is not done, which differs from the rest only in color.
     """
 
     def __init__(self, width: int, *, ascii_only: bool = False, back: bool = True) -> None:
         self._width, self._mark, self._back = width, "=" if ascii_only else "━", back
 
     def row(self, meter: Meter, *, finished: bool = False) -> Text:
-        """Draw a stage with as much beside its bar as there is room for."""
+        """Return the row of a stage, with as much beside its bar as fits."""
         for right in _sides(meter, finished=finished):
             text = "  ".join(filter(None, right))
             room = self._width - _NAME - len(text) - 1
@@ -94,7 +92,7 @@ class Drawn:
     def _bar(self, meter: Meter, width: int, *, finished: bool) -> Text:
         if finished:
             return Text(self._mark * width, style="bar.finished")
-        if meter.share is None:  # something that moves
+        if meter.share is None:  # a moving bar
             at, size = int(time.monotonic() * 10) % (width + 4) - 4, 4
             begin, end = max(0, at), min(width, at + size)
             return Text.assemble(
@@ -106,7 +104,7 @@ class Drawn:
 
 
 def _sides(meter: Meter, *, finished: bool) -> list[list[str]]:
-    """Return what may stand beside a bar, the most first."""
+    """Return the texts beside a bar in versions to choose from, the longest first."""
     pace = meter.pace(meter.overall if finished else meter.rate)
     if finished:
         share, clock = "100%", lasting(meter.took)
@@ -118,9 +116,8 @@ def _sides(meter: Meter, *, finished: bool) -> list[list[str]]:
 
 
 def facts(meter: Meter, width: int) -> str:
-    """Say the facts in a line: shorter, and at last fewer, where there is no room for them."""
-    rooms = len(next(iter(FACTS.values())))
-    known = [meter.told(room) for room in range(rooms)]
-    known += [known[-1][:count] for count in range(len(known[-1]) - 1, 0, -1)]
-    lines = [" " * _NAME + "  ".join(told) for told in known]
+    """Return the facts in one line of at most ``width`` columns, shortened, then omitted."""
+    versions = [meter.told(room) for room in range(3)]
+    versions += [versions[-1][:count] for count in range(len(versions[-1]) - 1, 0, -1)]
+    lines = [" " * _NAME + "  ".join(version) for version in versions]
     return next((line for line in lines if len(line) <= width), lines[-1][:width])

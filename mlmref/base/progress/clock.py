@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Clock:
-    """Seconds by stage; a stage inside another counts for itself alone."""
+    """Seconds by stage. The time of an inner stage is not part of the outer one."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -18,7 +18,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Time a stage; the same name again adds up."""
+        """Time a stage; times of stages with the same name are added."""
         self._book()
         self._open.append(stage)
         try:
@@ -28,13 +28,13 @@ class Clock:
             self._open.pop()
 
     def timings(self) -> dict[str, float]:
-        """Return the seconds of each stage and, as ``total_s``, since the clock was made."""
+        """Return the seconds of each stage and, as ``total_s``, since the clock started."""
         self._book()
         total = self._last - self._began
         return {key: round(value, 3) for key, value in (*self._seconds.items(), ("total_s", total))}
 
     def go_on(self, timings: Mapping[str, float]) -> None:
-        """Count on from what another clock had counted, where a run is taken up again."""
+        """Add the timings of an earlier clock, when a run resumes."""
         for stage, seconds in timings.items():
             if stage == "total_s":
                 self._began -= seconds
@@ -42,7 +42,7 @@ class Clock:
                 self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 
     def _book(self) -> None:
-        """Give the time since the last change to the innermost stage that is open."""
+        """Add the time since the last call to the innermost open stage."""
         now = time.perf_counter()
         if self._open:
             stage = self._open[-1]

@@ -1,4 +1,4 @@
-"""Progress as plain lines for logs: at the end of a stage, and every ten seconds within it."""
+"""Progress as plain lines for logs: at the end of a stage, and every ten seconds during it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 EVERY = 10.0
-"""Seconds after which a stage that has said nothing says how far it is."""
+"""Seconds between two lines about a stage."""
 
 
 class Lines:
-    """A line when a stage ends, and one at least every ``every`` seconds."""
+    """A reporter that prints a line at the end of a stage, and every ``every`` seconds before."""
 
     def __init__(self, console: Console, every: float = EVERY) -> None:
         self._console, self._every = console, every
@@ -42,24 +42,24 @@ class Lines:
 
     @contextmanager
     def _ticking(self) -> Iterator[None]:
-        """Watch the time beside the outermost stage, which may be in a call that takes long."""
+        """Print from a thread during the outermost stage, because one call may take long."""
         if self._nest.open:
             yield
             return
         self._said, over = time.monotonic(), Event()
-        ticking = Thread(target=self._tick, args=(over,), daemon=True)
-        ticking.start()
+        thread = Thread(target=self._tick, args=(over,), daemon=True)
+        thread.start()
         try:
             yield
         finally:
             over.set()
-            ticking.join()
+            thread.join()
 
     def _tick(self, over: Event) -> None:
         while not over.wait(max(0.0, self._said + self._every - time.monotonic())):
-            working = self._nest.open[-1:]
-            if working and time.monotonic() >= self._said + self._every:
-                self._say(under_way(working[0]))
+            innermost = self._nest.open[-1:]
+            if innermost and time.monotonic() >= self._said + self._every:
+                self._say(under_way(innermost[0]))
 
     def _say(self, line: str) -> None:
         self._said = time.monotonic()
@@ -67,9 +67,9 @@ class Lines:
 
 
 def under_way(meter: Meter) -> str:
-    """Say how far a stage is: ``train: 42 % (420 of 1,000 steps), 2.31 steps/s, 4:11 left``."""
+    """Return the progress: ``train: 42% (420 of 1,000 steps), 2.31 steps/s, 4:11 left``."""
     share, amount = meter.share, meter.amount()
-    parts = [f"{lasting(meter.took)} gone"]
+    parts = [f"{lasting(meter.took)} elapsed"]
     if share is not None:
         parts = [f"{share:.0%} ({amount})" if amount else f"{share:.0%}"]
     elif amount:
@@ -82,7 +82,7 @@ def under_way(meter: Meter) -> str:
 
 
 def ended(meter: Meter) -> str:
-    """Sum a stage up: ``evaluate: done in 2.4 s, 413 chunks/s``."""
+    """Return the summary of a finished stage: ``evaluate: done in 2.4 s, 413 chunks/s``."""
     parts = [f"done in {meter.took:.1f} s"]
     if pace := meter.pace(meter.overall):
         parts.append(pace)

@@ -14,24 +14,21 @@ FACTS: dict[str, tuple[str, str, str]] = {
     "tokens_per_second": ("{:,.0f} tokens/s", "{:,.0f} tok/s", "{:,.0f} t/s"),
     "perplexity": ("perplexity {:.2f}", "ppl {:.2f}", "ppl {:.1f}"),
 }
-"""How a fact is said where there is room, where there is little, and where there is next to none.
-
-One that is not named here is said as it is.
-"""
+"""Formats of each fact: long, short and shortest. Other facts are shown as they are."""
 
 _WINDOW = 30.0
-"""Seconds over which the rate is taken: the first steps of a stage are slower than the others."""
+"""Seconds over which the rate is measured: the first steps of a stage are the slowest."""
 
 
 class Meter:
-    """One stage: what is done of it, and how quickly that goes while it is its turn.
+    """Progress and rate of one stage, without the time of stages inside it.
 
     Args:
-        name: the stage's.
-        total: units of work, if that is known.
-        unit: what they are.
-        done: how many were done before it began.
-        clock: gives seconds.
+        name: the name of the stage.
+        total: units of work, if known.
+        unit: name of the unit, in the plural.
+        done: units done before the stage began.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -46,24 +43,24 @@ class Meter:
         self.facts: Mapping[str, float | str] = {}
         self._clock, self._before = clock, done
         self._began, self._away = clock(), 0.0
-        self._left: float | None = None  # when another stage began to work inside it
+        self._left: float | None = None  # when the inner stage began
         self._seen = deque([(0.0, done)])
 
     def advance(self, amount: float = 1, **facts: float | str) -> None:
-        """Count; see :class:`mlmref.base.progress.reporter.Stage`."""
+        """Count work; see :class:`mlmref.base.progress.reporter.Stage`."""
         self.done += amount
-        self.facts = {**self.facts, **facts}  # anew, since another thread may be reading
+        self.facts = {**self.facts, **facts}  # a new dict, because another thread may read the old
         now = self.worked
         self._seen.append((now, self.done))
         while len(self._seen) > 2 and self._seen[1][0] <= now - _WINDOW:
             self._seen.popleft()
 
     def pause(self) -> None:
-        """Stop the stage's own clock while another works inside it."""
+        """Stop the stage's own clock during an inner stage."""
         self._left = self._clock()
 
     def go_on(self) -> None:
-        """Let it run again."""
+        """Start the stage's own clock again."""
         if self._left is not None:
             self._away += self._clock() - self._left
         self._left = None
@@ -75,43 +72,43 @@ class Meter:
 
     @property
     def worked(self) -> float:
-        """Seconds that it was at work itself."""
+        """Seconds since the stage began, without inner stages."""
         return (self._clock() if self._left is None else self._left) - self._began - self._away
 
     @property
     def share(self) -> float | None:
-        """How much of it is done, from 0 to 1, where that can be known."""
+        """Share that is done, from 0 to 1; ``None`` if the total is unknown."""
         return min(1.0, self.done / self.total) if self.total else None
 
     @property
     def rate(self) -> float | None:
-        """Units in a second of late, where there are any."""
+        """Units per second in the last 30 seconds; ``None`` before the first."""
         (first, before), (last, done) = self._seen[0], self._seen[-1]
         return (done - before) / (last - first) if last > first and done > before else None
 
     @property
     def overall(self) -> float | None:
-        """Units in a second since the stage began."""
+        """Units per second since the stage began."""
         gone = self.done - self._before
         return gone / self.worked if gone > 0 and self.worked > 0 else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds of its own work that are left, as things go."""
+        """Seconds of work left at the current rate; ``None`` if unknown."""
         if self.total is None or self.rate is None:
             return None
         return max(0.0, self.total - self.done) / self.rate
 
-    def pace(self, rate: float | None, unit: str | None = None) -> str:
-        """Say a rate: ``12.3 documents/s``, or nothing where there is none."""
+    def pace(self, rate: float | None) -> str:
+        """Return a rate as text, ``12.3 documents/s``; empty if it or the unit is unknown."""
         if rate is None or not self.unit:
             return ""
         if self.unit == "bytes":
             return f"{_figure(rate / 1e6)} MB/s"
-        return f"{_figure(rate)} {self.unit if unit is None else unit}/s"
+        return f"{_figure(rate)} {self.unit}/s"
 
     def amount(self) -> str:
-        """Say how much is done: ``420 of 1,000 steps``; nothing where nobody knows in what."""
+        """Return the amount done as text, ``420 of 1,000 steps``; empty without a unit."""
         if not self.unit:
             return ""
         part, unit = (1e6, "MB") if self.unit == "bytes" else (1, self.unit)
@@ -119,7 +116,7 @@ class Meter:
         return f"{self.done / part:,.0f}{total} {unit}"
 
     def told(self, room: int = 0) -> list[str]:
-        """Say the facts, in full for a ``room`` of 0, shorter for 1 and 2."""
+        """Return the facts as texts: long for a ``room`` of 0, shorter for 1 and 2."""
         return [
             FACTS[name][room].format(value) if name in FACTS else str(value)
             for name, value in self.facts.items()
@@ -127,14 +124,14 @@ class Meter:
 
 
 class Nest:
-    """The stages that are open, outermost first; the innermost alone is at work."""
+    """The open stages, outermost first. Only the clock of the innermost one runs."""
 
     def __init__(self) -> None:
         self.open: list[Meter] = []
 
     @contextmanager
     def __call__(self, meter: Meter) -> Iterator[None]:
-        """Open a stage inside those that are open."""
+        """Open a stage inside the others."""
         if self.open:
             self.open[-1].pause()
         self.open = [*self.open, meter]
@@ -147,7 +144,7 @@ class Nest:
 
 
 def lasting(seconds: float | None) -> str:
-    """Say how long: ``1:23``, ``1:02:03``, ``-:--`` where nobody knows."""
+    """Return a duration as text: ``1:23``, ``1:02:03``, or ``-:--`` if it is unknown."""
     if seconds is None:
         return "-:--"
     if seconds >= 86_400:
@@ -157,6 +154,6 @@ def lasting(seconds: float | None) -> str:
 
 
 def _figure(value: float) -> str:
-    """Write a rate with three digits that count."""
+    """Return a rate with three significant digits."""
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:,.{digits}f}"

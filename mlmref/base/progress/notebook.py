@@ -13,12 +13,12 @@ from typing import Any
 from mlmref.base.progress.log_lines import ended, under_way
 from mlmref.base.progress.meter import Meter, Nest
 
-_EVERY = 0.2  # seconds between two pictures
-_KEPT = 20  # lines of what has happened
+_EVERY = 0.2  # seconds between two updates
+_KEPT = 20  # lines above the bars
 
 
 class Notebook:
-    """A picture that is drawn anew: what happened, and a bar for each stage that is open."""
+    """A reporter that updates one output: the latest lines, and a bar for each open stage."""
 
     def __init__(self) -> None:
         self._nest = Nest()
@@ -26,7 +26,7 @@ class Notebook:
         self._handle: Any = None
         self._drawn = 0.0
         with warnings.catch_warnings(), suppress(ImportError):
-            # As it is imported, tqdm says that it lacks ipywidgets for bars that nobody wants.
+            # At its import, tqdm warns that ipywidgets is missing, which mlmref does not need.
             warnings.simplefilter("ignore")
             import_module("tqdm.auto")
 
@@ -53,7 +53,7 @@ class Notebook:
             self.note(ended(meter))
 
     def moved(self) -> None:
-        """Draw, unless that was only just done."""
+        """Update the output, at most every 0.2 seconds."""
         if time.monotonic() - self._drawn >= _EVERY:
             self._draw()
 
@@ -63,7 +63,7 @@ class Notebook:
         self._drawn = time.monotonic()
         picture = {"text/html": self._html(), "text/plain": self._text()}
         if self._handle is None:
-            show: Any = display  # which is not annotated
+            show: Any = display  # not annotated
             self._handle = show(picture, raw=True, display_id=True)
         else:
             self._handle.update(picture, raw=True)
@@ -78,7 +78,7 @@ class Notebook:
 
 
 class _Watched(Meter):
-    """A meter that has itself drawn as it moves."""
+    """A meter that updates the output as it advances."""
 
     def __init__(
         self, notebook: Notebook, name: str, total: float | None, unit: str, done: float
@@ -87,13 +87,13 @@ class _Watched(Meter):
         self._notebook = notebook
 
     def advance(self, amount: float = 1, **facts: float | str) -> None:
-        """Count, and draw if it is time."""
+        """Count work, and update the output."""
         super().advance(amount, **facts)
         self._notebook.moved()
 
 
 def _bar(meter: Meter) -> str:
-    """Draw a stage; without a value the browser shows a bar that moves by itself."""
+    """Return the bar of a stage; without a value the browser shows a moving bar."""
     value = "" if meter.share is None else f' value="{meter.share:.4f}"'
     bar = f'<progress max="1"{value} aria-label="{escape(meter.name)}"></progress>'
     return f"<div>{bar} {escape(under_way(meter))}</div>"

@@ -1,7 +1,7 @@
-"""The reporter to which the stages of a run report their progress, and the default one.
+"""The interface for progress reporters, and the choice of one.
 
-Stations take a :class:`Reporter`; :data:`SILENT` is the default everywhere but on the command
-line and in a notebook, so a library user hears nothing unasked (RUN-008).
+The default is :data:`SILENT` except on the command line and in a notebook, so a library prints
+nothing unless it is asked to (RUN-008).
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class Stage(Protocol):
-    """A stage at work."""
+    """An open stage."""
 
     def advance(self, amount: float = 1, **facts: float | str) -> None:
-        """Say that ``amount`` more of the total is done, and what is known by now.
+        """Report that ``amount`` more of the total is done.
 
         Args:
             amount: in the stage's unit.
-            facts: figures and texts by name, such as ``loss`` and ``learning_rate``
-                (``mlmref.base.progress.meter.FACTS``); each stays until it is told anew.
+            facts: figures and texts to show, by name, such as ``loss`` and ``learning_rate``
+                (``mlmref.base.progress.meter.FACTS``); each is shown until it is replaced.
         """
         ...
 
 
 class Reporter(Protocol):
-    """Whom the stations tell of their progress."""
+    """Receives the progress and the messages of a run."""
 
     def stage(
         self, name: str, total: float | None = None, unit: str = "", done: float = 0
@@ -40,30 +40,30 @@ class Reporter(Protocol):
         """Open a stage; stages may be nested.
 
         Args:
-            name: what is being done, in a word.
-            total: how many units of work there are, if that is known.
-            unit: what they are, in the plural: documents, chunks, steps, bytes.
-            done: how many of them were done before this stage began.
+            name: one word for the work.
+            total: units of work, if known.
+            unit: name of the unit, in the plural: documents, chunks, steps, bytes.
+            done: units done before this stage began.
         """
         ...
 
     def note(self, text: str) -> None:
-        """Say one line."""
+        """Report one line."""
         ...
 
     def warn(self, text: str) -> None:
-        """Say one line that ``--quiet`` does not keep back: the run is not what was expected."""
+        """Report one line that ``--quiet`` does not hide: the run is not as expected."""
         ...
 
 
 class Silent:
-    """Says nothing. Both a reporter and its stages."""
+    """A reporter, and its stages, that print nothing."""
 
     @contextmanager
     def stage(
         self, name: str, total: float | None = None, unit: str = "", done: float = 0
     ) -> Iterator[Stage]:
-        """Open a stage that nobody sees."""
+        """Open a stage."""
         yield self
 
     def advance(self, amount: float = 1, **facts: float | str) -> None:
@@ -80,7 +80,7 @@ SILENT = Silent()
 
 
 class Quiet(Silent):
-    """Says what ``--quiet`` does not keep back, and nothing else (RES-003)."""
+    """A reporter that prints only warnings (RES-003)."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -91,12 +91,12 @@ class Quiet(Silent):
 
 
 def reporter(console: Console, *, quiet: bool) -> Reporter:
-    """Choose how to report: warnings, bars on a terminal, or lines; the main process alone does."""
+    """Return the reporter of the command line; only that of the main process prints."""
     if not is_main():
         return SILENT
     if quiet:
         return Quiet(console)
-    # Rich takes a file for a terminal where FORCE_COLOR is set, which asks for colours alone.
+    # With FORCE_COLOR, Rich treats a file as a terminal, but the variable only requests colors.
     if console.is_terminal and not console.is_dumb_terminal and console.file.isatty():
         from mlmref.base.progress.bars import Bars
 
@@ -107,7 +107,7 @@ def reporter(console: Console, *, quiet: bool) -> Reporter:
 
 
 def of_a_library(given: Reporter | None) -> Reporter:
-    """Choose for a call from Python: who is given, a bar in a Jupyter kernel, or nobody."""
+    """Return the reporter of a call from Python: the given one, or a bar in Jupyter, or none."""
     if given is not None:
         return given
     if is_main() and _in_a_kernel():
@@ -118,7 +118,7 @@ def of_a_library(given: Reporter | None) -> Reporter:
 
 
 def _in_a_kernel() -> bool:
-    """Tell whether this code runs in a cell of a notebook; imports nothing."""
+    """Return whether this code runs in a notebook cell; imports nothing."""
     ipython = sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None  # which a shell in a terminal has not
+    return getattr(shell, "kernel", None) is not None  # IPython in a terminal has no kernel

@@ -1,1 +1,1 @@
-"""The ranks of a distributed run: which one this process is, and how they agree."""
+"""The ranks of a distributed run: identity, collective operations, and agreement on errors."""

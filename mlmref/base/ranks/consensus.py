@@ -1,10 +1,9 @@
-"""Keep the ranks of a run together: start, agree on errors, and end as one (spec/ranks.md).
+"""Agreement between the ranks of a run: same inputs, and errors that end all ranks (spec/ranks.md).
 
-A rank that fails alone would leave the others waiting for it, and its reason unheard, since the
-main process alone prints. Phases without a word between ranks end with :func:`together`, which
-asks each how it went. In training and evaluation ranks speak all the time, and one that fails can
-no longer be asked: it leaves :func:`last_words` in the store that the launcher keeps, where the
-others find them once their own connection to it breaks.
+If one rank failed, the others would wait for it, and its error would not be printed, because only
+the main process prints. Phases without communication end with :func:`together`, which exchanges
+errors. Training and evaluation communicate all the time, so a rank that fails writes its error to
+the launcher's store. The other ranks read it (:func:`last_words`) when their connection breaks.
 """
 
 from __future__ import annotations
@@ -25,41 +24,40 @@ from mlmref.base.ranks.process import broadcast, gather, is_main, rank, world_si
 
 T = TypeVar("T")
 
+# Keys in the launcher's store.
 _WORDS, _TOLD, _SPEAKER = "mlmref/last-words", "mlmref/told", "mlmref/speaker"
-_PATIENCE = 10.0  # seconds for the main process to say its line
+_PATIENCE = 10.0  # seconds to wait until the main process has printed its error
 
 
 class RankError(MlmrefError):
-    """What went wrong on another rank, in its own words.
+    """The error of another rank.
 
     Attributes:
-        status: the exit status that goes with it.
+        status: its exit status.
     """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
-        super().__init__(
-            told["line"], where=f"rank {told['rank']} of {world_size()}, on {told['host']}"
-        )
+        super().__init__(told["line"], where=_place(told["rank"], told["host"]))
         self.status: int = told["status"]
 
 
 class LostError(MlmrefError):
-    """Another rank has gone without a word."""
+    """Another rank ended without an error message."""
 
     def __init__(self) -> None:
         super().__init__(
             "another process of the run was killed or lost",
-            where=f"rank {rank()} of {world_size()}, on {socket.gethostname()}",
-            hint="its own host, or the launcher, may say why",
+            where=_place(rank(), socket.gethostname()),
+            hint="see the output of its host or of the launcher",
         )
 
 
 @contextmanager
 def together() -> Iterator[None]:
-    """End a phase on every rank, or on none.
+    """Raise an error on every rank if this phase fails on one of them.
 
     Raises:
-        RankError: it failed on another rank, and not on this one.
+        RankError: the phase failed on another rank only.
     """
     if world_size() == 1:
         yield
@@ -67,7 +65,7 @@ def together() -> Iterator[None]:
     own = None
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever it is, the others are to know
+    except Exception as error:  # noqa: BLE001 - the other ranks must get any error
         own = error
     try:
         told = [one for one in gather(None if own is None else _told(own)) if one]
@@ -79,11 +77,11 @@ def together() -> Iterator[None]:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Let the others know why this rank fails, and say why when another does.
+    """Report an error of this rank to the others, and raise an error that another rank reported.
 
     Raises:
         RankError: another rank failed.
-        LostError: another rank is gone.
+        LostError: another rank was killed or lost.
     """
     try:
         with connected():
@@ -92,33 +90,26 @@ def watched() -> Iterator[None]:
         if world_size() == 1:
             raise
         if not isinstance(error, RankError | LostError):
-            with suppress(Exception):  # the failure itself is the one to hear of
+            with suppress(Exception):  # an error of the store must not replace this one
                 default_store().compare_set(_WORDS, "", json.dumps(_told(error)))
         raise
 
 
 def alone(what: str, where: str) -> None:
-    """Refuse to be one of several processes, which the main one tells.
-
-    Raises:
-        ConfigError: this is one of several.
-    """
+    """Raise a ConfigError if a launcher started several processes."""
     if world_size() > 1:
-        raise _agreed(
-            ConfigError(
-                f"{what} is made in one process", where=where, hint="start it without a launcher"
-            )
-        )
+        text, hint = f"{what} runs in one process", "start it without a launcher"
+        raise _agreed(ConfigError(text, where=where, hint=hint))
 
 
 def by_main(make: Callable[[], T]) -> T:
-    """Return on every rank what the main process makes, and alone makes.
+    """Call a function in the main process only, and return its result on every rank.
 
     Args:
-        make: returns what JSON can hold; it comes to the other ranks as JSON gives it.
+        make: returns a JSON value; the result has JSON's types.
 
     Raises:
-        RankError: it failed, on the ranks beside the main one.
+        RankError: on the other ranks, if the function failed.
     """
     if world_size() == 1:
         return make()
@@ -131,11 +122,11 @@ def by_main(make: Callable[[], T]) -> T:
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Say why the connection between ranks has broken, where that is what went wrong.
+    """Replace the error of a broken connection between ranks by its cause.
 
     Raises:
         RankError: another rank failed.
-        LostError: another rank is gone.
+        LostError: another rank was killed or lost.
     """
     try:
         yield
@@ -146,31 +137,30 @@ def connected() -> Iterator[None]:
 
 
 def agree(on: Mapping[str, Any]) -> None:
-    """Make sure that all ranks work on the same.
+    """Check that all ranks have the same values (RANK-005).
 
     Args:
-        on: what must be the same, by name, as JSON values.
+        on: JSON values by name.
 
     Raises:
-        ConfigError: on every rank, naming what differs, where, and how.
+        ConfigError: on every rank; names the value that differs, the rank and both values.
     """
     everyone = gather({"host": socket.gethostname(), "on": dict(on)})
-    main = everyone[0]["on"]
     for number, one in enumerate(everyone):
-        for name in main:
-            if one["on"].get(name) != main[name]:
+        for name, value in everyone[0]["on"].items():
+            if one["on"].get(name) != value:
                 raise _agreed(
                     ConfigError(
-                        f"{name} is {one['on'].get(name)}, on the main process {main[name]}",
-                        where=f"rank {number} of {world_size()}, on {one['host']}",
-                        hint="make the hosts alike",
+                        f"{name} is {one['on'].get(name)}, but {value} on the main process",
+                        where=_place(number, one["host"]),
+                        hint="make it the same on all hosts",
                     )
                 )
 
 
 def last_words() -> RankError | None:
-    """Return why another rank failed, if one did and said so."""
-    with suppress(Exception):  # a store that is gone has nothing to say
+    """Return the error that another rank has written to the store, if there is one."""
+    with suppress(Exception):  # the store may be gone
         if _joined() and default_store().check([_WORDS]):
             told = json.loads(default_store().get(_WORDS))
             return None if told["rank"] == rank() else RankError(told)
@@ -179,24 +169,26 @@ def last_words() -> RankError | None:
 
 @contextmanager
 def speaking(error: BaseException) -> Iterator[bool]:
-    """Tell whether this process is the one to say what went wrong.
+    """Yield whether this process must print an error.
 
-    That is the main process. Another speaks only when the main one is lost, and when it could not
-    join the others, who would hear of it. It waits for the main one's line, since launchers end
-    all processes as soon as one has ended.
+    The main process prints it. Another rank prints only if the main process is lost, or if it has
+    not joined the others. It first waits for the line of the main process, because a launcher ends
+    all processes as soon as one ends.
     """
     if is_main():
         try:
             yield True
         finally:
-            _note(_TOLD)
+            if _joined():  # otherwise nobody reads it, and importing torch takes seconds
+                with suppress(Exception):
+                    default_store().set(_TOLD, "yes")
         return
     if vars(error).get("agreed"):
-        _wait_for(_TOLD)
+        _main_told()
         yield False
     elif isinstance(error, LostError):
-        yield not _wait_for(_TOLD) and _first()
-    elif vars(error).get("of_host"):  # all its processes fail so, before they can agree on it
+        yield not _main_told() and _first()
+    elif vars(error).get("of_host"):  # all processes of the host fail before they join
         first = os.environ["LOCAL_RANK"] == "0"
         time.sleep(0.0 if first else _PATIENCE)
         yield first
@@ -205,16 +197,21 @@ def speaking(error: BaseException) -> Iterator[bool]:
 
 
 def leave(*, failed: bool = False) -> None:
-    """Take leave of the other ranks at the end of all work, or of none if it ``failed``.
+    """Leave the process group. Otherwise gloo's threads may abort the process at its end.
 
-    Else gloo's threads may abort the process as it ends, which then has another exit status.
+    Args:
+        failed: the run failed, so other ranks may be gone.
     """
     if _joined():
         import torch
 
-        # NCCL would wait for ranks that are gone.
+        # After a failure, NCCL would wait for ranks that are gone.
         if not failed or torch.distributed.get_backend() == "gloo":
             torch.distributed.destroy_process_group()
+
+
+def _place(number: int, host: str) -> str:
+    return f"rank {number} of {world_size()}, on {host}"
 
 
 def _told(error: Exception) -> dict[str, Any]:
@@ -223,7 +220,7 @@ def _told(error: Exception) -> dict[str, Any]:
 
 
 def _agreed(error: Exception) -> Exception:
-    """Mark a failure that every rank has, or knows of."""
+    """Mark an error that every rank has."""
     vars(error)["agreed"] = True
     return error
 
@@ -238,22 +235,15 @@ def _joined() -> bool:
 
 
 def _first() -> bool:
-    """Tell whether no other rank has asked this."""
+    """Return whether this is the first rank to ask."""
     with suppress(Exception):
         return bool(default_store().add(_SPEAKER, 1) == 1)
-    return True  # a store that is gone was the main process's, and nobody else can tell either
+    return True  # the main process kept the store, and is lost
 
 
-def _note(key: str) -> None:
-    if not _joined():
-        return  # nobody is there to read it, and importing torch for that takes seconds
+def _main_told() -> bool:
+    """Wait for the main process to print its error, and return whether it did in time."""
     with suppress(Exception):
-        default_store().set(key, "yes")
-
-
-def _wait_for(key: str) -> bool:
-    """Tell whether something was noted in time."""
-    with suppress(Exception):
-        default_store().wait([key], timedelta(seconds=_PATIENCE))
+        default_store().wait([_TOLD], timedelta(seconds=_PATIENCE))
         return True
     return False

@@ -1,7 +1,7 @@
 """This process's rank, and collective operations between ranks. One process is rank 0 of 1.
 
-A launcher (torchrun, accelerate launch) tells each process its rank by its environment, which
-can be read without torch; whatever needs the others joins them first (spec/ranks.md).
+A launcher (torchrun, accelerate launch) sets each process's rank in environment variables, which
+can be read without torch. A collective operation first joins the process group (spec/ranks.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-# Set by accelerate launch as its configuration says.
+# accelerate launch sets these from its configuration.
 _SHARDING = {
     "ACCELERATE_USE_FSDP": "FSDP",
     "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
@@ -32,39 +32,39 @@ _MPI = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 def world_size() -> int:
-    """Return how many processes the run has; imports nothing."""
+    """Return the number of processes of the run; imports nothing."""
     return int(os.environ["WORLD_SIZE"]) if _launched() else 1
 
 
 def rank() -> int:
-    """Return this process's number among them, from 0; imports nothing."""
+    """Return the number of this process, from 0; imports nothing."""
     return int(os.environ["RANK"]) if _launched() else 0
 
 
 def is_main() -> bool:
-    """Tell whether this is the process that prints and writes: the first; imports nothing."""
+    """Return whether this is rank 0, which prints and writes; imports nothing."""
     return rank() == 0
 
 
 def _launched() -> bool:
-    # All three, as every launcher of torch's kind sets them; a lone RANK is somebody else's.
+    # Every launcher for torch sets all three; another program may set RANK alone.
     return {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys()
 
 
 def check_launcher(note: Callable[[str], None]) -> None:
-    """Refuse launches that would not be what they seem.
+    """Check that a launcher's processes are connected and have whole models (RANK-009).
 
     Args:
-        note: told in a line of one that may be meant otherwise.
+        note: gets one line if the launcher started one process and perhaps should start several.
 
     Raises:
-        ConfigError: the model would be shared out, or processes do not know of each other.
+        ConfigError: the launcher shards the model, or its processes are not connected.
     """
     for variable, name in _SHARDING.items():
         if os.environ.get(variable, "").lower() in {"1", "true", "yes"}:
             raise ConfigError(
-                f"{name} shares the model out over the processes, and mlmref measures, clips and "
-                "saves it whole",
+                f"{name} shards the model over the processes, and mlmref needs the whole model in "
+                "each one",
                 where="accelerate's configuration",
                 hint="choose MULTI_GPU there, or start with torchrun",
             )
@@ -73,20 +73,20 @@ def check_launcher(note: Callable[[str], None]) -> None:
     for variable in _MPI:
         if os.environ.get(variable, "1") != "1":
             raise ConfigError(
-                f"{os.environ[variable]} processes that do not know of each other",
+                f"{os.environ[variable]} processes that are not connected",
                 where=variable,
                 hint="start with torchrun, or accelerate launch --multi_gpu",
             )
     if {"ACCELERATE_MIXED_PRECISION", "MASTER_PORT"} <= os.environ.keys():
         note(
-            "accelerate launch started one process; --multi_gpu starts several, on CPUs "
-            "where there is no GPU"
+            "accelerate launch started one process; --multi_gpu starts several, on CPUs if there "
+            "is no GPU"
         )
 
 
 @cache
 def state() -> PartialState:
-    """Return Accelerate's state of this process; joins the process group that a launcher set up."""
+    """Return Accelerate's state of this process, and join the launcher's process group."""
     import torch
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
@@ -97,9 +97,9 @@ def state() -> PartialState:
         os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze)
     gpu = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     if gpu is not None:
-        # What cuBLAS repeats needs room of its own, which is read once, at its first product.
+        # cuBLAS is deterministic only with this workspace, and reads it at its first product.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # Accelerate would let each process of a machine without GPUs run alone, unless it is told.
+    # Without cpu=True, Accelerate would not connect the processes of a machine without GPUs.
     alone = _launched() and (gpu is None or gpu.type == "mps")
     cpu = alone or parse_flag_from_env("ACCELERATE_USE_CPU")
     if not cpu and _launched():
@@ -107,25 +107,21 @@ def state() -> PartialState:
     return PartialState(cpu=cpu)
 
 
-def _check_gpus(there: int) -> None:
-    """Make sure that each process of this host has a GPU, of ``there`` that are.
-
-    Raises:
-        ConfigError: there are fewer; all processes of the host say so alike.
-    """
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if here > there:
+def _check_gpus(gpus: int) -> None:
+    """Raise a ConfigError if this host has more processes than GPUs (RANK-011)."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if processes > gpus:
         error = ConfigError(
-            f"{here} processes on a host with {there} GPU{'s' * (there != 1)}",
+            f"{processes} processes on a host with {gpus} GPU{'s' * (gpus != 1)}",
             where="the launcher",
-            hint=f"start {there} on it, or set ACCELERATE_USE_CPU=1 to run on its CPUs",
+            hint=f"start {gpus} on it, or set ACCELERATE_USE_CPU=1 to run on its CPUs",
         )
-        vars(error)["of_host"] = True  # each of its processes finds the same
+        vars(error)["of_host"] = True  # every process of the host raises this error
         raise error
 
 
 def sum_over_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Add an array up over all ranks, in float64; every rank gets the sum."""
+    """Return the sum of an array over all ranks, in float64, on every rank."""
     if world_size() == 1:
         return values
     import torch
@@ -136,12 +132,12 @@ def sum_over_ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def broadcast(value: Any) -> Any:
-    """Return the main process's value on every rank; those of the others are ignored.
+    """Return the main process's value on every rank; the values of other ranks are ignored.
 
-    As JSON, since torch's own exchange of objects would pickle them.
+    It is sent as JSON, because torch's own exchange of objects uses pickle.
 
     Args:
-        value: what JSON can hold; it comes back as JSON gives it, a tuple as a list.
+        value: a JSON value; it is returned with JSON's types, a tuple as a list.
     """
     text = json.dumps(value).encode() if is_main() else b""
     if world_size() == 1:
@@ -154,10 +150,10 @@ def broadcast(value: Any) -> Any:
 
 
 def gather(value: Any) -> list[Any]:
-    """Return the values of all ranks, in their order, on every rank.
+    """Return the values of all ranks, in order of rank, on every rank.
 
     Args:
-        value: what JSON can hold; it comes back as JSON gives it, a tuple as a list.
+        value: a JSON value; it is returned with JSON's types, a tuple as a list.
     """
     text = json.dumps(value).encode()
     if world_size() == 1:
@@ -167,7 +163,7 @@ def gather(value: Any) -> list[Any]:
     mine = torch.tensor([len(text)], device=state().device)
     sizes = [torch.empty_like(mine) for _ in range(world_size())]
     torch.distributed.all_gather(sizes, mine)
-    # Padded, since collectives want them of one length.
+    # Padded, because collectives need the same length on all ranks.
     padded = bytearray(text.ljust(max(int(size) for size in sizes)))
     data = torch.frombuffer(padded, dtype=torch.uint8).to(state().device)
     texts = [torch.empty_like(data) for _ in sizes]
@@ -176,12 +172,15 @@ def gather(value: Any) -> list[Any]:
 
 
 def broadcast_tensor(tensor: Tensor) -> Tensor:
-    """Fill a tensor, of one type and shape on all ranks, with the main process's; return it."""
+    """Fill a tensor with that of the main process, and return it.
+
+    Its dtype and shape must be the same on all ranks.
+    """
     if world_size() == 1 or not tensor.numel():
         return tensor
     import torch
 
-    # As bytes, since gloo knows fewer types than there are.
+    # As bytes, because gloo does not have all dtypes.
     data = tensor.detach().reshape(-1).contiguous().view(torch.uint8).to(state().device)
     torch.distributed.broadcast(data, src=0)
     with torch.no_grad():

@@ -83,7 +83,7 @@ def test_the_rate_is_of_the_last_half_minute():
     [
         (1_000, [], "train: 0% (0 of 1,000 steps)"),
         (1_000, [(2.0, 420)], "train: 42% (420 of 1,000 steps), 210 steps/s, 0:03 left"),
-        (None, [(2.0, 3)], "train: 3 steps, 0:02 gone, 1.50 steps/s"),
+        (None, [(2.0, 3)], "train: 3 steps, 0:02 elapsed, 1.50 steps/s"),
     ],
 )
 @pytest.mark.clause("PROG-001")
@@ -170,7 +170,7 @@ def test_a_stage_that_does_not_move_is_heard_of():
     with lines.stage("load"):
         wait_until(lambda: file.getvalue().count("\n") >= 3)
     *going, end = file.getvalue().splitlines()
-    assert all(re.fullmatch(r"load: \d+:\d\d gone", line) for line in going)
+    assert all(re.fullmatch(r"load: \d+:\d\d elapsed", line) for line in going)
     assert re.fullmatch(r"load: done in [\d.]+ s", end)
 
 

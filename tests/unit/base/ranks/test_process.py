@@ -74,8 +74,8 @@ def test_what_shares_out_the_model_is_refused(monkeypatch, variable, name):
     with pytest.raises(ConfigError) as raised:
         check_launcher(pytest.fail)
     assert str(raised.value) == (
-        f"accelerate's configuration: {name} shares the model out over the processes, and mlmref "
-        "measures, clips and saves it whole; choose MULTI_GPU there, or start with torchrun"
+        f"accelerate's configuration: {name} shards the model over the processes, and mlmref needs "
+        "the whole model in each one; choose MULTI_GPU there, or start with torchrun"
     )
 
 
@@ -86,7 +86,7 @@ def test_processes_of_mpi_are_refused(monkeypatch, variable):
     monkeypatch.setenv(variable, "1")
     check_launcher(pytest.fail)
     monkeypatch.setenv(variable, "2")
-    with pytest.raises(ConfigError, match=f"^{variable}: 2 processes that do not know of each"):
+    with pytest.raises(ConfigError, match=f"^{variable}: 2 processes that are not connected"):
         check_launcher(pytest.fail)
     for name, value in RANKED.items():
         monkeypatch.setenv(name, value)
@@ -104,8 +104,8 @@ def test_one_process_where_several_were_asked_for_is_noted(monkeypatch):
     monkeypatch.setenv("MASTER_PORT", "29500")
     check_launcher(notes.append)
     assert notes == [
-        "accelerate launch started one process; --multi_gpu starts several, on CPUs where there "
-        "is no GPU"
+        "accelerate launch started one process; --multi_gpu starts several, on CPUs if there is "
+        "no GPU"
     ]
 
 
