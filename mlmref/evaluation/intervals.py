@@ -1,4 +1,4 @@
-"""Bootstrap intervals over documents (clauses EVAL-006 and EVAL-012).
+"""Bootstrap intervals over documents, and Student's over seeds (clauses EVAL-006 and EVAL-012).
 
 The chunks of one document are not independent (Miller 2024, arXiv 2411.00640), so documents are
 resampled. Each target belongs to the document of its token.
@@ -139,3 +139,13 @@ def bootstrap(
             rng=np.random.default_rng(seed),
         ).confidence_interval
     return float(result.low), float(result.high)
+
+
+def students(values: FloatArray, confidence: float) -> tuple[float, float]:
+    """Return Student's interval of the mean; NaN twice with fewer than two, or infinite, values."""
+    from scipy import stats
+
+    if len(values) < 2 or not np.isfinite(values).all():
+        return math.nan, math.nan
+    reach = stats.sem(values) * stats.t.ppf((1 + confidence) / 2, len(values) - 1)
+    return float(values.mean() - reach), float(values.mean() + reach)

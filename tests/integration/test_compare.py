@@ -26,7 +26,7 @@ from mlmref.studies.comparison import measured
 from mlmref.studies.comparison.compare import compare
 from mlmref.studies.comparison.folder import Kept
 from mlmref.studies.comparison.plan import read_plan
-from mlmref.studies.comparison.statistics import randomised
+from mlmref.studies.comparison.statistics import randomized
 
 BASE = """
 [base]
@@ -200,7 +200,7 @@ def test_what_is_not_finished_is_made_and_nothing_else(place, trained, monkeypat
     monkeypatch.setattr(mlmref.runner.run, "run", ends)
     with pytest.raises(KeyboardInterrupt) as caught:
         compare(plan, Path("cut"))
-    assert "this was token-seed-1, run 3 of 4" in caught.value.__notes__[-1]
+    assert "in token-seed-1, run 3 of 4" in caught.value.__notes__[-1]
     assert trained == ["token-seed-0", "whole-word-seed-0"]
     assert not Path("cut/comparison.json").exists()
     listed = invoke("mine.toml", "--output", "cut", "--dry-run", "--json")
@@ -305,7 +305,7 @@ def test_a_test_swaps_all_seeds_of_a_document(done):
     }
     summed = sum(nll[f"whole-word-seed-{seed}"] - nll[f"token-seed-{seed}"] for seed in (0, 1))
     (pair,) = done["pairs"]
-    assert [pair["p"]] == randomised(summed[None], seed=42, resamples=200)
+    assert [pair["p"]] == randomized(summed[None], seed=42, resamples=200)
 
 
 @pytest.mark.clause("COMP-010")

@@ -1,4 +1,4 @@
-"""``mlmref compare``: variants of a run under several seeds, on one task (spec/compare.md).
+"""``mlmref compare``: variants of a run with several seeds, on one task (spec/compare.md).
 
-plan -> folder -> runs -> measured -> statistics -> answer, a module each.
+The steps are modules: plan, folder, compare, measured, statistics, answer.
 """

@@ -15,7 +15,7 @@ from mlmref.plugin.arrays import FloatArray
 from mlmref.results.record import number
 from mlmref.studies.comparison.measured import task_of
 from mlmref.studies.comparison.plan import ComparisonPlan, PlannedRun, Variant
-from mlmref.studies.comparison.statistics import Estimate, Range, estimates, holm, randomised
+from mlmref.studies.comparison.statistics import Estimate, Range, estimates, holm, randomized
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +23,9 @@ class Finished:
     """A finished run.
 
     Attributes:
-        run: which one.
+        run: its plan.
         record: its ``record.json``.
-        common: what its model came to on the common task.
+        common: the measures of its model on the common task.
     """
 
     run: PlannedRun
@@ -33,7 +33,7 @@ class Finished:
     common: Mapping[str, Any]
 
     def row(self) -> dict[str, Any]:
-        """Return it as a row of a table (COMP-017)."""
+        """Return the run as a row of ``runs.csv`` (COMP-017)."""
         native = self.record["perplexity"]
         common = _nll(self.common)
         return {
@@ -56,12 +56,12 @@ def answer_of(
     before: Mapping[str, Mapping[str, Any]],
     finished: Sequence[Finished],
 ) -> dict[str, Any]:
-    """Sum up a comparison.
+    """Return the result of a comparison, as in ``comparison.json``.
 
     Args:
-        plan: what was compared.
-        place: where.
-        before: by variant, what its model came to on the common task before training.
+        plan: the comparison.
+        place: its folder.
+        before: by variant, the measures of its model on the common task before training.
         finished: all runs.
     """
     names = [one.name for one in plan.variants]
@@ -72,7 +72,7 @@ def answer_of(
         [[one.common["nll"] for one in by_variant[name]] for name in names], dtype=np.float64
     )
     start = np.array([[before[name]["nll"]] for name in names], dtype=np.float64)
-    with np.errstate(invalid="ignore"):  # infinity less infinity
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
         gains = after - start
         apart = np.array(
             [after[names.index(other)] - after[names.index(one)] for one, other in plan.pairs]
@@ -143,7 +143,7 @@ def _pairs(
 ) -> list[dict[str, Any]]:
     with np.errstate(invalid="ignore"):
         swapped = apart.sum(axis=1)
-    p_values = randomised(swapped, seed=plan.base.seed, resamples=plan.task.resamples)
+    p_values = randomized(swapped, seed=plan.base.seed, resamples=plan.task.resamples)
     pairs = []
     for (one, other), figure, p_value, corrected in zip(
         plan.pairs, figures, p_values, holm(p_values), strict=True

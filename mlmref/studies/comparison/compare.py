@@ -38,19 +38,19 @@ def compare(
     reporter: Reporter = SILENT,
     registry: Registry | None = None,
 ) -> dict[str, Any]:
-    """Run what is not finished, measure all on the common task, and compare.
+    """Train the runs that are not finished, evaluate all on the common task, and compare them.
 
     Args:
-        plan: what to compare.
-        place: the comparison folder, new or one that this comparison was begun in.
-        reporter: told of progress.
-        registry: the plugins to use; left out, those installed.
+        plan: the comparison.
+        place: the comparison folder, new or of this comparison.
+        reporter: gets the progress.
+        registry: the plugins; by default those installed.
 
     Returns:
-        What ``comparison.json`` holds (COMP-017).
+        The content of ``comparison.json`` (COMP-017).
 
     Raises:
-        MlmrefError: whatever a user can mend. What is finished stays.
+        MlmrefError: an error that the user can fix. Finished runs are kept.
     """
     alone("a comparison", "mlmref compare")
     runs = plan.runs(place)
@@ -67,7 +67,7 @@ def compare(
                 _check(run, record, before[run.variant], common)
             except BaseException as error:
                 error.add_note(
-                    f"this was {run.name}, run {number} of {len(runs)} of the comparison; the same "
+                    f"in {run.name}, run {number} of {len(runs)} of the comparison; the same "
                     "command resumes it"
                 )
                 raise
@@ -78,11 +78,11 @@ def compare(
 
 
 def states_of(runs: list[PlannedRun]) -> dict[str, str]:
-    """Tell of each run whether it is ``finished``, ``unfinished`` or ``to do`` (COMP-007).
+    """Return the state of each run: ``finished``, ``unfinished`` or ``to do`` (COMP-007).
 
     Raises:
-        ConfigError: one that is there was begun with other settings; names each that differs.
-        OutputError: one is damaged.
+        ConfigError: an existing run has other settings; names each difference.
+        OutputError: an existing run is damaged.
     """
     states = {}
     for run in runs:
@@ -93,10 +93,10 @@ def states_of(runs: list[PlannedRun]) -> dict[str, str]:
 
 
 def listed(plan: ComparisonPlan, place: Path) -> list[dict[str, Any]]:
-    """List the runs of a comparison with their states and settings; nothing is written.
+    """Return the runs of a comparison with their states and settings; writes nothing.
 
     Raises:
-        MlmrefError: as of :func:`compare`, before any work.
+        MlmrefError: the same errors as :func:`compare` before its first run.
     """
     check_place(place, plan)
     runs = plan.runs(place)
@@ -116,9 +116,9 @@ def listed(plan: ComparisonPlan, place: Path) -> list[dict[str, Any]]:
 def _before(
     plan: ComparisonPlan, kept: Kept, reporter: Reporter, registry: Registry | None
 ) -> dict[str, Measures]:
-    """Measure each variant's model before training, once where they have the same.
+    """Measure each variant's model before training, equal models once.
 
-    So what cannot be compared is found out before anything is trained (COMP-010).
+    So models that cannot be compared are refused before any training (COMP-010).
     """
     measures: dict[str, Measures] = {}
     for variant in plan.variants:
@@ -168,11 +168,11 @@ def _kept(kept: Kept, name: str, of: str, make: Callable[[], Measures]) -> Measu
 
 
 def _check(run: PlannedRun, record: Mapping[str, Any], before: Measures, after: Measures) -> None:
-    """Refuse a run that was begun from another model than the one measured (COMP-010)."""
+    """Raise a ConfigError if a run was trained from another model than measured (COMP-010)."""
     check_alike(before, after)
     if record["model"]["hash"] != before["digest"]:
         raise ConfigError(
             f"this run was trained from another model than {before['model']}",
             where=str(run.folder),
-            hint="compare in a new folder, with --output",
+            hint="use a new comparison folder with --output",
         )

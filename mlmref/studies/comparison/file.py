@@ -22,13 +22,13 @@ _NAME = re.compile(r"[^\W_][\w.=+-]{0,79}")
 
 
 class TaskConfig(MaskingConfig):
-    """The task that all runs are measured on.
+    """The task on which all models are evaluated.
 
     Attributes:
         strategy, options, corruption: as in the section ``masking`` of a run.
-        draws: over so many fixed draws of masks.
-        resamples: of the bootstrap and of the randomisation test.
-        confidence: the intervals' level.
+        draws: number of fixed draws of masks.
+        resamples: number of resamples of the bootstrap and of the randomization test.
+        confidence: level of the intervals.
     """
 
     draws: Annotated[int, Field(ge=1, le=1_000)] = 1
@@ -40,12 +40,12 @@ class ComparisonConfig(Section):
     """A comparison's file.
 
     Attributes:
-        seeds: what ``training.seed`` is, one after another.
-        baseline: the variant that the others are compared with; the first one if not given.
-        pairs: compare each with the ``baseline``, or ``all`` with each other.
-        base: what all runs have in common: the keys of a run's file.
-        variants: the settings of each one that go over ``base``, by its name.
-        grid: dotted keys, each with a list of values: every variant with every combination.
+        seeds: values of ``training.seed``.
+        baseline: the variant to compare the others with; by default the first.
+        pairs: compare each variant with the ``baseline``, or ``all`` with each other.
+        base: settings of all runs, with the keys of a run's file.
+        variants: by name, the settings of a variant that override ``base``.
+        grid: by dotted key, a list of values; every variant runs with every combination.
         evaluation: the common task.
     """
 
@@ -61,21 +61,22 @@ class ComparisonConfig(Section):
     @classmethod
     def _different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError("each seed is to be there once, or it would count twice")
+            raise ValueError("a seed is repeated; list each seed once")
         return seeds
 
 
 def shipped() -> list[str]:
-    """Return the names of the comparisons that ship."""
+    """Return the names of the bundled comparisons."""
     folder = resources.files("mlmref.studies.comparison").joinpath("presets")
     return sorted(file.name.removesuffix(".toml") for file in folder.iterdir())
 
 
 def read_file(file: Path, task: Tree) -> tuple[str, ComparisonConfig]:
-    """Read a comparison's file; what the command line says of the common task goes over it.
+    """Return the name and the content of a comparison's file.
 
-    Returns:
-        The comparison's name, and what it is.
+    Args:
+        file: a TOML file, or the name of a bundled comparison.
+        task: settings of the common task that override the file's.
     """
     path = _path(file)
     return path.stem, _validated(read_toml(path, "FILE"), str(file), task)
@@ -88,7 +89,7 @@ def _path(file: Path) -> Path:
         )
     if not file.exists() and not file.suffix:
         hint = suggest(str(file), shipped())
-        raise ConfigError("no such file, and no comparison that ships", where=str(file), hint=hint)
+        raise ConfigError("no such file or bundled comparison", where=str(file), hint=hint)
     return file
 
 
@@ -96,7 +97,7 @@ def _validated(tree: Tree, where: str, task: Tree) -> ComparisonConfig:
     sources: Sources = [(where, tree)]
     evaluation = tree.get("evaluation", {})
     if task and isinstance(evaluation, dict):
-        # Another strategy has options and a corruption of its own (CONF-009).
+        # The file's options and corruption belong to its own strategy (CONF-009).
         kept = {} if "strategy" in task else {"options": {}, **evaluation}
         free = {
             key: evaluation[key]
@@ -104,7 +105,7 @@ def _validated(tree: Tree, where: str, task: Tree) -> ComparisonConfig:
             if key in evaluation
         }
         options = kept.get("options", {})
-        if isinstance(options, dict):  # and else refused below
+        if isinstance(options, dict):  # otherwise the validation refuses it
             options = {**options, **task.get("options", {})}
         tree = {**tree, "evaluation": {**free, **kept, **task, "options": options}}
         sources = [(where, tree), ("the command line", {"evaluation": task})]
@@ -115,26 +116,24 @@ def _validated(tree: Tree, where: str, task: Tree) -> ComparisonConfig:
 
 
 def cells(said: ComparisonConfig, where: str) -> Iterator[tuple[str, Sources]]:
-    """Yield each variant's name, with the trees of its settings, weakest first.
+    """Yield the name of each variant, with the trees of its settings, weakest first.
 
     Raises:
-        ConfigError: there is none, one has no possible name, two have the same, or an axis of
-            the grid is no list.
+        ConfigError: there is no variant, a name is invalid or repeated, or an axis of the grid is
+            not a list.
     """
     axes = list(_axes(said.grid, "", where))
     keys = [key for key, _ in axes]
-    if twice := [key for key in keys if keys.count(key) > 1]:  # in quotes and as a table
+    if twice := [key for key in keys if keys.count(key) > 1]:  # once in quotes and once as a table
         raise ConfigError(
-            f"grid.{twice[0]} is there twice", where=where, hint="write it once, with all values"
+            f"grid.{twice[0]} is set twice", where=where, hint="write it once, with all values"
         )
     last = [key.rpartition(".")[2] for key in keys]
     shown = [
         short if last.count(short) == 1 else key for (key, _), short in zip(axes, last, strict=True)
     ]
     if not axes and not said.variants:
-        raise ConfigError(
-            "nothing to compare", where=where, hint="name some [variants.NAME], or give a [grid]"
-        )
+        raise ConfigError("nothing to compare", where=where, hint="add [variants.NAME] or a [grid]")
     seen: set[str] = set()
     for variant, tree in (said.variants or {"": {}}).items():
         own: Sources = [(f"{where} [variants.{variant}]", tree)] if said.variants else []
@@ -147,12 +146,12 @@ def cells(said: ComparisonConfig, where: str) -> Iterator[tuple[str, Sources]]:
             name = "+".join(parts)
             if not _NAME.fullmatch(name):
                 raise ConfigError(
-                    f"no variant can have the name {name!r}",
+                    f"invalid variant name {name!r}",
                     where=where,
-                    hint="use letters, digits and ._=+-, 80 at most; a variant of a name of your "
-                    "own does instead of a [grid]",
+                    hint="use letters, digits and ._=+-, 80 at most; instead of a [grid], you can "
+                    "name variants yourself",
                 )
-            if name.casefold() in seen:  # a file system may not tell the two apart
+            if name.casefold() in seen:  # a file system may ignore case
                 raise ConfigError(f"two variants have the name {name!r}", where=where)
             seen.add(name.casefold())
             yield name, over
@@ -170,9 +169,9 @@ def _axes(tree: Tree, prefix: str, where: str) -> Iterator[tuple[str, list[Any]]
             yield f"{prefix}{key}", value
         else:
             raise ConfigError(
-                f"grid.{prefix}{key} = {json.dumps(value, default=str)} is no list of values",
+                f"grid.{prefix}{key} = {json.dumps(value, default=str)} is not a list of values",
                 where=where,
-                hint="give some, such as [1, 2], or use [variants.NAME]",
+                hint="give a list such as [1, 2], or use [variants.NAME]",
             )
 
 

@@ -1,7 +1,7 @@
-"""The comparison folder: its owner, and the evaluations it holds (COMP-006 to COMP-008).
+"""The comparison folder: check, create and lock it, and keep measures in it (COMP-006 to COMP-008).
 
-``begun.json`` marks it and holds the base's settings; ``runs/`` has the run folders, ``common/``
-what each model came to on the common task. What the comparison itself writes it may replace.
+``begun.json`` marks it and has the base's settings, ``runs/`` has the run folders, and ``common/``
+the measures of each model on the common task.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from mlmref.settings.tree import differences
 from mlmref.studies.comparison.plan import ComparisonPlan
 
 COMPARISONS = Path("comparisons")
-"""Where a comparison without ``--output`` has its folder."""
+"""The parent folder of comparisons without ``--output``."""
 
 MARKER = "begun.json"
 
 
 def place_of(plan: ComparisonPlan, output: Path | None) -> Path:
-    """Return where a comparison has its folder."""
+    """Return the folder of a comparison."""
     return COMPARISONS / plan.name if output is None else output
 
 
 def check_place(place: Path, plan: ComparisonPlan) -> bool:
-    """Tell whether the comparison was begun there.
+    """Return whether a folder is the folder of this comparison, or is still to be made.
 
     Raises:
-        OutputError: there is something else.
-        ConfigError: it was begun with another base (COMP-007).
+        OutputError: the folder has other content.
+        ConfigError: its comparison has another base (COMP-007).
     """
     if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
         return False
@@ -50,7 +50,7 @@ def check_place(place: Path, plan: ComparisonPlan) -> bool:
         ) from None
     if found := differences(settings, what_matters(plan.base)):
         raise ConfigError(
-            f"the comparison was begun with another base: {'; '.join(found)}",
+            f"the comparison was started with another base: {'; '.join(found)}",
             where=str(place),
             hint="use the same base, or start another comparison with --output",
         )
@@ -59,11 +59,11 @@ def check_place(place: Path, plan: ComparisonPlan) -> bool:
 
 @contextmanager
 def opened(place: Path, plan: ComparisonPlan) -> Iterator[None]:
-    """Have a comparison's folder to oneself, and make it where there is none.
+    """Lock a comparison's folder; create it if it does not exist.
 
     Raises:
-        OutputError: it is somebody else's, or another process is at it.
-        ConfigError: it was begun with another base.
+        OutputError: the folder has other content, or another process has locked it.
+        ConfigError: its comparison has another base.
     """
     check_place(place, plan)
     place.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -77,11 +77,11 @@ def opened(place: Path, plan: ComparisonPlan) -> Iterator[None]:
 
 
 class Kept:
-    """What was measured on one common task, by name.
+    """The measures on one common task in a comparison folder, by name.
 
     Args:
         place: the comparison folder.
-        task: what was measured, as JSON values; under another task other files are used.
+        task: the task as JSON values; each task has its own files.
     """
 
     def __init__(self, place: Path, task: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ class Kept:
         self._folder = place / "common" / digest
 
     def get(self, name: str, of: str) -> dict[str, Any] | None:
-        """Return what was measured of a model, unless it is damaged or of another model."""
+        """Return the measures of a model; ``None`` if missing, damaged or of another model."""
         with suppress(OSError, ValueError):
             entry = unsealed((self._folder / f"{name}.json").read_bytes())
             if entry.get("of") == of:
@@ -97,6 +97,6 @@ class Kept:
         return None
 
     def put(self, name: str, entry: Mapping[str, Any]) -> None:
-        """Keep what was measured."""
+        """Save the measures of a model."""
         self._folder.mkdir(exist_ok=True)
         replace(self._folder / f"{name}.json", sealed(entry))

@@ -1,4 +1,4 @@
-"""Evaluate a model on the common task, with masks that no run changes (COMP-009)."""
+"""Evaluate a model on the common task, with fixed masks (COMP-009)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def task_of(plan: ComparisonPlan) -> dict[str, Any]:
-    """Return what shapes the common figures beside the base's settings, as JSON values."""
+    """Return the settings of the common task that change the measures, as JSON values."""
     task = plan.task.model_dump(mode="json", exclude={"resamples", "confidence"})
     return {**task, "seed": plan.base.seed}
 
@@ -29,16 +29,16 @@ def measure(
     """Measure a model on the common task.
 
     Args:
-        plan: says which task, and on what text.
-        model: which model.
-        of: what the figures are of, to tell later whether they still are.
-        reporter: told of progress.
-        registry: the plugins to use.
+        plan: the comparison, with its task and text.
+        model: the model.
+        of: an identifier of the model, to find out later whether the measures are still valid.
+        reporter: gets the progress.
+        registry: the plugins; by default those installed.
 
     Returns:
-        JSON values: ``of``, the ``model`` and its ``digest``, the ``tokens`` that it was measured
-        on, and by document ``documents``, ``nll`` and ``targets``, summed over all draws of
-        masks; ``correct`` counts first choices.
+        JSON values: ``of``, the ``model`` and its ``digest``, the ``corpus``, a fingerprint of the
+        ``tokens``, the number of ``chunks``; by document ``documents``, ``nll`` and ``targets``,
+        summed over all draws of masks; and ``correct``, the number of correct first choices.
     """
     from mlmref.evaluation.perplexity import evaluate
     from mlmref.runner.context import RunContext
@@ -75,7 +75,7 @@ def measure(
 
 
 def added(parts: Sequence[Documents]) -> Documents:
-    """Add up what was measured by document under several draws."""
+    """Return the sums by document over several draws of masks."""
     numbers, place = np.unique(np.concatenate([one.numbers for one in parts]), return_inverse=True)
     nll, targets = np.zeros((2, len(numbers)))
     np.add.at(nll, place, np.concatenate([one.nll for one in parts]))
@@ -84,15 +84,15 @@ def added(parts: Sequence[Documents]) -> Documents:
 
 
 def check_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
-    """Refuse to compare what was measured on other tokens or targets (COMP-010).
+    """Check that two models were measured on the same tokens and targets (COMP-010).
 
     Raises:
-        ConfigError: they differ; says whose.
+        ConfigError: they were not; names the models.
     """
-    for key, what in (("tokens", "tokens"), ("documents", "documents"), ("targets", "targets")):
+    for key in ("tokens", "documents", "targets"):
         if one[key] != other[key]:
             raise ConfigError(
-                f"{other['model']} has other {what} in the held-out text than {one['model']}",
+                f"{other['model']} has other {key} in the held-out text than {one['model']}",
                 where="the common task",
-                hint="compare models of one tokenizer, on a corpus that stays as it is",
+                hint="compare models with the same tokenizer, and do not change the corpus",
             )

@@ -1,4 +1,4 @@
-"""A comparison as a page, with a forest plot of its differences (COMP-019)."""
+"""The HTML page of a comparison, with a forest plot of its differences (COMP-019)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mlmref.studies.comparison import terminal
 
 WIDTH, LEFT, RIGHT, TOP, ROW, AXIS = 400, 16, 16, 8, 48, 42
 REACH = 9
-"""How far a grid line goes above and below the figures of a row; names are above that."""
+"""Length of a grid line above and below the figures of a row; the row's name is above it."""
 
-_LETTERS = 56  # the most that fit into a row
-_TICKS = 5  # as many as fit beside each other, or fewer
+_LETTERS = 56  # most characters of a name in a row
+_TICKS = 5  # most intervals between ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +23,11 @@ class Mark:
     """A pair in the plot; lengths are in the plot's own units.
 
     Attributes:
-        name: what is compared, cut where it is too long for the plot.
+        name: the names of both variants, cut if too long.
         y: of its line.
         x: of the difference.
-        both: from where to where the interval over seeds and documents goes, if there is one.
-        seeds: where each seed's difference is.
+        both: x of both ends of the interval over seeds and documents, if there is one.
+        seeds: x of each seed's difference.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Forest:
     """A forest plot of ratios.
 
     Attributes:
-        marks: a row each.
-        ticks: x and text of each.
-        one: where the ratio of 1 is: no difference.
-        height: of all.
+        marks: the rows.
+        ticks: x and text of each tick.
+        one: x of the ratio 1, which means no difference.
+        height: of the plot.
     """
 
     marks: Sequence[Mark]
@@ -55,7 +55,7 @@ class Forest:
 
 
 def page(answer: Mapping[str, Any]) -> str:
-    """Return a comparison as a page of HTML."""
+    """Return the HTML page of a comparison."""
     return render(
         "comparison.html",
         answer=answer,
@@ -68,7 +68,7 @@ def page(answer: Mapping[str, Any]) -> str:
 
 
 def forest(pairs: Sequence[Mapping[str, Any]]) -> Forest | None:
-    """Lay out the differences that are numbers; ``None`` where none is."""
+    """Return the plot of all finite differences; ``None`` if no difference is finite."""
     drawn = [pair for pair in pairs if math.isfinite(pair["nll"])]
     if not drawn:
         return None
@@ -110,6 +110,6 @@ def _cut(name: str) -> str:
 
 
 def _step(width: float) -> float:
-    """Return a step of 1, 2 or 5 times a power of ten, of which few make up the width."""
+    """Return the smallest step of 1, 2 or 5 times a power of ten with few enough ticks."""
     power = 10.0 ** math.floor(math.log10(width / _TICKS))
     return next(power * one for one in (1, 2, 5, 10) if power * one * _TICKS >= width)

@@ -19,7 +19,7 @@ from mlmref.settings.resolve import resolve_trees
 from mlmref.settings.tree import differences, dotted, nest, parse_assignment
 from mlmref.studies.comparison.file import ComparisonConfig, TaskConfig, cells, read_file
 
-_FREE_IN_SPLIT = "split.train_size"  # which changes nothing of what is held out
+_FREE_IN_SPLIT = "split.train_size"  # does not change the held-out chunks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class Variant:
     """One way to train.
 
     Attributes:
-        name: of letters, digits and ``._=+-``.
-        config: its settings, complete, but for the seed and the folder.
-        settings: what differs from the base, by dotted key.
+        name: letters, digits and ``._=+-``.
+        config: complete settings, except the seed and the folder.
+        settings: the settings that differ from the base, by dotted key.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Variant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRun:
-    """A variant under a seed.
+    """A variant with a seed.
 
     Attributes:
         variant: its name.
         seed: of the training.
-        config: its settings, complete, the run folder too.
+        config: complete settings, with the run folder.
     """
 
     variant: str
@@ -53,26 +53,26 @@ class PlannedRun:
 
     @property
     def folder(self) -> Path:
-        """The run folder, which may not be there yet."""
+        """The run folder, which may not exist yet."""
         return Path(str(self.config.output.folder))
 
     @property
     def name(self) -> str:
-        """What the run folder is called."""
+        """The name of the run folder."""
         return run_name(self.variant, self.seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonPlan:
-    """A comparison, before anything is run.
+    """A comparison, before its first run.
 
     Attributes:
-        name: of the file, without its ending.
-        base: the settings of every run, complete.
-        task: the common task's masking, complete, with its options and corruption.
-        variants: in the file's order.
+        name: the name of the file, without its suffix.
+        base: complete settings of all runs.
+        task: the common task, with complete options and corruption.
+        variants: in the order of the file.
         seeds: of the training.
-        pairs: names of variants to be compared, the second with the first.
+        pairs: names of variants; the second is compared with the first.
     """
 
     name: str
@@ -83,7 +83,7 @@ class ComparisonPlan:
     pairs: Sequence[tuple[str, str]]
 
     def runs(self, place: Path) -> list[PlannedRun]:
-        """List the runs of a comparison folder in their order: seed by seed (COMP-005)."""
+        """Return the runs of a comparison folder in their order: seed by seed (COMP-005)."""
         return [
             PlannedRun(
                 variant=one.name,
@@ -103,7 +103,7 @@ class ComparisonPlan:
 
 
 def run_name(variant: str, seed: int) -> str:
-    """Name a variant's run under a seed."""
+    """Return the name of the run of a variant with a seed."""
     return f"{variant}-seed-{seed}"
 
 
@@ -115,18 +115,18 @@ def read_plan(
     task: Tree | None = None,
     registry: Registry | None = None,
 ) -> ComparisonPlan:
-    """Read a comparison's file, and find out before any work what cannot be.
+    """Read and check a comparison's file.
 
     Args:
-        file: a TOML file, or the name of a comparison that ships.
-        sets: ``SECTION.KEY=VALUE`` each, which go over ``base``.
+        file: a TOML file, or the name of a bundled comparison.
+        sets: texts ``SECTION.KEY=VALUE``, which override ``base``.
         trusts: whether to run code that comes with the model.
-        task: what the command line says of the common task, as in ``evaluation``.
-        registry: the plugins to use; left out, those installed.
+        task: settings that override those in ``evaluation``.
+        registry: the plugins; by default those installed.
 
     Raises:
-        ConfigError: a missing or malformed file, an unknown key, a bad value, or variants that
-            cannot be compared; names the key.
+        ConfigError: the file is missing or malformed, a key is unknown, a value is invalid, or
+            variants cannot be compared; names the key.
     """
     given: list[tuple[str, Tree]] = [(f"--set {text}", parse_assignment(text)) for text in sets]
     if trusts is not None:
@@ -138,7 +138,7 @@ def read_plan(
     if base.output != OutputConfig() or base.training.seed is not None:
         key = "output" if base.output != OutputConfig() else "training.seed"
         hint = "omit it; see --output" if key == "output" else "use seeds = [...]"
-        raise ConfigError(f"{key} is the comparison's own to set", where=str(file), hint=hint)
+        raise ConfigError(f"{key} cannot be set in a comparison", where=str(file), hint=hint)
     variants = []
     for name, over in cells(said, str(file)):
         with _within(f"{file}, variant {name!r}"):
@@ -162,7 +162,7 @@ def read_plan(
 
 @contextmanager
 def _within(place: str) -> Iterator[None]:
-    """Say where a setting is that a plugin refuses, which knows of no file."""
+    """Add the place to an error of a plugin, which does not know the file."""
     try:
         yield
     except MlmrefError as error:
@@ -171,7 +171,7 @@ def _within(place: str) -> Iterator[None]:
 
 
 def _refuse_other_text(name: str, base: Config, config: Config, where: str) -> None:
-    """Refuse a variant that would be measured on something else (COMP-003)."""
+    """Raise a ConfigError if a variant changes the held-out text or a seed (COMP-003)."""
     own = "seed", "corpus", "chunks", "split", "evaluation", "output"
 
     def held(of: Config) -> dict[str, Any]:
@@ -183,14 +183,14 @@ def _refuse_other_text(name: str, base: Config, config: Config, where: str) -> N
 
     if found := differences(held(base), held(config)):
         raise ConfigError(
-            f"variant {name!r} is to be compared on the same held-out text: {'; '.join(found)}",
+            f"variant {name!r} must have the same held-out text and seeds: {'; '.join(found)}",
             where=where,
-            hint="set it in [base], or with seeds where it is a seed",
+            hint="set it in [base], or a training seed in seeds",
         )
 
 
 def _complete(task: TaskConfig, base: Config, registry: Registry | None) -> TaskConfig:
-    """Complete the common task with the options of its strategy."""
+    """Return the common task with all options of its strategy."""
     config, _ = choose_plugins(task_config(base, task), registry)
     return task.model_copy(
         update={"options": config.masking.options, "corruption": config.masking.corruption}
@@ -198,7 +198,7 @@ def _complete(task: TaskConfig, base: Config, registry: Registry | None) -> Task
 
 
 def task_config(base: Config, task: TaskConfig) -> Config:
-    """Return the settings under which the common task is measured."""
+    """Return the settings of the evaluation on the common task."""
     masking = MaskingConfig(
         strategy=task.strategy, options=task.options, corruption=task.corruption
     )
@@ -209,7 +209,7 @@ def _pairs(said: ComparisonConfig, names: list[str], where: str) -> list[tuple[s
     baseline = names[0] if said.baseline is None else said.baseline
     if baseline not in names:
         raise ConfigError(
-            f"no variant {baseline!r} to be the baseline",
+            f"no variant {baseline!r}, which is the baseline",
             where=where,
             hint=suggest(baseline, names),
         )

@@ -1,9 +1,9 @@
-"""Intervals over documents and seeds, and a test (COMP-011 to COMP-014).
+"""Intervals over documents and seeds, and a randomization test (COMP-011 to COMP-014).
 
-The multi-bootstrap is Sellam et al.'s ("The MultiBERTs", ICLR 2022): seeds and documents are
-resampled independently of each other, and since the variants share both, in pairs. The test is
-approximate randomisation (Noreen 1989; Riezler and Maxwell 2005), its values corrected by Holm's
-method (1979).
+The multi-bootstrap is that of Sellam et al. ("The MultiBERTs", ICLR 2022). It resamples seeds and
+documents independently, and in pairs, because the variants share both. The test is approximate
+randomization (Noreen 1989; Riezler and Maxwell 2005), with p-values corrected by Holm's method
+(1979).
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlmref.evaluation.intervals import students
 from mlmref.plugin.arrays import FloatArray, Int64Array
 from mlmref.plugin.draws import Draws
 
 _DRAWN = 2_000_000  # numbers drawn at a time, which bounds the memory
 
 Range = tuple[float, float]
-NONE: Range = (math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A mean over seeds, in nats a target, with its intervals; NaN twice where there is none.
+    """A mean over seeds, in nats per target, with its intervals; a missing interval is NaN twice.
 
     Attributes:
         value: the mean.
-        by_seed: float64 ``[S]``, what it is the mean of.
-        both: the multi-bootstrap's, over seeds and documents.
-        over_seeds: Student's, over seeds alone.
-        over_documents: the bootstrap's, over documents alone.
+        by_seed: float64 ``[S]``, the value of each seed.
+        both: the interval of the multi-bootstrap, over seeds and documents.
+        over_seeds: Student's interval, over seeds only.
+        over_documents: the bootstrap interval, over documents only.
     """
 
     value: float
@@ -45,19 +45,18 @@ class Estimate:
 def estimates(
     sums: FloatArray, targets: FloatArray, *, seed: int, resamples: int, confidence: float
 ) -> list[Estimate]:
-    """Estimate means, or differences, on the same documents and under the same seeds.
+    """Estimate means, or differences, on the same documents and with the same seeds.
 
     Args:
-        sums: float64 ``[K, S, D]``, by document, of each of K figures under each of S seeds.
-        targets: float64 ``[D]``.
-        seed: what the resamples are drawn by.
-        resamples: how many of them.
-        confidence: the intervals' level.
+        sums: float64 ``[K, S, D]``, sums by document of K figures with S seeds, in nats.
+        targets: float64 ``[D]``, targets by document.
+        seed: the seed of the resamples.
+        resamples: their number.
+        confidence: the level of the intervals.
 
     Returns:
-        K estimates. Without a second seed none has an interval over seeds, nor over both;
-        without a second document none over documents, nor over both; and where a sum is infinite
-        there is none at all.
+        K estimates. An interval over seeds needs two seeds, an interval over documents two
+        documents, and one over both needs both. A figure with an infinite sum has no interval.
     """
     figures, seeds, documents = sums.shape
     with np.errstate(invalid="ignore"):
@@ -82,32 +81,32 @@ def estimates(
             value=float(values[k]),
             by_seed=by_seed[k],
             both=_range(both[:, k], there=bool(finite[k]) and seeds > 1 and documents > 1),
-            over_seeds=_students(by_seed[k], confidence),
+            over_seeds=students(by_seed[k], confidence),
             over_documents=_range(over_documents[:, k], there=bool(finite[k]) and documents > 1),
         )
         for k in range(figures)
     ]
 
 
-def randomised(differences: FloatArray, *, seed: int, resamples: int) -> list[float]:
-    """Test whether the two of each pair can be told apart, by swapping them document by document.
+def randomized(differences: FloatArray, *, seed: int, resamples: int) -> list[float]:
+    """Return the p-values of a randomization test, which swaps pairs document by document.
 
-    The two-sided probability that as large a difference comes of swaps at random, the observed
-    one counted among them. Documents are swapped with all their seeds, whose losses on one
-    document are not independent, so that it is a test of these models on other documents.
+    The p-value is the two-sided probability of a difference at least as large after random swaps,
+    counting the observed one. A document is swapped with all its seeds, because their losses on it
+    are not independent. So the test is about these models on other documents.
 
     Args:
-        differences: float64 ``[P, D]``, of the sums by document, summed over seeds.
-        seed: what the swaps are drawn by.
-        resamples: how many of them.
+        differences: float64 ``[P, D]``, differences by document, summed over seeds.
+        seed: the seed of the swaps.
+        resamples: their number.
 
     Returns:
-        P probabilities; NaN for a difference that is not finite, and with one document.
+        P p-values; NaN for a difference that is not finite, or with one document.
     """
     pairs, documents = differences.shape
     finite = np.asarray(np.isfinite(differences).all(axis=1))
     kept = np.where(finite[:, None], differences, 0.0)
-    observed = np.abs(kept.sum(axis=1)) * (1 - 1e-12)  # but for roundings
+    observed = np.abs(kept.sum(axis=1)) * (1 - 1e-12)  # a tolerance for rounding
     as_large = np.zeros(pairs, dtype=np.int64)
     for numbers in _batches(resamples, documents):
         draws = Draws(seed=seed, pass_=0, chunk_ids=numbers, width=documents)
@@ -119,7 +118,7 @@ def randomised(differences: FloatArray, *, seed: int, resamples: int) -> list[fl
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Correct the values of several tests by Holm's step-down method (1979); NaN stays NaN."""
+    """Return p-values corrected by Holm's step-down method (1979); NaN stays NaN."""
     corrected = [math.nan] * len(values)
     known = [place for place, value in enumerate(values) if not math.isnan(value)]
     largest = 0.0
@@ -130,7 +129,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _batches(resamples: int, width: int) -> list[Int64Array]:
-    """Return the resamples' numbers, by which they are drawn, in parts that bound the memory."""
+    """Return the indices of the resamples, in batches that bound the memory."""
     size = max(1, _DRAWN // width)
     return [
         np.arange(begin, min(begin + size, resamples), dtype=np.int64)
@@ -139,7 +138,7 @@ def _batches(resamples: int, width: int) -> list[Int64Array]:
 
 
 def _counts(numbers: Int64Array, size: int, stream: str, seed: int) -> FloatArray:
-    """Draw with replacement: float64 ``[len(numbers), size]``, how often each one is in it."""
+    """Return how often each item is in each resample: float64 ``[len(numbers), size]``."""
     draws = Draws(seed=seed, pass_=0, chunk_ids=numbers, width=size)
     drawn = draws.integers(stream, size)
     drawn += np.arange(len(numbers))[:, None] * size
@@ -147,14 +146,5 @@ def _counts(numbers: Int64Array, size: int, stream: str, seed: int) -> FloatArra
     return counts.reshape(len(numbers), size).astype(np.float64)
 
 
-def _students(values: FloatArray, confidence: float) -> Range:
-    from scipy import stats
-
-    if len(values) < 2 or not np.isfinite(values).all():
-        return NONE
-    reach = stats.sem(values) * stats.t.ppf((1 + confidence) / 2, len(values) - 1)
-    return float(values.mean() - reach), float(values.mean() + reach)
-
-
 def _range(ends: FloatArray, *, there: bool) -> Range:
-    return (float(ends[0]), float(ends[1])) if there else NONE
+    return (float(ends[0]), float(ends[1])) if there else (math.nan, math.nan)

@@ -14,7 +14,7 @@ from mlmref.studies.comparison.page import page
 
 
 def write_all(place: Path, answer: Mapping[str, Any]) -> None:
-    """Write an answer to the comparison folder, in place of an earlier one."""
+    """Write an answer to the comparison folder, and replace an earlier one."""
     replace(place / "comparison.json", (dumps(answer, indent=1) + "\n").encode())
     replace(place / "runs.csv", as_csv(answer["runs"]))
     pairs = [{**pair, "by_seed": " ".join(map(repr, pair["by_seed"]))} for pair in answer["pairs"]]
@@ -23,7 +23,7 @@ def write_all(place: Path, answer: Mapping[str, Any]) -> None:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Write rows of the same keys as CSV in UTF-8, with the keys as its head."""
+    """Return rows with the same keys as CSV in UTF-8, with a header."""
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0] if rows else [], lineterminator="\n")
     writer.writeheader()

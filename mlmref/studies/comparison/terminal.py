@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
-    """Print the verdict on each pair, the variants (best first), the pairs, and conditions."""
+    """Print the verdicts, the variants (best first), the pairs, and the common task."""
     for pair in answer["pairs"]:
         console.print(Text(verdict(pair), style="bold"), soft_wrap=True)
     interval = level(answer)
@@ -51,7 +51,7 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
 
 
 def lines(answer: Mapping[str, Any]) -> list[str]:
-    """Describe the common task, missing intervals, and where the results are."""
+    """Return lines about the common task, missing intervals and the comparison folder."""
     seeds = answer["seeds"]
     return [
         f"common task: {told(answer['task'])}, with the same {answer['targets']:,} targets in "
@@ -64,7 +64,7 @@ def lines(answer: Mapping[str, Any]) -> list[str]:
 
 
 def told(task: Mapping[str, Any]) -> str:
-    """Write the common task: its strategy with options, corruption and draws of masks."""
+    """Return the common task as text: its strategy with options, corruption and draws of masks."""
     parts = [f"{key} {value}" for key, value in task["options"].items()]
     if task["corruption"]:
         parts.append(percentages(task["corruption"].values()))
@@ -82,17 +82,17 @@ def show_plan(plan: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 
 def settings(changed: Mapping[str, Any]) -> str:
-    """Write the settings of a variant that differ from the base."""
+    """Return the settings of a variant that differ from the base, as text."""
     return ", ".join(f"{key} = {value}" for key, value in changed.items()) or "none"
 
 
 def level(answer: Mapping[str, Any]) -> str:
-    """Write the confidence level of the intervals."""
+    """Return the confidence level of the intervals as text."""
     return f"{100 * answer['confidence']:g}%"
 
 
 def verdict(pair: Mapping[str, Any]) -> str:
-    """Say in one sentence whether a variant is better than another, with the ratio (COMP-016)."""
+    """Return the verdict on a pair as a sentence, with the ratio (COMP-016)."""
     said = {"better": "is better than", "worse": "is worse than"}.get(
         pair["verdict"], "does not clearly differ from"
     )
@@ -104,10 +104,10 @@ def verdict(pair: Mapping[str, Any]) -> str:
 
 
 def ratios(pair: Mapping[str, Any], which: str) -> str:
-    """Write another interval of a pair (``over_seeds``, ``over_documents``) as ratios."""
+    """Return another interval of a pair (``over_seeds``, ``over_documents``) as ratios."""
     return span(exp(pair[f"{which}_low"]), exp(pair[f"{which}_high"]), ".4f")
 
 
 def p_value(value: float) -> str:
-    """Write a p-value; a dash for none."""
+    """Return a p-value as text; a dash for NaN."""
     return "-" if math.isnan(value) else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""A classifier on a checkpoint: read documents, train under one seed, predict.
+"""A classifier on a checkpoint: read documents, train with one seed, predict.
 
 Clauses DOWN-001 and DOWN-003 (spec/downstream.md).
 """
@@ -27,11 +27,11 @@ _EVALUATED = 128  # documents in a forward pass of the evaluation
 
 
 class Documents(NamedTuple):
-    """Documents as a model reads them.
+    """Tokenized documents.
 
     Attributes:
-        ids: the tokens of each.
-        labels: int64 ``[D]``, each one's class, from 0.
+        ids: the token ids of each document.
+        labels: int64 ``[D]``, the class of each document, from 0.
     """
 
     ids: list[list[int]]
@@ -41,7 +41,7 @@ class Documents(NamedTuple):
 def read_documents(
     model: ModelConfig, corpus: Corpus, parts: Sequence[Int64Array], classes: Int64Array, most: int
 ) -> list[Documents]:
-    """Tokenise the chosen documents, each cut behind ``most`` tokens."""
+    """Tokenize the documents of each part, each truncated to ``most`` tokens."""
     from mlmref.base.quiet_libraries import quiet
     from mlmref.model.load import load_model
 
@@ -63,7 +63,7 @@ def read_documents(
 
 
 def load_classifier(model: ModelConfig, classes: int, seed: int) -> Any:
-    """Load a checkpoint under a new head, whose first weights go by the seed."""
+    """Load a checkpoint with a new head, whose initial weights depend only on the seed."""
     from mlmref.base.generators import seed_torch
     from mlmref.base.ranks.process import state
     from mlmref.model.load import pretrained
@@ -74,7 +74,7 @@ def load_classifier(model: ModelConfig, classes: int, seed: int) -> Any:
 
 
 def trial(model: PreTrainedModel, documents: Documents) -> None:
-    """Take a step that leaves no trace, of a model in evaluation mode."""
+    """Run a forward and a backward pass in evaluation mode; the model does not change."""
     import torch
 
     from mlmref.model.unchanged import evaluating
@@ -87,10 +87,13 @@ def trial(model: PreTrainedModel, documents: Documents) -> None:
 def train_classifier(
     model: PreTrainedModel, documents: Documents, config: DownstreamConfig, seed: int, steps: int
 ) -> Iterator[float]:
-    """Train a classifier step by step, in an order and with a dropout that go by the seed.
+    """Train a classifier step by step. The order and the dropout depend only on the seed.
 
     Yields:
         The loss of each step, in nats.
+
+    Raises:
+        MlmrefError: the loss is not finite.
     """
     import torch
 
@@ -121,7 +124,7 @@ def train_classifier(
 
 
 def predict(model: Any, documents: Documents) -> Int64Array:
-    """Return the class that the model finds most likely for each document."""
+    """Return the most probable class of each document: int64 ``[D]``."""
     import torch
 
     from mlmref.model.unchanged import evaluating, unchanged
@@ -138,7 +141,7 @@ def predict(model: Any, documents: Documents) -> Int64Array:
 
 
 def _batch(model: PreTrainedModel, documents: Documents, some: Int64Array) -> dict[str, Tensor]:
-    """Lay documents side by side, filled up to the longest."""
+    """Return the model's inputs for some documents, padded to the longest."""
     import torch
 
     rows = [documents.ids[number] for number in some]

@@ -11,7 +11,7 @@ from mlmref.settings.setting import Section, setting
 
 
 class DownstreamConfig(Section):
-    """How to train and measure the classifiers."""
+    """Settings of the training and evaluation of the classifiers."""
 
     panel = "Classifiers"
 

@@ -1,7 +1,7 @@
 """Measure an adaptation on another task: train classifiers from both checkpoints (T20).
 
-Clauses DOWN-001 to DOWN-004 (spec/downstream.md). For each seed both checkpoints get a new head
-with the same first weights, and the same documents in the same order, so that they are a pair.
+Clauses DOWN-001 to DOWN-004 (spec/downstream.md). For each seed, both checkpoints get the same
+initial head and the same documents in the same order, so their accuracies are paired.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mlmref.base.errors import ConfigError, CorpusError, OutputError
 from mlmref.base.explain import Tree, explain
 from mlmref.base.generators import generators_left
 from mlmref.base.progress import SILENT, Reporter
-from mlmref.evaluation.intervals import bootstrap
+from mlmref.evaluation.intervals import bootstrap, students
 from mlmref.plugin.arrays import BoolArray, Int64Array
 from mlmref.results.record import read_record
 from mlmref.settings.config import EvaluationConfig, ModelConfig
@@ -43,10 +43,10 @@ def configured(tree: Tree, sets: Sequence[str] = ()) -> DownstreamConfig:
 
     Args:
         tree: the settings, by section and key.
-        sets: ``corpus.KEY=VALUE`` each, below the tree.
+        sets: texts ``corpus.KEY=VALUE``, which the tree overrides.
 
     Raises:
-        ConfigError: a value is wrong; names it.
+        ConfigError: a value is invalid; names it.
     """
     for text in reversed(sets):
         below = parse_assignment(text)
@@ -63,20 +63,20 @@ def downstream(config: DownstreamConfig, *, reporter: Reporter = SILENT) -> dict
     """Train classifiers from both checkpoints, seed by seed, and compare them.
 
     Returns:
-        ``base`` and ``adapted`` with the accuracy under each seed; ``difference`` with each
-        pair's, their mean, its t-interval over seeds and its bootstrap over test documents; and
-        what it was measured on.
+        ``base`` and ``adapted`` with the accuracy of each seed; ``difference`` with the values by
+        seed, their mean, its t-interval over seeds and its bootstrap interval over test documents;
+        and the corpus, the classes and the settings.
 
     Raises:
-        CorpusError: the corpus has no labels, or one of a single kind, or too few documents.
-        ConfigError: nothing says what the adapted model was adapted from.
+        CorpusError: the corpus has no labels, only one class, or too few documents.
+        ConfigError: the base model is unknown.
         ModelError: a model cannot be loaded.
     """
     from mlmref.base.quiet_libraries import quiet
     from mlmref.data.corpus.load import load_corpus
     from mlmref.training.process import repeatable
 
-    note = cache(reporter.note)  # once, whatever the number of trainings
+    note = cache(reporter.note)  # each note once, not once per training
     names = {"base": config.base or _base_of(config.adapted), "adapted": config.adapted}
     with quiet():
         corpus = load_corpus(config.corpus, reporter)
@@ -106,16 +106,12 @@ def _summary(
     classes: list[int],
     correct: BoolArray,
 ) -> dict[str, Any]:
-    """Sum up which answers were right: bool ``[seeds, 2, documents]``."""
-    from scipy import stats
-
+    """Return the result from the correct predictions: bool ``[seeds, 2, documents]``."""
     accuracies = correct.mean(axis=2)
     gains = accuracies[:, 1] - accuracies[:, 0]
-    reach = math.nan  # of one seed nobody knows how much another would change
-    if len(gains) > 1:
-        reach = float(stats.sem(gains) * stats.t.ppf(0.975, len(gains) - 1))
     by_document = (correct[:, 1].astype(float) - correct[:, 0]).mean(axis=0)
-    over = bootstrap(by_document, np.ones(len(by_document)), EvaluationConfig(), config.seed)
+    settings = EvaluationConfig()
+    over = bootstrap(by_document, np.ones(len(by_document)), settings, config.seed)
     return {
         **{
             name: {"model": names[name], "accuracies": accuracies[:, side].tolist()}
@@ -124,7 +120,7 @@ def _summary(
         "difference": {
             "values": gains.tolist(),
             "mean": float(gains.mean()),
-            "over_seeds": [float(gains.mean() - reach), float(gains.mean() + reach)],
+            "over_seeds": list(students(gains, settings.confidence)),
             "over_documents": list(over),
         },
         "corpus": corpus.source,
@@ -134,29 +130,33 @@ def _summary(
 
 
 def _base_of(adapted: str) -> str:
-    """Return what a run's model was adapted from."""
+    """Return the base model of a run, from its record."""
     try:
         return str(read_record(Path(adapted))["model"]["name"])
     except (OSError, OutputError, LookupError, TypeError) as error:
         from mlmref.model.source import find_model
 
-        find_model(ModelConfig(name=adapted))  # a misspelt folder is refused here
+        find_model(ModelConfig(name=adapted))  # raises an error if the name is misspelled
         raise ConfigError(
-            "nothing says what it was adapted from, as a run folder's record.json does",
+            "its base model is unknown, because it has no record.json of a run",
             where=adapted,
-            hint="name that model with --base",
+            hint="name the base model with --base",
         ) from error
 
 
 def _choose(corpus: Corpus, config: DownstreamConfig) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Choose documents to train on and to measure on, and return the classes besides."""
+    """Return the indices of the training and the test documents, and the classes.
+
+    Raises:
+        CorpusError: the corpus has no labels, only one class, or too few documents.
+    """
     name = config.corpus.label_column
     if "label" not in corpus.dataset.column_names:
         raise CorpusError(
             f"no labels in column {name!r}", where=corpus.name, hint="see --label-column"
         )
     labels = np.asarray(corpus.dataset.with_format("numpy")["label"][:])
-    labelled = np.flatnonzero(labels >= 0)  # -1 is none, as in IMDb's unsupervised split
+    labelled = np.flatnonzero(labels >= 0)  # -1 means no label, as in IMDb's unsupervised split
     if len(labelled) < config.train_size + config.test_size:
         raise CorpusError(
             f"{len(labelled):,} documents with labels are fewer than "
@@ -170,7 +170,7 @@ def _choose(corpus: Corpus, config: DownstreamConfig) -> tuple[Int64Array, Int64
     classes = np.unique(labels[train])
     if len(classes) < 2 or not np.isin(labels[test], classes).all():
         raise CorpusError(
-            f"labels to train on are {', '.join(map(str, classes.tolist()))} alone",
+            f"the training documents have only the labels {', '.join(map(str, classes.tolist()))}",
             where=corpus.name,
             hint="choose another corpus, or raise --train-size",
         )

@@ -1,4 +1,4 @@
-"""Print the accuracies of the classifiers."""
+"""Print the result of ``mlmref downstream``."""
 
 from __future__ import annotations
 

@@ -171,7 +171,8 @@ def test_classifiers_train_with_deterministic_algorithms(place, compared, monkey
         (
             [{"text": GOOD, "label": 1}] * 100 + [{"text": BAD, "label": -1}] * 100,
             {},
-            "labels to train on are 1 alone; choose another corpus, or raise --train-size",
+            "the training documents have only the labels 1; choose another corpus, or raise "
+            "--train-size",
         ),
     ],
     ids=["no labels", "too few", "one class"],
@@ -188,7 +189,7 @@ def test_what_cannot_be_compared_is_refused(place, tmp_path, monkeypatch, rows, 
 @pytest.mark.clause("DOWN-004")
 def test_what_it_was_adapted_from_is_in_the_run_folder(place, tmp_path):
     """The record's model is the base; without a record it is to be named."""
-    with pytest.raises(ConfigError, match="name that model with --base"):
+    with pytest.raises(ConfigError, match="name the base model with --base"):
         downstream(settings(place, base=None))
     (tmp_path / "record.json").write_text('{"model": {"name": "embedded"}}')
     assert station._base_of(str(tmp_path)) == "embedded"

@@ -112,8 +112,8 @@ def test_a_grid_alone_names_variants_by_its_values(planned, grid, expected):
         (f"pairs = 'some'\n{TWO}", ["pairs", "'baseline' or 'all'"]),
         ("seeds = [1]", ["nothing to compare", "[variants.NAME]"]),
         ("variants = 3", ["variants = 3"]),
-        ("[grid]\nmasking.strategy = 'token'", ["grid.masking.strategy", "no list of values"]),
-        ("[grid]\nmasking.strategy = []", ["grid.masking.strategy = []", "no list of values"]),
+        ("[grid]\nmasking.strategy = 'token'", ["grid.masking.strategy", "not a list of values"]),
+        ("[grid]\nmasking.strategy = []", ["grid.masking.strategy = []", "not a list of values"]),
         ("[grid]\nmasking.corruption = [{mask = 1.0}]", ["corruption", "use [variants.NAME]"]),
         ("[variants.'a/b']\n", ["name 'a/b'", "letters"]),
         (f"[variants.{'a' * 81}]\n", ["name", "80 at most"]),
@@ -169,7 +169,7 @@ def test_a_variant_has_everybodys_text(planned, setting, part):
     """What would change the measured text or a seed is refused by its key."""
     with pytest.raises(ConfigError) as caught:
         planned(f"{TWO}[variants.third]\n{setting}")
-    assert "variant 'third' is to be compared on the same held-out text" in str(caught.value)
+    assert "variant 'third' must have the same held-out text and seeds" in str(caught.value)
     assert part in str(caught.value)
 
 
@@ -186,7 +186,7 @@ def test_more_to_train_on_is_a_variant(planned):
 @pytest.mark.clause("COMP-005")
 @pytest.mark.parametrize(
     ("setting", "part"),
-    [("output.push = 'me/x'", "output is the comp"), ("training.seed = 1", "use seeds = [...]")],
+    [("output.push = 'me/x'", "output cannot be set"), ("training.seed = 1", "use seeds = [...]")],
 )
 def test_the_comparison_has_seeds_and_folders_of_its_own(planned, setting, part):
     """Neither is for the base to say, nor for --set."""

@@ -12,7 +12,7 @@ from scipy import stats
 
 from mlmref.studies.comparison import statistics
 from mlmref.studies.comparison.answer import verdict
-from mlmref.studies.comparison.statistics import Estimate, estimates, holm, randomised
+from mlmref.studies.comparison.statistics import Estimate, estimates, holm, randomized
 
 FEW = {"seed": 7, "resamples": 400, "confidence": 0.95}
 
@@ -47,7 +47,7 @@ def test_what_is_the_same_does_not_differ(seed, seeds, documents):
     (same,) = estimates((one - one)[None], targets, **FEW)
     assert same.value == 0
     assert same.both == same.over_seeds == same.over_documents == (0, 0)
-    assert randomised((one - one).sum(axis=0)[None], seed=seed, resamples=200) == [1.0]
+    assert randomized((one - one).sum(axis=0)[None], seed=seed, resamples=200) == [1.0]
 
 
 @pytest.mark.clause("COMP-011")
@@ -63,7 +63,7 @@ def test_swapping_the_two_flips_the_sign(seed, seeds, documents):
         low, high = getattr(back, name)
         assert getattr(there, name) == pytest.approx((-high, -low), rel=1e-9, abs=1e-12)
     swaps = np.array([other - one, one - other]).sum(axis=1)
-    first, second = randomised(swaps, seed=seed, resamples=200)
+    first, second = randomized(swaps, seed=seed, resamples=200)
     assert first == second
 
 
@@ -157,14 +157,14 @@ def test_swapping_is_scipys_permutation_test(shift):
         vectorized=True,
         n_resamples=np.inf,
     ).pvalue
-    (made,) = randomised(gain[None], seed=1, resamples=10_000)
+    (made,) = randomized(gain[None], seed=1, resamples=10_000)
     assert stats.binomtest(round(made * 10_001) - 1, 10_000, exact).pvalue > 1e-3
 
 
 @pytest.mark.clause("COMP-013")
 def test_no_probability_is_zero():
     """As large a difference as no swap gives is one of the 200 swaps and itself."""
-    assert randomised(np.ones((1, 60)), seed=1, resamples=200) == [1 / 201]
+    assert randomized(np.ones((1, 60)), seed=1, resamples=200) == [1 / 201]
 
 
 @pytest.mark.clause("COMP-013")
@@ -172,7 +172,7 @@ def test_without_a_difference_the_test_is_wrong_as_often_as_it_says():
     """Of 400 samples without a difference about 5 % are at 5 %, though seeds share documents."""
     rng = np.random.default_rng(9)
     made = np.array([sums(rng, effect=0, by_document=0.1)[0][0].sum(axis=0) for _ in range(400)])
-    wrong = sum(one <= 0.05 for one in randomised(made, seed=3, resamples=400))
+    wrong = sum(one <= 0.05 for one in randomized(made, seed=3, resamples=400))
     assert stats.binomtest(wrong, 400, 0.05).pvalue > 1e-3
 
 
@@ -182,12 +182,12 @@ def test_parts_and_company_change_nothing(monkeypatch):
     """Resamples drawn a few at a time, or beside other figures, give the same."""
     (one, other), targets = drawn(10)
     alone = estimates(one[None], targets, **FEW)[0]
-    swaps = randomised((other - one).sum(axis=0)[None], seed=1, resamples=400)
+    swaps = randomized((other - one).sum(axis=0)[None], seed=1, resamples=400)
     monkeypatch.setattr(statistics, "_DRAWN", 7 * 30)
     beside = estimates(np.array([one, other]), targets, **FEW)[0]
     for name in ("both", "over_seeds", "over_documents"):
         assert getattr(beside, name) == pytest.approx(getattr(alone, name), rel=1e-12)
-    assert randomised((other - one).sum(axis=0)[None], seed=1, resamples=400) == swaps
+    assert randomized((other - one).sum(axis=0)[None], seed=1, resamples=400) == swaps
     assert estimates(one[None], targets, **{**FEW, "seed": 8})[0].both != alone.both
 
 
@@ -209,9 +209,9 @@ def test_one_seed_one_document_or_an_infinite_loss_have_no_interval():
     infinite = one.copy()
     infinite[0, 0] = math.inf
     assert there(infinite, targets) == (math.inf, [False, False, False])
-    swaps = randomised(np.array([infinite.sum(axis=0)]), seed=1, resamples=100)
+    swaps = randomized(np.array([infinite.sum(axis=0)]), seed=1, resamples=100)
     assert math.isnan(swaps[0])
-    assert math.isnan(randomised(np.array([[3.0]]), seed=1, resamples=100)[0])
+    assert math.isnan(randomized(np.array([[3.0]]), seed=1, resamples=100)[0])
 
 
 @pytest.mark.clause("COMP-014")
