@@ -82,15 +82,15 @@ class Meter:
 
     @property
     def rate(self) -> float | None:
-        """Units per second in the last 30 seconds; ``None`` before the first."""
+        """Units per second in the last 30 seconds; ``None`` if there are none."""
         (first, before), (last, done) = self._seen[0], self._seen[-1]
         return (done - before) / (last - first) if last > first and done > before else None
 
     @property
     def overall(self) -> float | None:
-        """Units per second since the stage began."""
-        gone = self.done - self._before
-        return gone / self.worked if gone > 0 and self.worked > 0 else None
+        """Units per second since the stage began; ``None`` if there are none."""
+        done = self.done - self._before
+        return done / self.worked if done > 0 and self.worked > 0 else None
 
     @property
     def seconds_left(self) -> float | None:

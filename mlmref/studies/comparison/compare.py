@@ -87,8 +87,7 @@ def states_of(runs: list[PlannedRun]) -> dict[str, str]:
     states = {}
     for run in runs:
         found = look_for(AUTO, run.config, lambda _: None)
-        state = "finished" if found.done else "unfinished" if found.begun else "to do"
-        states[run.name] = state
+        states[run.name] = "finished" if found.done else "unfinished" if found.begun else "to do"
     return states
 
 

@@ -32,7 +32,7 @@ def place_of(plan: ComparisonPlan, output: Path | None) -> Path:
 
 
 def check_place(place: Path, plan: ComparisonPlan) -> bool:
-    """Return whether a folder is the folder of this comparison, or is still to be made.
+    """Return whether the folder of this comparison exists; if not, it can be created.
 
     Raises:
         OutputError: the folder has other content.

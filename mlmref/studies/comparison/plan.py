@@ -209,7 +209,7 @@ def _pairs(said: ComparisonConfig, names: list[str], where: str) -> list[tuple[s
     baseline = names[0] if said.baseline is None else said.baseline
     if baseline not in names:
         raise ConfigError(
-            f"no variant {baseline!r}, which is the baseline",
+            f"no variant {baseline!r} to use as baseline",
             where=where,
             hint=suggest(baseline, names),
         )
