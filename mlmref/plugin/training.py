@@ -20,11 +20,11 @@ MicroBatch = Mapping[str, Any]
 """Keyword arguments of one call of ``TrainingJob.model``: tensors, or plain numbers."""
 
 Step = Sequence[MicroBatch]
-"""The micro-batches of one optimiser step on one rank, in order; never empty."""
+"""The micro-batches of one optimizer step on one rank, in order; never empty."""
 
 
 class Steps(Protocol):
-    """The steps still to run on one rank. Making the iterator again starts from the first."""
+    """The remaining steps of one rank. A new iterator starts again from the first of them."""
 
     def __len__(self) -> int: ...
 

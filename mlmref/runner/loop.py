@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlmref.evaluation.perplexity import Measured
     from mlmref.plugin.training import TrainingBackend
     from mlmref.settings.config import TrainingConfig
-    from mlmref.training.job import StepReport
+    from mlmref.training.step_report import StepReport
 
 
 def measure(ready: Ready, targets: Targets | None = None) -> Measured:

@@ -1,11 +1,11 @@
-"""The training job that the core hands to a backend (spec/backends.md)."""
+"""The training job that a backend trains (spec/backends.md)."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,61 +22,25 @@ from mlmref.settings.config import Config
 from mlmref.training.optimizer import choose_precision, make_optimizer, schedule
 from mlmref.training.process import EVERY, give_back
 from mlmref.training.signals import Stopping
+from mlmref.training.step_report import StepReport
 from mlmref.training.steps import StepPlan, TrainingSteps, loader
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepReport:
-    """One optimiser step, as it went.
-
-    Attributes:
-        step: its number, from 1.
-        epoch: how far into the run, in passes over the training chunks.
-        loss: cross-entropy over the step's targets, in nats; ``None`` without targets.
-        learning_rate: what the step was taken with.
-        grad_norm: the gradient's norm before clipping.
-        targets: the step's targets.
-        tokens: the tokens of its chunks, over all ranks, without padding.
-        seconds: how long it took, without what was measured and saved in between.
-    """
-
-    step: int
-    epoch: float
-    loss: float | None
-    learning_rate: float
-    grad_norm: float
-    targets: int
-    tokens: int
-    seconds: float = field(compare=False)
-
-    @property
-    def tokens_per_second(self) -> float:
-        """How quickly the step went."""
-        return self.tokens / self.seconds
-
-    def figures(self) -> dict[str, Any]:
-        """Return what is the same whenever the run is done again, by name."""
-        return {key: value for key, value in asdict(self).items() if key not in _OF_THE_MOMENT}
-
-
-_OF_THE_MOMENT = ("tokens", "seconds")
 
 
 @dataclass(kw_only=True)
 class Job:
-    """A :class:`mlmref.plugin.contracts.TrainingJob`.
+    """A :class:`mlmref.plugin.training.TrainingJob`.
 
     Args:
-        objective: the model with its loss, on the device it trains on.
+        objective: the model with its loss, on the device that it trains on.
         chunks: the training chunks.
-        masker: masks them.
-        config: the run's configuration.
-        scratch: a folder for what libraries insist on writing.
+        masker: masks the chunks.
+        config: the settings of the run.
+        scratch: a folder for files that libraries must write.
         on_step: called on each rank after each step.
         on_epoch: called on each rank after the last step of each epoch, with its number from 1.
-        on_save: called on each rank when a checkpoint is due: every so many steps as configured,
-            at the end of each epoch before ``on_epoch``, and before a signal is obeyed.
-        stopping: told of the signals that are to end training after a step.
+        on_save: called on each rank when a checkpoint is due: at the configured interval, at the
+            end of each epoch before ``on_epoch``, and before a signal ends training.
+        stopping: receives the signals that end training after a step.
     """
 
     objective: MaskedLMObjective
@@ -89,13 +53,13 @@ class Job:
     on_save: Callable[[], None] = lambda: None
     stopping: Stopping = field(default_factory=Stopping)
     done: int = 0
-    """Optimiser steps taken so far."""
+    """Optimizer steps taken so far."""
     between: bool = field(default=True, init=False)
-    """Whether weights and optimiser are what the last booked step left, as a checkpoint needs."""
+    """Whether no step has begun since the last reported one, as a checkpoint requires."""
     restored: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """What a checkpoint holds of the backend's own state, by name (BACK-030)."""
+    """The backend's own state in the checkpoint, by name (BACK-030)."""
     kept: dict[str, Stateful] = field(default_factory=dict, init=False)
-    """The state that the backend handed in, by name."""
+    """The state that the backend registered, by name."""
     optimizer: torch.optim.Optimizer = field(init=False)
     scheduler: torch.optim.lr_scheduler.LambdaLR = field(init=False)
     precision: Precision = field(init=False)
@@ -129,17 +93,21 @@ class Job:
 
     @property
     def seed(self) -> int:
-        """What training goes by."""
+        """The seed of training."""
         return self.config.training_seed
 
     def steps(self, rank: int = 0, world_size: int = 1) -> Steps:
-        """Return the steps of one rank that are still to run."""
+        """Return the remaining steps of one rank.
+
+        Raises:
+            MlmrefError: the backend runs on another number of processes.
+        """
         if world_size != self.plan.world_size:
             raise MlmrefError(
-                f"the backend runs on {world_size} processes, the job was laid out for "
+                f"the backend runs on {world_size} processes, but the job is planned for "
                 f"{self.plan.world_size}"
             )
-        # Kept, since it remembers the order that tokens are counted in.
+        # Kept to count tokens: it caches the order of the epoch.
         self._steps, self._since = self._steps_of(rank), time.perf_counter()
         return loader(self._steps, self.done, self.total, self.config.training.workers)
 
@@ -150,14 +118,14 @@ class Job:
         return TrainingSteps(self.chunks, masker, self.plan, seed=self.seed, rank=rank)
 
     def keep(self, name: str, stateful: Stateful) -> None:
-        """Take in state of the backend's own, and restore what a checkpoint holds of it.
+        """Register state of the backend, and restore it if the job is resumed.
 
         Raises:
-            MlmrefError: the name was handed in already, and a checkpoint would hold one of two.
+            MlmrefError: the name is already registered.
         """
         if name in self.kept:
             raise MlmrefError(
-                f"the backend hands in state named {name!r} twice",
+                f"the backend registers two states named {name!r}",
                 where="training",
                 hint="choose another name for one of them",
             )
@@ -166,18 +134,18 @@ class Job:
             stateful.load_state_dict(self.restored[name])
 
     def after_step(self, grad_norm: float) -> None:
-        """Book a step: report its loss, save if that is due, and say so at the end of an epoch.
+        """Report a finished step; save a checkpoint and end the epoch if either is due.
 
         Raises:
-            MlmrefError: the loss is no number any more, and training further would be in vain; or
-                the backend did not hand in all that it is to go on from.
+            MlmrefError: the loss is NaN or infinite, or the backend did not register a state that
+                the checkpoint contains.
         """
         sums = (*self.objective.take_sums(), float(bool(self.stopping.asked)))
-        # Ranks stop together, whichever got the signal, since each waits for the others in a step.
+        # Ranks wait for each other in a step, so a signal to one rank stops all of them.
         nll, targets, stop = sum_over_ranks(np.array(sums, dtype=np.float64))
         if missing := sorted(self.restored.keys() - self.kept.keys()):
             raise MlmrefError(
-                f"the backend did not ask for its state {missing[0]!r}, which was saved"
+                f"the backend did not register its state {missing[0]!r}, which was saved"
             )
         now = time.perf_counter()
         self.done += 1
@@ -213,24 +181,24 @@ class Job:
 
     @property
     def at_epochs_end(self) -> bool:
-        """Whether the last step taken was an epoch's last, or the last of all."""
+        """Whether the last step taken was the last of an epoch or of training."""
         return self.done > 0 and (
             self.done % self.plan.steps_per_epoch == 0 or self.done == self.total
         )
 
     def end_epoch(self) -> None:
-        """Say so if an epoch has ended; a job that was saved there begins with this."""
+        """Call ``on_epoch`` if an epoch has ended; a job resumed there begins with this."""
         if self.at_epochs_end:
-            with self.stopping.at_once():  # what was trained is saved
+            with self.stopping.at_once():  # the checkpoint is saved
                 self.on_epoch(-(-self.done // self.plan.steps_per_epoch))
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Return parameters and buffers by name, each once, whatever is tied to it."""
+        """Return parameters and buffers by name; tied weights appear once."""
         model = self.objective.model
         return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
     def state(self) -> dict[str, Any]:
-        """Return all but the weights that training has to remember (CKPT-001)."""
+        """Return the state of training without the weights (CKPT-001)."""
         return {
             "done": self.done,
             "rate": self._rate,
@@ -240,7 +208,7 @@ class Job:
         }
 
     def restore(self, saved: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> None:
-        """Take up what :meth:`state` and :meth:`weights` returned.
+        """Restore what :meth:`state` and :meth:`weights` returned.
 
         Raises:
             MlmrefError: they are of another model.
@@ -256,13 +224,13 @@ class Job:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scheduler.load_state_dict(saved["scheduler"])
         self.done, self.restored = saved["done"], saved["kept"]
-        self._rate = saved["rate"]  # what a step that fp16 skips is reported with
+        self._rate = saved["rate"]  # reported for a step that fp16 skips
 
     def _before_step(self, *_: object) -> None:
-        """Note the rate, and leave the weights alone when nothing was to be learnt (E04).
+        """Save the learning rate, and leave the weights unchanged without targets (E04).
 
         The gradient of a step without targets is zero, but AdamW would still decay the weights
-        and follow its momentum; a parameter without a gradient is passed over.
+        and apply its momentum. It skips parameters without a gradient.
         """
         self.between = False
         self._rate = float(self.optimizer.param_groups[0]["lr"])

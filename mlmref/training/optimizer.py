@@ -16,10 +16,10 @@ from mlmref.settings.config import TrainingConfig
 def make_optimizer(
     model: nn.Module, config: TrainingConfig, precision: Precision = "fp32"
 ) -> torch.optim.Optimizer:
-    """Make AdamW (Loshchilov and Hutter 2019) over the parameters that are to be trained.
+    """Return AdamW (Loshchilov and Hutter 2019) for the trainable parameters of a model.
 
-    With ``decay = "weights"`` biases and norms do not decay: what is called a bias, and what has
-    one dimension.
+    With ``decay = "weights"``, biases and norms do not decay: parameters with ``bias`` in their
+    name, and those with fewer than two dimensions.
     """
     trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
     names = [name for name, one in trained.items() if one.ndim < 2 or "bias" in name]
@@ -34,13 +34,13 @@ def make_optimizer(
         lr=config.learning_rate,
         betas=(config.adam_beta1, config.adam_beta2),
         eps=config.adam_epsilon,
-        # The fused step takes fp16's loss scaling upon itself, and hides when it is skipped.
+        # The fused step applies fp16's loss scale itself, and hides that it skipped a step.
         fused=device in {"cpu", "cuda"} and precision != "fp16",
     )
 
 
 def schedule(config: TrainingConfig, total_steps: int) -> Callable[[int], float]:
-    """Return the factor on the learning rate at each step, counted from 0."""
+    """Return a function from a step, counted from 0, to the factor on the learning rate."""
     warmup = config.warmup_steps
 
     def factor(step: int) -> float:
@@ -57,24 +57,26 @@ def schedule(config: TrainingConfig, total_steps: int) -> Callable[[int], float]
 
 
 def choose_precision(wanted: str, device: torch.device) -> Precision:
-    """Choose how to compute: what was asked for, or with ``auto`` the best the device has.
+    """Return the requested precision, or for ``auto`` the best that the device supports.
 
     Raises:
-        ConfigError: fp16 without a GPU, or bf16 on a GPU that has none (E14).
+        ConfigError: fp16 without a GPU, or bf16 on a GPU that does not support it (E14).
     """
     gpu = device.type == "cuda"
     if wanted == "auto":
         return ("bf16" if _has_bf16() else "fp16") if gpu else "fp32"
     if wanted == "fp16" and not gpu:
         raise ConfigError(
-            "training.precision = fp16 needs a GPU, and there is none",
-            hint="add --precision auto, or fp32",
+            "training.precision = fp16 needs a GPU, and none was found",
+            hint="use --precision auto or --precision fp32",
         )
     if wanted == "bf16" and gpu and not _has_bf16():
-        raise ConfigError("training.precision = bf16: this GPU has none", hint="use fp16")
+        raise ConfigError(
+            "training.precision = bf16: this GPU does not support bf16", hint="use --precision fp16"
+        )
     return "fp16" if wanted == "fp16" else "bf16" if wanted == "bf16" else "fp32"
 
 
 def _has_bf16() -> bool:
-    """Tell whether the GPU computes in bf16 itself; emulated, it is slower than fp16."""
+    """Return whether the GPU computes in bf16 itself; emulated bf16 is slower than fp16."""
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))

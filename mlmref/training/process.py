@@ -1,4 +1,4 @@
-"""The process that trains: repeatable GPU algorithms (RUN-015), and freed memory (SPEED-003)."""
+"""The training process: repeatable GPU algorithms (RUN-015) and freed memory (SPEED-003)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import torch
 from mlmref.base.libraries.torch import without_deterministic_algorithm
 
 EVERY = 16
-"""Optimiser steps from one time to the next."""
+"""Optimizer steps between two calls of :func:`give_back`."""
 
 
 @contextmanager
 def repeatable(
     device: torch.device, trial: Callable[[], object], note: Callable[[str], None]
 ) -> Iterator[None]:
-    """Train with algorithms whose order of additions is fixed.
+    """Train with algorithms that add in a fixed order.
 
-    A CPU's are; of a GPU's those are taken, of attention's gradient for one, that wait for each
-    other where others would add whatever comes first.
+    A CPU always does. On a GPU, torch then uses deterministic algorithms, for example for the
+    gradient of attention; the others add in the order in which threads finish.
 
     Args:
-        device: where the model trains.
-        trial: takes a step of it that leaves no trace.
-        note: told in a line if the model has an operation that cannot be repeated there.
+        device: the device that the model trains on.
+        trial: computes a step of the model without side effects.
+        note: called with one line if an operation of the model has no deterministic algorithm.
     """
     if device.type == "cpu":
         yield
@@ -39,17 +39,17 @@ def repeatable(
 
 @contextmanager
 def strict(trial: Callable[[], object], note: Callable[[str], None]) -> Iterator[None]:
-    """Have torch choose deterministic algorithms, if each operation of the trial has one."""
+    """Use deterministic algorithms of torch, if each operation of the trial has one."""
     mode = torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    # Whatever is made empty here is written before it is read.
+    # Filling takes time, and every empty tensor here is written before it is read.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         torch.use_deterministic_algorithms(True)
         if reason := _refused(trial):
             torch.use_deterministic_algorithms(mode, warn_only=warns)
-            note(f"this device does not repeat the model's training to the last bit: {reason}")
+            note(f"training this model on this device is not bitwise repeatable: {reason}")
         yield
     finally:
         torch.use_deterministic_algorithms(mode, warn_only=warns)
@@ -57,7 +57,7 @@ def strict(trial: Callable[[], object], note: Callable[[str], None]) -> Iterator
 
 
 def _refused(trial: Callable[[], object]) -> str:
-    """Return why torch refuses a step of the model, or nothing if it takes it."""
+    """Return the reason if an operation of a step has no deterministic algorithm, else ``""``."""
     try:
         trial()
     except RuntimeError as error:
@@ -68,11 +68,11 @@ def _refused(trial: Callable[[], object]) -> str:
 
 
 def give_back() -> None:
-    """Have the C library return what was freed, where it would keep it.
+    """Return freed memory to the operating system (glibc only).
 
-    The arrays of a step are of sizes that vary a little with its number of targets, and glibc puts
-    them where others were freed, with gaps that no later one fits into: a process grows by some
-    megabytes a step though it holds no more than before.
+    The sizes of a step's arrays vary with its number of targets. glibc reuses freed blocks for
+    them and leaves gaps that no later array fits into, so the process would grow by some megabytes
+    per step.
     """
     trim = _trim()
     if trim is not None:
@@ -81,8 +81,8 @@ def give_back() -> None:
 
 @cache
 def _trim() -> Any:
-    """Return glibc's ``malloc_trim``; other C libraries have none."""
+    """Return glibc's ``malloc_trim``; ``None`` with another C library."""
     try:
         return ctypes.CDLL(None).malloc_trim
-    except (AttributeError, OSError, TypeError):  # Windows has no library of the process itself
+    except (AttributeError, OSError, TypeError):  # Windows cannot open the process itself
         return None

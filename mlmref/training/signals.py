@@ -14,10 +14,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping:
-    """A context in which the first signal is a wish, and the second is obeyed at once.
+    """A context in which the first signal ends training after the step, the second at once.
 
     Attributes:
-        asked: the signal that came, 0 before.
+        asked: the signal that was received; 0 if none.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Stopping:
 
     def __enter__(self) -> Self:
         self._process = os.getpid()
-        # Python lets the main thread alone handle signals.
+        # Only the main thread may set signal handlers.
         if threading.current_thread() is threading.main_thread():
             heard = [one for one in _SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
             self._before = {one: signal.signal(one, self._note) for one in heard}
@@ -40,12 +40,12 @@ class Stopping:
         trace: TracebackType | None,
     ) -> None:
         self._put_back()
-        if kind is None and self.asked:  # it came when the last step was booked already
+        if kind is None and self.asked:  # it came after the last step was reported
             self.obey()
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Obey at once for a while, in which there is nothing that has to be finished first."""
+        """Obey signals at once in this context, since no step is in progress."""
         self._finishes = False
         try:
             if self.asked:
@@ -55,16 +55,16 @@ class Stopping:
             self._finishes = True
 
     def obey(self) -> None:
-        """Do what the signal would have done; on a rank that got none, as at SIGTERM."""
-        # A program's own handler may return, and what it has heard of is not to be told again.
+        """Raise the signal for its original handler; SIGTERM on a rank that received none."""
+        # The original handler may return; it must not receive the same signal again.
         asked, self.asked = self.asked or signal.SIGTERM, 0
         self._put_back()
         signal.raise_signal(asked)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            # A worker of the data loader, which has inherited this: Ctrl-C reaches it too, but
-            # its end is the main process's to say, with SIGTERM.
+            # A data-loader worker inherits this handler, and Ctrl-C reaches it too. The main
+            # process ends its workers, with SIGTERM.
             if number == signal.SIGTERM:
                 os._exit(128 + number)
         else:

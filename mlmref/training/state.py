@@ -14,10 +14,10 @@ State = Mapping[str, Any]
 
 
 def to_plain(state: Any, tensors: dict[str, torch.Tensor], name: str = "") -> Any:
-    """Turn a state into JSON values; its tensors go to ``tensors`` and leave their names.
+    """Return a state as JSON values; ``tensors`` receives its tensors by name.
 
     Raises:
-        TypeError: it holds something that is neither.
+        TypeError: the state contains another type, or a key that is no ``str`` or ``int``.
     """
     if isinstance(state, torch.Tensor):
         tensors[name] = state
@@ -25,7 +25,7 @@ def to_plain(state: Any, tensors: dict[str, torch.Tensor], name: str = "") -> An
     if isinstance(state, Mapping):
         items = [[key, to_plain(one, tensors, f"{name}/{key}")] for key, one in state.items()]
         if any(type(key) not in {str, int} for key, _ in items):
-            raise TypeError(f"{name}: a key that is neither a string nor a whole number")
+            raise TypeError(f"{name}: a key is neither a string nor an integer")
         return {"dict": items}
     if isinstance(state, list | tuple):
         kind = "tuple" if isinstance(state, tuple) else "list"
@@ -36,7 +36,7 @@ def to_plain(state: Any, tensors: dict[str, torch.Tensor], name: str = "") -> An
 
 
 def from_plain(plain: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
-    """Return the state that :func:`to_plain` took apart.
+    """Return the state from the values of :func:`to_plain`.
 
     Raises:
         LookupError: a tensor is missing.
@@ -53,7 +53,7 @@ def from_plain(plain: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
 
 
 def share_state(state: State | None) -> dict[str, Any] | None:
-    """Give every rank the main process's state, if it has one; the others' is ignored."""
+    """Return the main process's state, which may be ``None``, on every rank."""
     tensors: dict[str, torch.Tensor] = {}
     plain = broadcast(None if state is None else to_plain(state, tensors))
     if plain is None:

@@ -1,7 +1,7 @@
 """The chunks and masks of each training step (clauses ORDER-001 to ORDER-005).
 
-A step is a pure function of (seed, step, rank): nothing is drawn from a generator that moves
-along, so workers, ranks, backends and resumption cannot change what is trained on.
+A step is a pure function of (seed, step, rank). No generator has a state that advances, so
+workers, ranks, backends and resuming do not change the training data.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from mlmref.plugin.training import MicroBatch, Step
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepPlan:
-    """How many examples make a step, and how many steps make an epoch.
+    """The number of examples in a step, and of steps in an epoch.
 
     Attributes:
-        examples: training chunks.
+        examples: number of training chunks.
         batch_size: chunks in a micro-batch on one rank.
         accumulation: micro-batches in a step on one rank.
         world_size: number of ranks.
@@ -44,14 +44,14 @@ class StepPlan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps in an epoch; the last may have fewer examples, none is dropped."""
+        """Steps in an epoch; the last may have fewer examples, but no example is dropped."""
         return -(-self.examples // self.window)
 
     def share(self, examples: int, rank: int) -> list[slice]:
-        """Deal a step's examples to a rank's micro-batches, as evenly as can be.
+        """Return which of a step's examples each micro-batch of a rank has, evenly distributed.
 
-        Every rank gets the same number of micro-batches, at most ``accumulation`` and each of
-        at most ``batch_size`` examples; in a short last step some may be empty.
+        Every rank has the same number of micro-batches: at most ``accumulation``, each with at
+        most ``batch_size`` examples. In a short last step some may be empty.
         """
         parts = -(-examples // (self.batch_size * self.world_size)) * self.world_size
         edges = np.linspace(0, examples, parts + 1).astype(int)
@@ -59,14 +59,14 @@ class StepPlan:
 
 
 class TrainingSteps(Dataset[Step]):
-    """The steps of one rank: ``steps[i]`` is the run's optimiser step ``i``, from 0.
+    """The steps of one rank: ``steps[i]`` is the run's optimizer step ``i``, from 0.
 
     Args:
         chunks: the training chunks.
-        masker: masks them; the pass is the epoch's number, from 0.
+        masker: masks the chunks; the pass is the epoch's number, from 0.
         plan: the shape of a step.
         seed: seeds the order of examples and dropout.
-        rank: whose micro-batches.
+        rank: the rank that receives the micro-batches.
     """
 
     def __init__(
@@ -74,20 +74,20 @@ class TrainingSteps(Dataset[Step]):
     ) -> None:
         self._chunks, self._masker, self._plan = chunks, masker, plan
         self._seed, self._rank = seed, rank
-        self._last: tuple[int, Int64Array] | None = None  # the epoch asked for last, and its order
+        self._last: tuple[int, Int64Array] | None = None  # the last epoch used, and its order
 
     def tokens(self, step: int) -> int:
-        """Return how many tokens step ``step`` has over all ranks, without padding."""
+        """Return the tokens of a step over all ranks, without padding."""
         epoch, within = divmod(step, self._plan.steps_per_epoch)
         return int(self._chunks.lengths[self._order(epoch)[self._window(within)]].sum())
 
     def __getitem__(self, step: int) -> Step:
         epoch, within = divmod(step, self._plan.steps_per_epoch)
         rows = self._order(epoch)[self._window(within)]
-        # The whole step is masked on every rank, since the loss is divided by its targets.
+        # Every rank masks the whole step, since its loss is divided by the targets of all ranks.
         masked = self._masker(self._chunks.gather(rows), epoch)
         targets = int(np.count_nonzero(masked.labels != IGNORE_INDEX))
-        # Ranks average their gradients, hence their number.
+        # Ranks average their gradients; their number turns the mean into a sum.
         weight = self._plan.world_size / targets if targets else 0.0
         whole = {
             "input_ids": torch.from_numpy(masked.input_ids).long(),
@@ -100,11 +100,11 @@ class TrainingSteps(Dataset[Step]):
         ]
 
     def _window(self, within: int) -> slice:
-        """Return which of an epoch's examples in their order make its step ``within``."""
+        """Return the positions of a step's examples in the order of its epoch."""
         return slice(within * self._plan.window, (within + 1) * self._plan.window)
 
     def _order(self, epoch: int) -> Int64Array:
-        # By hand, since what functools keeps cannot be pickled, as for a worker it has to be.
+        # Not functools.cache, which cannot be pickled for a worker.
         if self._last is None or self._last[0] != epoch:
             self._last = epoch, self._shuffled(epoch)
         return self._last[1]
@@ -124,7 +124,7 @@ def _micro_batch(
 ) -> MicroBatch:
     tensors = {key: value[part] for key, value in whole.items()}
     if part.start == part.stop:
-        # Ranks step together, so one without an example runs on one that counts for nothing.
+        # Ranks run together, so a rank without examples runs one without targets.
         tensors = {key: value[:1] for key, value in whole.items()}
         tensors["labels"] = torch.full_like(tensors["labels"], IGNORE_INDEX)
     return {**tensors, "weight": weight, "seed": seed}
@@ -146,8 +146,8 @@ def loader(dataset: TrainingSteps, first: int, last: int, workers: int) -> DataL
 def _apart(_: int) -> None:
     """Put a worker into a process group of its own.
 
-    A signal to all of the run's (Ctrl-C, timeout, a queue) is then the main process's to obey, and
-    none of its workers is gone before it has ended its step (RUN-014).
+    A signal to the run's process group (Ctrl-C, timeout, a queue) then reaches only the main
+    process, and its workers live until it has finished the step (RUN-014).
     """
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)

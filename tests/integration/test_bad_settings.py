@@ -197,7 +197,8 @@ SETTINGS = {
     ),
     "fp16 on a CPU": (
         "--precision fp16",
-        "training.precision = fp16 needs a GPU, and there is none; add --precision auto, or fp32",
+        "training.precision = fp16 needs a GPU, and none was found; use --precision auto or "
+        "--precision fp32",
     ),
     "workers below 0": ("--workers -1", f"--workers: training.workers = -1: {LEAST} 0"),
     "confidence of 100 %": (

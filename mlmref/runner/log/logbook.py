@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlmref.evaluation.perplexity import Measured
     from mlmref.runner.log.kept_targets import Keeper
     from mlmref.runner.prepare import Ready
-    from mlmref.training.job import StepReport
+    from mlmref.training.step_report import StepReport
 
 
 class Logbook:

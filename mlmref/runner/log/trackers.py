@@ -25,7 +25,7 @@ from mlmref.settings.config import Config
 from mlmref.settings.tree import dotted
 
 if TYPE_CHECKING:
-    from mlmref.training.job import StepReport
+    from mlmref.training.step_report import StepReport
 
 LOGS = "logs"
 """The folder in the run folder that TensorBoard reads."""

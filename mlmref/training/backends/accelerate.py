@@ -33,7 +33,7 @@ class AccelerateBackend:
             handlers.append(DistributedDataParallelKwargs(find_unused_parameters=idle))
         accelerator = accelerate.Accelerator(
             mixed_precision="no" if job.precision == "fp32" else job.precision,
-            # Named, since the environment could else ask for a division that is the job's.
+            # Explicit: the environment could otherwise divide the loss, which the job does.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             kwargs_handlers=handlers,
         )
@@ -43,12 +43,12 @@ class AccelerateBackend:
     def _train(self, job: TrainingJob, accelerator: accelerate.Accelerator) -> None:
         model, optimizer = accelerator.prepare(job.model, job.optimizer)
         if accelerator.scaler is not None:
-            job.keep("scaler", accelerator.scaler)  # fp16's loss scale and what it goes by
-        optimizer.zero_grad()  # whatever came before the job is none of it
+            job.keep("scaler", accelerator.scaler)  # fp16's loss scale and its counters
+        optimizer.zero_grad()  # discard gradients from before the job
         for step in job.steps(accelerator.process_index, accelerator.num_processes):
             model.train()
             for number, micro_batch in enumerate(step, start=1):
-                # Ranks meet at the last micro-batch only.
+                # Ranks synchronize at the last micro-batch only.
                 waits = accelerator.no_sync(model) if number < len(step) else nullcontext()
                 with waits:
                     loss = model(**send_to_device(micro_batch, accelerator.device))["loss"]

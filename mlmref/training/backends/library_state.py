@@ -13,11 +13,10 @@ from mlmref.model.loss import MaskedLMObjective
 
 @contextmanager
 def left_as_found(model: nn.Module) -> Iterator[None]:
-    """Take off again what a library puts on the model, and put the generators back.
+    """Remove the attributes that a library adds to the model, and restore the generators.
 
-    Accelerate computes in mixed precision by a ``forward`` of its own on the model, which the
-    next job, in float32 perhaps, would go on with; Trainer seeds every generator (BACK-023,
-    BACK-024).
+    For mixed precision, Accelerate replaces the ``forward`` of the model, also for the next job,
+    which may be in float32. Trainer seeds every generator (BACK-023, BACK-024).
     """
     held = set(vars(model))
     with generators_left():
@@ -29,10 +28,10 @@ def left_as_found(model: nn.Module) -> Iterator[None]:
 
 
 def leaves_idle(model: nn.Module) -> bool:
-    """Tell whether a step may leave trained parameters without a gradient (RANK-002).
+    """Return whether a step may leave trained parameters without a gradient (RANK-002).
 
-    Ranks would wait for these for ever, unless DistributedDataParallel is told to look for them,
-    which takes time in every step and warns where there are none.
+    Ranks would wait for these gradients forever, unless DistributedDataParallel searches for
+    unused parameters. The search takes time in every step, and warns if it finds none.
     """
     if not isinstance(model, MaskedLMObjective):
         return True

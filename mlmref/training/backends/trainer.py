@@ -1,9 +1,9 @@
 """Train with the Hugging Face Trainer (T15).
 
-Trainer brings devices, precision, distribution and clipping; order, masks, loss, optimiser and
-schedule are the job's. An item of the data loader is a whole optimiser step, a list of
-micro-batches, so Trainer's own accumulation, which for many architectures multiplies the loss
-(transformers issue 47688), has no part in it.
+Trainer provides devices, precision, distribution and clipping; the job provides order, masks,
+loss, optimizer and schedule. An item of the data loader is a whole optimizer step, a list of
+micro-batches. So Trainer's own accumulation is not used: for many architectures it multiplies the
+loss (transformers issue 47688).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TrainerBackend:
         """Train ``job.model`` in place through every step of the job."""
         arguments = OneGpu(
             output_dir=str(job.scratch),
-            num_train_epochs=1,  # one pass over all steps of the job, whose epochs are its own
+            num_train_epochs=1,  # one pass over all steps of the job, which counts its own epochs
             max_grad_norm=0.0 if math.isinf(job.max_grad_norm) else job.max_grad_norm,
             fp16=job.precision == "fp16",
             bf16=job.precision == "bf16",
@@ -43,13 +43,13 @@ class TrainerBackend:
             report_to="none",
             disable_tqdm=True,
         )
-        # The environment could else ask for another precision than the job's.
+        # The environment could otherwise select another precision than the job's.
         arguments.mixed_precision = "no" if job.precision == "fp32" else job.precision
         if torch.distributed.is_initialized():
             arguments.ddp_find_unused_parameters = leaves_idle(job.model)
         steps = job.steps(arguments.process_index, arguments.world_size)
         if not len(steps):
-            return  # Trainer takes a loader without batches for a mistake
+            return  # Trainer rejects a loader without batches
         with left_as_found(job.model):
             trainer = _StepTrainer(job, arguments, steps)
             trainer.remove_callback(transformers.PrinterCallback)
@@ -61,8 +61,8 @@ class TrainerBackend:
 class OneGpu(transformers.TrainingArguments):
     """Arguments of a Trainer that uses one GPU per process.
 
-    With more it would split a batch by rows (DataParallel), but an item of the data loader is a
-    list of micro-batches. A launcher starts one process per GPU.
+    With more, Trainer would split a batch by rows (DataParallel), but an item of the data loader
+    is a list of micro-batches. A launcher starts one process per GPU.
     """
 
     @property
@@ -80,21 +80,21 @@ class _StepTrainer(transformers.Trainer):
         super().__init__(
             model=job.model,
             args=arguments,
-            # Trainer asks for a LambdaLR and needs no more than step().
+            # Trainer's annotation is LambdaLR, but it only calls step().
             optimizers=(job.optimizer, job.scheduler),  # type: ignore[arg-type]
             callbacks=[_AfterStep(job)],
         )
         self._steps = steps
 
     def get_train_dataloader(self) -> Any:
-        """Return the job's steps, which are shared out among ranks already."""
+        """Return the job's steps, which are already distributed over the ranks."""
         return self._steps
 
-    # What the data loader gives is ours to choose, which Trainer's annotation does not know.
+    # Trainer's annotation does not allow for the items of this data loader.
     def training_step(  # type: ignore[override]
         self, model: nn.Module, inputs: Step, num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Add up the gradients of a step's micro-batches; ranks meet at the last one."""
+        """Add the gradients of a step's micro-batches; ranks synchronize at the last one."""
         *early, last = inputs
         loss = torch.zeros((), device=self.args.device)
         for micro_batch in early:
@@ -104,13 +104,13 @@ class _StepTrainer(transformers.Trainer):
 
 
 class _AfterStep(transformers.TrainerCallback):
-    """Books each step with the job; Trainer's log is where the gradient's norm is public."""
+    """Reports each step to the job; only Trainer's log makes the gradient norm public."""
 
     def __init__(self, job: TrainingJob) -> None:
         self._job = job
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Book the step that was just taken."""
+        """Report the step that was just taken."""
         logs = kwargs["logs"]
         if "grad_norm" in logs:  # the summary at the end has none
             self._job.after_step(float(logs["grad_norm"]))

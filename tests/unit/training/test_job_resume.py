@@ -194,7 +194,7 @@ def test_saved_state_that_no_backend_asks_for_ends_the_run():
     state = {**stopped.job.state(), "kept": {"scaler": {"scale": 2.0}}}
     booked = Booked(**SETTINGS)
     booked.job.restore(state, stopped.job.weights())
-    with pytest.raises(MlmrefError, match="did not ask for its state 'scaler'"):
+    with pytest.raises(MlmrefError, match="did not register its state 'scaler'"):
         PlainLoop(Options()).train(booked.job)
 
 

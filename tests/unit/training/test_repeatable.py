@@ -59,7 +59,7 @@ def test_a_model_with_an_operation_that_cannot_is_trained_all_the_same_and_said_
     with strict(objective.trial, said.append):
         assert settings() == (False, False, False)
     assert said == [
-        "this device does not repeat the model's training to the last bit: put_ does not have a "
+        "training this model on this device is not bitwise repeatable: put_ does not have a "
         "deterministic implementation"
     ]
     assert objective.training

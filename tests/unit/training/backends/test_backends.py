@@ -295,7 +295,7 @@ def test_state_that_is_handed_in_is_restored_at_once():
     job.keep("other", other)
     assert (count.number, other.number) == (7, 3)
     assert job.kept == {"count": count, "other": other}
-    with pytest.raises(MlmrefError, match="the backend hands in state named 'count' twice"):
+    with pytest.raises(MlmrefError, match="the backend registers two states named 'count'"):
         job.keep("count", Count())
 
 
