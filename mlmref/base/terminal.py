@@ -1,8 +1,7 @@
-"""Print to a terminal: consoles, tables, numbers; control characters are escaped (SEC-009)."""
+"""Print to a terminal: consoles and tables; control characters are escaped (SEC-009)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,19 +63,3 @@ def table(*columns: str) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
-
-
-def span(low: float, high: float, form: str) -> str:
-    """Return an interval as text, each end in a format such as ``.2f``; ``-`` if it is NaN."""
-    return "-" if math.isnan(low) else f"{low:{form}} to {high:{form}}"
-
-
-def percentages(shares: Iterable[float]) -> str:
-    """Return shares as percentages with slashes, such as ``80/10/10``."""
-    return "/".join(f"{100 * share:g}" for share in shares)
-
-
-def chance(probability: float) -> str:
-    """Return a probability in per cent; one that would be 0.0 % has two digits (CLI-008)."""
-    small = 0 < probability < 0.0005
-    return f"{100 * probability:.2g}%" if small else f"{probability:.1%}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from mlmref.base.terminal import chance, span
+from mlmref.base.number_format import chance, span
 from mlmref.base.terminal import table as table_of
 from mlmref.plugin.kinds import KINDS
 from mlmref.plugin.registry import Registry

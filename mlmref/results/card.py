@@ -1,26 +1,21 @@
-"""Write the model card of a run folder (clauses PUB-007 to PUB-011, PUB-013 and PUB-014)."""
+"""The model card of a run folder (clauses PUB-007 to PUB-011)."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlmref.base.number_format import level
 from mlmref.model.trial import NOT_REPEATABLE
+from mlmref.results.card_metadata import base_name, corpus_name, metadata
 from mlmref.results.record import number
 from mlmref.results.verdict import verdict, warning
 
-if TYPE_CHECKING:
-    from huggingface_hub import EvalResult
-
 Entries = Sequence[Mapping[str, Any]]
 
-_EMBEDDED = "embedded"
-# The format requires the name of a dataset on the hub; no such name contains a blank.
-_LOCAL = "local file"
-# A limit that depends on the split: by chunk, or by document (shared documents: E08).
+# The limit that the split causes: by chunk, both sides share documents (E08).
 _HELD_OUT = {
     "chunk": """\
 - The split is by chunk, so a document may have chunks on both sides. The figures after training
@@ -33,18 +28,18 @@ def model_card(record: Mapping[str, Any]) -> str:
     """Return the card of an adapted model: Markdown with YAML metadata in front.
 
     Args:
-        record: what ``record.json`` holds, as it was made or as it was read.
+        record: the contents of ``record.json``, before writing or after reading.
     """
     config, corpus, perplexity = record["config"], record["corpus"], record["perplexity"]
     confidence = config["evaluation"]["confidence"]
     return f"""---
-{_metadata(record)}
+{metadata(record)}
 ---
 
-# {_text(_base(record))}, adapted to {_text(_corpus(record))}
+# {_text(base_name(record))}, adapted to {_text(corpus_name(record))}
 
-A masked language model: {_text(_base(record))}, trained further to predict the masked tokens of
-{corpus["documents"]:,} documents, {_text(_corpus(record))}.
+A masked language model: {_text(base_name(record))}, trained further to predict the masked tokens of
+{corpus["documents"]:,} documents, {_text(corpus_name(record))}.
 
 ## Use
 
@@ -90,80 +85,6 @@ Every figure of the run is in `record.json`.
 """
 
 
-def _base(record: Mapping[str, Any]) -> str:
-    """Name the base model: in full on the hub, else without its folder (PUB-011)."""
-    name: str = record["model"]["name"]
-    if name == _EMBEDDED:
-        return "mlmref's embedded checkpoint"
-    return name if record["model"]["revision"] else PurePath(name).name
-
-
-def _corpus(record: Mapping[str, Any]) -> str:
-    """Name the corpus, likewise."""
-    name: str = record["corpus"]["name"]
-    return name.removeprefix("hub:") if name.startswith("hub:") else PurePath(name).name
-
-
-def _metadata(record: Mapping[str, Any]) -> str:
-    """Return the YAML that the hub reads; only what is known (PUB-008)."""
-    from huggingface_hub import ModelCardData
-
-    config, name = record["config"], _in_yaml(record["corpus"]["name"])
-    if name == "imdb":
-        name = "hub:stanfordnlp/imdb"
-    dataset, _, subset = name[4:].partition(":") if name.startswith("hub:") else ("", "", "")
-    results = [_result(record, when, dataset, subset) for when in ("before", "after")]
-    base = _in_yaml(record["model"]["name"]) if record["model"]["revision"] else None
-    return ModelCardData(
-        pipeline_tag="fill-mask",
-        library_name="transformers",
-        tags=["mlmref", "masked-lm", "domain-adaptation"],
-        base_model=base,
-        # Without it the hub guesses, from files that a run folder may not have (PUB-013).
-        base_model_relation="finetune" if base else None,
-        datasets=[dataset] if dataset else None,
-        language="en" if dataset == "stanfordnlp/imdb" else None,
-        license="apache-2.0" if record["model"]["name"] == _EMBEDDED else None,
-        metrics=["perplexity"],
-        model_name=config["output"]["push"] or _in_yaml(f"{_base(record)} on {_corpus(record)}"),
-        eval_results=results,
-    ).to_yaml()
-
-
-def _in_yaml(text: str) -> str:
-    """Spell out the one character that PyYAML writes and reads back as another (U+0085)."""
-    return text.replace("\x85", r"\x85")
-
-
-def _result(record: Mapping[str, Any], when: str, dataset: str, subset: str) -> EvalResult:
-    """Return a perplexity as the hub reads it; a corpus that is not there has no split there."""
-    from huggingface_hub import EvalResult
-
-    figures, config = record["perplexity"][when], record["config"]
-    return EvalResult(
-        task_type="fill-mask",
-        task_name="Masked language modelling",
-        dataset_type=dataset or _LOCAL,
-        dataset_name=_in_yaml(_corpus(record)),
-        dataset_config=subset or None,
-        dataset_split=config["corpus"]["split"] if dataset else None,
-        metric_type="perplexity",
-        metric_name=f"Perplexity {when} adaptation",
-        metric_value=_figure(figures["value"]),
-        metric_args={
-            "interval": [_figure(figures["low"]), _figure(figures["high"])],
-            "confidence": config["evaluation"]["confidence"],
-            "masking": record["plugins"]["masking"]["name"],
-        },
-    )
-
-
-def _figure(value: object) -> float | str:
-    """Return a number that YAML and JSON both know, or else a word."""
-    figure = number(value)
-    return figure if math.isfinite(figure) else str(figure)
-
-
 def _show(value: Any) -> str:
     figure = number(value)
     return "unknown" if math.isnan(figure) else f"{figure:,.2f}"
@@ -174,7 +95,7 @@ def _figures(perplexity: Mapping[str, Any], confidence: float) -> list[list[str]
     return [
         ["perplexity", *(_show(one["value"]) for one in both)],
         [
-            f"{100 * confidence:g}% interval",
+            f"{level(confidence)} interval",
             *(f"{_show(one['low'])} to {_show(one['high'])}" for one in both),
         ],
         ["masked accuracy", *(f"{one['accuracy']:.1%}" for one in both)],
@@ -189,17 +110,17 @@ def _gained(record: Mapping[str, Any], confidence: float) -> str:
     sentences = [
         f"**{verdict(ratio, low, high)}**",
         f"After adaptation, perplexity is {ratio:.1%} of that before "
-        f"({100 * confidence:g}% interval {low:.1%} to {high:.1%}, paired over documents).",
+        f"({level(confidence)} interval {low:.1%} to {high:.1%}, paired over documents).",
     ]
     return "\n".join([*sentences, *_warnings(record)])
 
 
 def _warnings(record: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a paragraph for each warning; the first records lack the facts."""
+    """Yield a paragraph for each warning; the oldest records lack these facts."""
     if worse := warning(record["perplexity"].get("better")):
         yield f"\n**Warning**: {worse}"
     if not record["model"].get("repeatable", True):
-        yield f"\n**Warning**: {_text(_base(record))} is not repeatable: {NOT_REPEATABLE}."
+        yield f"\n**Warning**: {_text(base_name(record))} is not repeatable: {NOT_REPEATABLE}."
 
 
 def _fills(before: Entries, after: Entries) -> list[list[str]]:
@@ -225,8 +146,8 @@ def _settings(record: Mapping[str, Any]) -> list[list[str]]:
     revision = f"revision {model['revision']}, " if model["revision"] else ""
     dropout = config["model"]["dropout"]
     rows = {
-        "base model": f"{_text(_base(record))} ({revision}SHA-256 {model['hash']})",
-        "corpus": f"{_text(_corpus(record))}, {corpus['documents']:,} documents, "
+        "base model": f"{_text(base_name(record))} ({revision}SHA-256 {model['hash']})",
+        "corpus": f"{_text(corpus_name(record))}, {corpus['documents']:,} documents, "
         f"{corpus['tokens']:,} tokens",
         "chunks": f"{corpus['chunks_train']:,} for training and {corpus['chunks_test']:,} held "
         f"out, of {config['chunks']['size']} tokens, split by {config['split']['by']}",
@@ -269,7 +190,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _text(text: str) -> str:
-    """Escape text so that it shows as it is, in one line (PUB-010)."""
+    """Return text as one line of Markdown, with its special characters escaped (PUB-010)."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
-    # What has a meaning in the middle of a line; the rest only has one at its start.
+    # These are special within a line; all others only at its start.
     return re.sub(r"[\\`*_[<&|~$:#]|(?<=www)\.", lambda found: f"&#{ord(found[0])};", line)

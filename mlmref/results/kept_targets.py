@@ -16,16 +16,16 @@ class VersionError(ValueError):
     """Another version of mlmref wrote the file in another format."""
 
     def __init__(self) -> None:
-        super().__init__("another version of mlmref kept it in another format")
+        super().__init__("another version of mlmref wrote it in another format")
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Return what ``report.json`` of a run folder holds.
+    """Return the contents of a run folder's ``report.json``.
 
     Raises:
-        OSError: it is not there, or cannot be read.
-        VersionError: it has another format.
-        ValueError, LookupError, TypeError: it is damaged.
+        OSError: the file is missing or cannot be read.
+        VersionError: the file has another format.
+        ValueError, LookupError, TypeError: the file is damaged.
     """
     about: dict[str, Any] = json.loads((folder / KEPT).read_text("utf-8"))
     if about["format"] != FORMAT:
@@ -34,12 +34,12 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def read_targets(folder: Path) -> pa.Table:
-    """Return the rows of ``held_out.parquet`` of a run folder: one for each target that was kept.
+    """Return a run folder's ``held_out.parquet``: a row for each target that was kept.
 
     Raises:
-        OSError: it is not there, or cannot be read.
-        VersionError: it has another format.
-        ValueError, LookupError: it is damaged; pyarrow's own errors are among these.
+        OSError: the file is missing or cannot be read.
+        VersionError: the file has another format.
+        ValueError, LookupError: the file is damaged; pyarrow's errors are subclasses.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -9,7 +9,7 @@ from mlmref.base.errors import ConfigError, OutputError
 from mlmref.base.layout import METRICS, RECORD, SETTINGS
 from mlmref.base.version import __version__
 
-# By name, so that nothing else gets out: no training state, no pickle, no sub-folder (PUB-002).
+# Other files are never published: no training state, no pickle, no subfolder (PUB-002).
 PUBLISHED = (
     "README.md",
     RECORD,
@@ -35,10 +35,10 @@ class _PublicError(Exception):
 
 
 def check_repo_id(repo: str) -> None:
-    """Check that the hub could have a repository of this name (PUB-001).
+    """Check that a name is valid for a repository on the hub (PUB-001).
 
     Raises:
-        ConfigError: it could not.
+        ConfigError: the name is invalid.
     """
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ def check_repo_id(repo: str) -> None:
         validate_repo_id(repo)
     except HFValidationError as error:
         raise ConfigError(
-            "no name for the hub",
+            "not a valid repository name",
             where=f"repository {repo!r}",
             hint="give NAME or OWNER/NAME, of at most 96 letters, digits, '-', '_' and '.'",
         ) from error
@@ -58,22 +58,22 @@ def publish(folder: Path, repo: str, *, private: bool = False, message: str) -> 
 
     Args:
         folder: a run folder; only files named in ``PUBLISHED`` leave it.
-        repo: a model repository, made if there is none; without an owner it is the user's own.
-        private: make it private, and refuse one that is public (PUB-006).
-        message: the commit's.
+        repo: a model repository, created if it does not exist; without an owner, the user's own.
+        private: create it as private, and refuse one that is public (PUB-006).
+        message: the commit message.
 
     Returns:
-        The repository's address.
+        The URL of the repository.
 
     Raises:
-        OutputError: it cannot be published; the folder is as it was (PUB-004).
+        OutputError: publishing failed; the folder is unchanged (PUB-004).
     """
     from huggingface_hub import HfApi
 
     api = HfApi(library_name="mlmref", library_version=__version__)
     try:
         url = api.create_repo(repo, private=private or None, exist_ok=True)
-        # The hub ignores the wish for privacy where the repository exists.
+        # The hub ignores ``private`` if the repository exists.
         if private and not api.model_info(url.repo_id).private:
             raise _PublicError
         api.upload_folder(
@@ -82,7 +82,7 @@ def publish(folder: Path, repo: str, *, private: bool = False, message: str) -> 
             commit_message=message,
             allow_patterns=list(PUBLISHED),
         )
-    except Exception as error:  # whatever the reason, the training is not lost
+    except Exception as error:  # of any kind: tell the user that the model is not lost
         what, advice = _reason(error)
         again = f"hf upload {repo} {shlex.quote(str(folder))}" + " --private" * private
         raise OutputError(
@@ -94,20 +94,20 @@ def publish(folder: Path, repo: str, *, private: bool = False, message: str) -> 
 
 
 def _reason(error: Exception) -> tuple[str, str]:
-    """Say in words what went wrong, and what to do about it."""
+    """Return why publishing failed, and what to do about it."""
     from huggingface_hub import get_token
 
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 401 and get_token() is None:
-        return "no token", "log in with hf auth login, or set HF_TOKEN"
+        return "no token found", "log in with hf auth login, or set HF_TOKEN"
     if status == 401:
-        return "the hub does not accept the token (401)", "make a new one and log in with it"
+        return "the hub does not accept the token (401)", "create a new one and log in with it"
     if status == 403:
         return "the token may not write there (403)", "choose a name of your own with --push"
     if status == 404:
-        return "the hub has nothing there for this token (404)", "check the name and the token"
+        return "not found, or not visible to this token (404)", "check the name and the token"
     if status is not None:
-        return f"the hub answers {status}", "wait a little"
+        return f"the hub answers {status}", "wait a few minutes"
     if isinstance(error, _PublicError):
         return "the repository exists and is public", "make it private, or choose another"
     text = str(error) or type(error).__name__

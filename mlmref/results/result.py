@@ -12,21 +12,21 @@ from mlmref.results.report.page import PAGE, write_again, write_pages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
-        folder: the run folder; Transformers alone loads the adapted model from it.
-        record: what its ``record.json`` holds.
+        folder: the run folder, from which Transformers loads the adapted model.
+        record: the contents of its ``record.json``.
     """
 
     folder: Path
     record: dict[str, Any]
 
     def report(self, path: str | Path | None = None) -> Path:
-        """Return where the page of the run is, ``report.html`` in its folder.
+        """Return the path of the run's page, ``report.html`` in its folder.
 
         Args:
-            path: a new file to write it to as well; its place is returned then.
+            path: a new file to write the page to; its path is returned instead.
 
         Raises:
             OutputError: the file already exists, or the page cannot be written.
@@ -37,9 +37,9 @@ class Result:
         return page if page.is_file() else write_again(self.folder)
 
     def plot(self) -> Plot:
-        """Return the curves of loss and perplexity; Jupyter shows them."""
+        """Return the curves of loss and perplexity, which Jupyter displays."""
         return Plot(self.record, self.folder)
 
     def _repr_html_(self) -> str:
-        """Show in Jupyter what the run gained."""
+        """Return the gain of the run as HTML for Jupyter."""
         return summary(self.record, self.folder)

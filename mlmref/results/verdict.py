@@ -9,14 +9,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from mlmref.base.number_format import rounded_percent
 from mlmref.results.record import number
 
 
 def verdict(ratio: float, low: float, high: float) -> str:
-    """Say in a sentence what training did to the perplexity.
+    """Return one sentence on how training changed the perplexity.
 
     Args:
-        ratio: the perplexity as a share of that before training.
+        ratio: perplexity after / before training.
         low, high: its paired interval; NaN with fewer than two documents.
     """
     if math.isnan(ratio):
@@ -38,13 +39,13 @@ def verdict(ratio: float, low: float, high: float) -> str:
             "training."
         )
     return (
-        f"Perplexity did not change by more than chance: it is {_percent(ratio)} of that before "
-        f"({_range(low, high)})."
+        f"Perplexity did not change by more than chance: it is {rounded_percent(ratio)} of that "
+        f"before ({_range(low, high)})."
     )
 
 
 def warning(better: Mapping[str, Any] | None) -> str | None:
-    """Say which earlier model was better than the last one, and what to do; ``None`` if none was.
+    """Return a warning that an earlier model was better, and what to do; ``None`` if none was.
 
     Args:
         better: ``perplexity.better`` of a record: ``epoch``, ``value`` and ``difference``.
@@ -58,7 +59,7 @@ def warning(better: Mapping[str, Any] | None) -> str | None:
     advice = f"with --epochs {epoch}" if epoch else "for fewer epochs"
     return (
         f"{which} was better than the final one: its perplexity was "
-        f"{number(better['value']):,.2f}, and at the end it is {_percent(ratio)} of that "
+        f"{number(better['value']):,.2f}, and at the end it is {rounded_percent(ratio)} of that "
         f"({_range(low, high)}). "
         f"Train {advice}, with a lower --learning-rate, or on more text."
     )
@@ -67,12 +68,8 @@ def warning(better: Mapping[str, Any] | None) -> str | None:
 def _change(ratio: float) -> str:
     if math.isinf(ratio):
         return "rose to infinity"
-    return f"{'fell' if ratio < 1 else 'rose'} by {_percent(abs(ratio - 1))}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:,.3g} %" if share < 10 else f"{100 * share:,.0f} %"
+    return f"{'fell' if ratio < 1 else 'rose'} by {rounded_percent(abs(ratio - 1))}"
 
 
 def _range(low: float, high: float) -> str:
-    return f"{_percent(low).removesuffix(' %')} to {_percent(high)}"
+    return f"{rounded_percent(low).removesuffix(' %')} to {rounded_percent(high)}"

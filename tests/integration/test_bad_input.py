@@ -34,9 +34,9 @@ OUTPUT = {
     "output is a dead link": ("--output dead.txt", f"dead.txt: {THERE}"),
     "output is a device": ("--output /dev/null", f"/dev/null: {THERE}"),
     "output is a pipe": ("--output pipe.txt", f"pipe.txt: {THERE}"),
-    "no name for the hub": (
+    "not a valid repository name": (
         "--push not/a/name",
-        "repository 'not/a/name': no name for the hub; give NAME or OWNER/NAME, of at most "
+        "repository 'not/a/name': not a valid repository name; give NAME or OWNER/NAME, of at most "
         "96 letters, digits, '-', '_' and '.'",
     ),
     "output name too long": (

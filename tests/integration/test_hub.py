@@ -223,10 +223,10 @@ def test_a_signal_while_publishing_says_how_to_publish(tmp_path, number, status)
 @pytest.mark.parametrize(
     ("repo", "env", "refuse", "why"),
     [
-        ("tester/tiny", {"HF_TOKEN": ""}, {}, "no token; the result"),
+        ("tester/tiny", {"HF_TOKEN": ""}, {}, "no token found; the result"),
         ("tester/tiny", {"HF_TOKEN": "stale"}, {}, "the hub does not accept the token (401)"),
         ("other/tiny", {}, {}, "the token may not write there (403)"),
-        ("tester/tiny", {}, {"commit": 404}, "the hub has nothing there for this token (404)"),
+        ("tester/tiny", {}, {"commit": 404}, "not found, or not visible to this token (404)"),
         ("tester/tiny", {}, {"create": 503}, "the hub answers 503"),
         ("tester/tiny", {"HF_HUB_OFFLINE": "1"}, {}, "the hub cannot be reached or used (Cannot"),
         ("tester//tiny", {}, {}, "the hub cannot be reached or used (Repo id must"),
@@ -274,7 +274,7 @@ def test_impossible_name(repo):
     """A name that the hub cannot accept is a configuration error, in one line."""
     with pytest.raises(ConfigError) as caught:
         check_repo_id(repo)
-    assert str(caught.value).startswith(f"repository {repo!r}: no name for the hub; give ")
+    assert str(caught.value).startswith(f"repository {repo!r}: not a valid repository name; give ")
 
 
 @pytest.mark.clause("PUB-001")

@@ -265,7 +265,7 @@ def test_a_run_is_whole_without_its_report(place, done, monkeypatch):
     for name in ("model.safetensors", "metrics.jsonl"):
         assert sha256(bare.folder / name) == sha256(done.folder / name)
     monkeypatch.undo()
-    assert "there is no report.json in the folder" in text_of(
+    assert "report.json is not in the folder" in text_of(
         write_again(bare.folder).read_text("utf-8")
     )
 
@@ -310,7 +310,7 @@ def test_a_stopped_run_has_a_report(done, tmp_path, when):
     for words in ("A run of mlmref that is not finished", "mlmref run --resume", *expected):
         assert words in text
     assert "Unknown until the run is finished" in text
-    assert ("there is no report.json" in text) == (events == 0)
+    assert ("report.json is not in the folder" in text) == (events == 0)
 
 
 @pytest.mark.clause("REP-014")
@@ -338,7 +338,7 @@ def test_a_run_of_an_older_mlmref_has_a_report(done, tmp_path):
     (tmp_path / "old" / "record.json").write_text(json.dumps(record), "utf-8")
     text = text_of(write_again(tmp_path / "old").read_text("utf-8"))
     assert f"{record['perplexity']['after']['value']:,.2f}" in text
-    assert text.count("there is no report.json in the folder") >= 4
+    assert text.count("report.json is not in the folder") >= 4
 
 
 @pytest.mark.clause("REP-014")
@@ -455,7 +455,7 @@ def bad(done, tmp_path):
 BAD = {
     "nowhere": "no such folder; give a run folder",
     "a file": "no such folder; give a run folder",
-    "empty": "no run is there: neither record.json nor metrics.jsonl; give a run folder, .*",
+    "empty": "no run in this folder: neither record.json nor metrics.jsonl; give a run folder, .*",
     "record.json": "it is damaged .*",
     "metrics.jsonl": "it is damaged .*",
     "not json": "it is damaged .*",
@@ -490,7 +490,7 @@ def test_several_runs_want_a_file(done):
     """And say so; nothing is written in either folder."""
     found = invoke("report", done.folder, done.folder)
     assert found.exit_code == 2
-    assert "a page of several runs is in no run's folder; give a new file with --html" in (
+    assert "a page of several runs needs a file of its own; give a new file with --html" in (
         found.stderr
     )
 
@@ -509,7 +509,7 @@ def test_what_was_kept_may_be_damaged(done, tmp_path, name):
     if name == "report.json":
         file.write_text('{"format": 2}')
         text = text_of(write_again(tmp_path / "run").read_text("utf-8"))
-        assert "another version of mlmref kept it in another format" in text
+        assert "another version of mlmref wrote it in another format" in text
 
 
 @pytest.mark.clause("REP-018")

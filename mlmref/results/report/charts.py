@@ -1,23 +1,24 @@
-"""Charts as inline SVG in the page's colours (REP-005, REP-006).
+"""Charts as inline SVG in the page's colors (REP-005, REP-006).
 
-They are made of numbers and escaped text only, so that they can stand in a page as they are.
+They contain numbers and escaped text only, so a page includes them without escaping.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from mlmref.base.terminal import plain
+from mlmref.results.report.axes import Axis, Scale
 
 WIDTH, HEIGHT = 420, 270
 _RIGHT, _TOP, _BOTTOM = 14, 14, 46
-_LETTER = 7.8  # what a letter of a tick takes, at most
+_LETTER = 7.8  # maximum width of a letter
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "4 4", "12 4")
-COLOURS = len(_DASHES)
-"""Series that differ in colour and dashes; further ones begin again from the first."""
+COLORS = len(_DASHES)
+"""Series that differ in color and dashes; further series reuse them from the first."""
 
 STYLE = """
 .chart { font: 14px system-ui, sans-serif; display: block; width: 100%; height: auto; }
@@ -32,7 +33,7 @@ STYLE = """
 .chart .s4 { stroke: var(--series-4); } .chart .s5 { stroke: var(--series-5); }
 .chart .dot { fill: var(--page); stroke-width: 2; }
 """
-"""How charts look, in terms of the colours below."""
+"""The style of charts; it uses the colors below."""
 
 LIGHT = """
 --page: #ffffff; --text: #1a1a1a; --quiet: #595959; --line: #c8c8c8;
@@ -51,9 +52,9 @@ class Series:
     """A curve.
 
     Attributes:
-        name: what it is called.
-        x, y: its points; one that is not finite is left out, and parts the curve.
-        low, high: an interval about each point, if there is one.
+        name: its name in the key.
+        x, y: its points; a gap replaces a point that is not finite.
+        low, high: the interval of each point; empty without intervals.
     """
 
     name: str
@@ -63,48 +64,39 @@ class Series:
     high: Sequence[float] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """An axis: what it is of, and how its numbers are written; ``whole`` has ticks at integers."""
-
-    label: str
-    shown: Callable[[float], str] = lambda value: f"{value:g}"
-    whole: bool = False
-
-
 def lines(
     title: str, description: str, series: Sequence[Series], x: Axis, y: Axis, *, ident: str
 ) -> str:
-    """Draw curves; those with few points have dots, those with intervals whiskers.
+    """Return curves as SVG: with dots if they have few points, and whiskers for intervals.
 
     Args:
-        title: what the chart is of.
-        description: what it shows, in a sentence, for who does not see it.
-        series: the curves; one at least has a finite point.
-        x: the axis below.
-        y: the axis on the left.
-        ident: begins the identifiers of its elements, which are to be the page's only ones.
+        title: the title of the chart.
+        description: one sentence on the chart, for screen readers.
+        series: the curves; at least one has a finite point.
+        x: the horizontal axis.
+        y: the vertical axis.
+        ident: the prefix of the chart's element ids, unique within the page.
     """
     xs = [value for one in series for value in one.x]
     ys = [v for one in series for v in (*one.y, *one.low, *one.high) if math.isfinite(v)]
-    across, up = _Scale(xs, x.whole, 5), _Scale(ys, y.whole, 5)
+    across, up = Scale(xs, x.whole, 5), Scale(ys, y.whole, 5)
     across.begins = _margin(up, y)
     parts = _frame(across, up, x, y)
     for number, one in enumerate(series):
-        colour = f"s{number % COLOURS}"
-        dash = _DASHES[number % COLOURS]
+        color = f"s{number % COLORS}"
+        dash = _DASHES[number % COLORS]
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         points = [(_x(across, a), _y(up, b)) for a, b in zip(one.x, one.y, strict=True)]
         for low, high, (at, _) in zip(one.low, one.high, points, strict=False):
             if math.isfinite(low) and math.isfinite(high):
-                parts.append(_whisker(at, _y(up, low), _y(up, high), colour))
+                parts.append(_whisker(at, _y(up, low), _y(up, high), color))
         for run in _unbroken(points):
             path = " ".join(f"{a:.1f},{b:.1f}" for a, b in run)
-            if len(points) > 2:  # two points are no curve
-                parts.append(f'<polyline class="line {colour}"{dashed} points="{path}"/>')
+            if len(points) > 2:
+                parts.append(f'<polyline class="line {color}"{dashed} points="{path}"/>')
             if len(points) <= 20:
                 parts += [
-                    f'<circle class="dot {colour}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/>'
+                    f'<circle class="dot {color}" cx="{a:.1f}" cy="{b:.1f}" r="3.5"/>'
                     for a, b in run
                 ]
     if len(series) > 1:
@@ -123,9 +115,9 @@ def bars(
     *,
     ident: str,
 ) -> str:
-    """Draw a bar for each value, side by side; arguments as of :func:`lines`."""
-    up = _Scale([0.0, *values], y.whole, 5)
-    across = _Scale([0.0, float(len(values))], True, 1)
+    """Return a bar chart as SVG, with a bar for each value; arguments as in :func:`lines`."""
+    up = Scale([0.0, *values], y.whole, 5)
+    across = Scale([0.0, float(len(values))], True, 1)
     across.begins = left_ = _margin(up, y)
     parts = _frame(across, up, x, y, ticks=False)
     width = (WIDTH - left_ - _RIGHT) / len(values)
@@ -143,7 +135,7 @@ def bars(
 
 
 def beside(charts: Sequence[str]) -> str:
-    """Put charts of one size side by side in one."""
+    """Return charts of one size side by side as one SVG."""
     width = WIDTH * len(charts)
     placed = "".join(
         chart.replace("<svg", f'<svg x="{nth * WIDTH}" width="{WIDTH}" height="{HEIGHT}"', 1)
@@ -155,7 +147,7 @@ def beside(charts: Sequence[str]) -> str:
 
 
 def alone(svg: str) -> str:
-    """Return a chart as a document of its own: with colours for light and dark, and a ground."""
+    """Return a chart as an SVG document with a background and colors for light and dark."""
     style = (
         f"<style>.chart {{{LIGHT} background: var(--page); }}"
         f"@media (prefers-color-scheme: dark) {{ .chart {{{DARK}}} }}{STYLE}</style>"
@@ -164,50 +156,24 @@ def alone(svg: str) -> str:
     return f'{head} xmlns="http://www.w3.org/2000/svg">{style}{rest}'
 
 
-class _Scale:
-    """Ticks at 1, 2 or 5 times a power of ten, and the range that they span."""
-
-    def __init__(self, values: Sequence[float], whole: bool, most: int) -> None:
-        low, high = min(values), max(values)
-        if low == high:
-            half = abs(low) * 0.1 or 0.5
-            low, high = (low - 1, high + 1) if whole else (low - half, high + half)
-        rough = (high - low) / most
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(f * power for f in (1, 2, 5, 10) if f * power >= rough * 0.999)
-        step = max(1.0, step) if whole else step
-        first = math.floor(low / step + 1e-9)
-        last = math.ceil(high / step - 1e-9)
-        if whole:  # steps and epochs begin and end where they do
-            self.low, self.high = low, high
-            first, last = math.ceil(low / step), math.floor(high / step)
-        else:
-            self.low, self.high = first * step, last * step
-        self.ticks = [number * step for number in range(first, last + 1)]
-        self.begins = 0.0
-
-    def share(self, value: float) -> float:
-        return (value - self.low) / (self.high - self.low)
-
-
-def _x(scale: _Scale, value: float) -> float:
+def _x(scale: Scale, value: float) -> float:
     return scale.begins + scale.share(value) * (WIDTH - scale.begins - _RIGHT)
 
 
-def _margin(up: _Scale, y: Axis) -> float:
-    """Return the room that the ticks on the left and their label take."""
+def _margin(up: Scale, y: Axis) -> float:
+    """Return the width of the vertical axis: its ticks and its label."""
     return 30 + _LETTER * max(len(y.shown(tick)) for tick in up.ticks)
 
 
-def _y(scale: _Scale, value: float) -> float:
-    """Return NaN for what has no place."""
+def _y(scale: Scale, value: float) -> float:
+    """Return the vertical position of a value; NaN if the value is not finite."""
     if not math.isfinite(value):
         return math.nan
     return HEIGHT - _BOTTOM - scale.share(value) * (HEIGHT - _TOP - _BOTTOM)
 
 
-def _frame(across: _Scale, up: _Scale, x: Axis, y: Axis, *, ticks: bool = True) -> list[str]:
-    """Draw the axes with their ticks."""
+def _frame(across: Scale, up: Scale, x: Axis, y: Axis, *, ticks: bool = True) -> list[str]:
+    """Return the axes with their ticks as SVG elements."""
     left, bottom, right = across.begins, HEIGHT - _BOTTOM, WIDTH - _RIGHT
     parts = []
     for tick in up.ticks:
@@ -233,13 +199,13 @@ def _frame(across: _Scale, up: _Scale, x: Axis, y: Axis, *, ticks: bool = True) 
 
 
 def _keys(series: Sequence[Series]) -> list[str]:
-    """Tell below the chart which curve is whose, by its dashes as well as by its colour."""
+    """Return the key below the chart: the dashes, color and name of each curve."""
     parts = []
     for number, one in enumerate(series):
         at = HEIGHT + number * 18 + 8
-        dash = _DASHES[number % COLOURS]
+        dash = _DASHES[number % COLORS]
         parts.append(
-            f'<line class="line s{number % COLOURS}" stroke-dasharray="{dash or "none"}" '
+            f'<line class="line s{number % COLORS}" stroke-dasharray="{dash or "none"}" '
             f'x1="8" y1="{at - 4}" x2="48" y2="{at - 4}"/>'
         )
         parts.append(_text(56, at, one.name, "start", "key"))
@@ -247,7 +213,7 @@ def _keys(series: Sequence[Series]) -> list[str]:
 
 
 def _unbroken(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """Part points where one of them has no place."""
+    """Return the points as runs, split at NaN."""
     runs: list[list[tuple[float, float]]] = [[]]
     for point in points:
         if math.isnan(point[1]):
@@ -257,9 +223,9 @@ def _unbroken(points: Sequence[tuple[float, float]]) -> list[list[tuple[float, f
     return [run for run in runs if run]
 
 
-def _whisker(at: float, low: float, high: float, colour: str) -> str:
+def _whisker(at: float, low: float, high: float, color: str) -> str:
     path = f"M{at:.1f} {low:.1f}V{high:.1f}M{at - 4:.1f} {low:.1f}h8M{at - 4:.1f} {high:.1f}h8"
-    return f'<path class="line {colour}" d="{path}"/>'
+    return f'<path class="line {color}" d="{path}"/>'
 
 
 def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:

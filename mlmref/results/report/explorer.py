@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlmref.results.report.read import SavedRun
+from mlmref.results.report.saved_run import SavedRun
 
-_AT_ONCE = 3  # chunks that are not folded away
+_AT_ONCE = 3  # chunks that are open at first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a model answered at a target.
+    """The model's answer at a target.
 
     Attributes:
         chance: the probability of the true token.
-        right: whether it was the first choice.
-        best: texts, probabilities, and whether each is the true token's text.
+        right: whether the true token was the first choice.
+        best: the best answers: text, probability, and whether it is the true token's text.
     """
 
     chance: float
@@ -29,15 +29,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """A piece of a chunk's text.
+    """One or more tokens of a chunk, shown together.
 
     Attributes:
-        text: as it stands in the text.
-        joined: whether it goes on the word before it.
-        kind: what it is.
-        row: identifies a target; empty for what is none.
-        read: what the model read at a target.
-        before, after: what it answered.
+        text: their text.
+        joined: whether they continue the word before.
+        kind: their kind, one of :data:`mlmref.masking.rates.NAMES` or ``boundary``.
+        row: the id of a target; empty if they are no target.
+        read: the token that the model read at a target.
+        before, after: the model's answers at a target.
     """
 
     text: str
@@ -50,7 +50,7 @@ class Unit:
 
     @property
     def state(self) -> str:
-        """What the adaptation made of a target."""
+        """How training changed the answer at a target: a key of :data:`SIGNS`."""
         if self.after is None:
             return "unknown"
         was = self.before is not None and self.before.right
@@ -63,11 +63,11 @@ class Chunk:
     """A held-out chunk as text.
 
     Attributes:
-        where: which chunk it is: its documents' places in the user's files, or its number from 1 if
-            an older mlmref kept it.
-        tokens, shown: how many tokens it has, and how many are shown.
-        units: what it consists of.
-        folded: whether one has to open it.
+        where: the places of its documents in the user's files, or its number from 1 if an older
+            mlmref wrote the run.
+        tokens, shown: the number of tokens, and of those that are shown.
+        units: its content.
+        folded: whether it is closed at first.
     """
 
     where: str
@@ -89,11 +89,11 @@ SIGNS = {
     "wrong": ("", "not the first choice"),
     "unknown": ("", "not known"),
 }
-"""A sign beside the colour, and what it means."""
+"""The sign of each state, which supplements the color, and its meaning."""
 
 
 def explorer(run: SavedRun) -> list[Chunk]:
-    """Return the chunks that were kept, with the answers."""
+    """Return the chunks that the run kept, with the model's answers."""
     answers = run.kept.get("answers", {})
     found = []
     for nth, chunk in enumerate(run.kept.get("explorer", [])):

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from mlmref.results.report.charts import Axis, Series, bars, lines
-from mlmref.results.report.read import Measured, SavedRun, Step
+from mlmref.base.number_format import number, percent
+from mlmref.results.report.axes import Axis
+from mlmref.results.report.charts import Series, bars, lines
+from mlmref.results.report.saved_run import Measured, SavedRun, Step
 
 LEAST = 3
-"""Points of a curve, at least: fewer are a table."""
+"""The fewest points of a curve; fewer are shown as a table only."""
 
 POINTS = 200
-"""Points of a curve, at most: a page's width has no room for more."""
+"""The most points of a curve, which the width of a page allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +25,11 @@ class Figure:
     """A chart with its table.
 
     Attributes:
-        title: what it is of.
-        svg: the chart; empty where there is nothing to draw, or less than a curve.
-        empty: why there is nothing, neither a chart nor a table.
-        head, rows: the table of what is drawn.
-        notes: what was left out or summed up.
+        title: the title.
+        svg: the chart; empty with fewer points than a curve needs.
+        empty: why there is neither a chart nor a table.
+        head, rows: the table of the points.
+        notes: the points that were omitted or averaged.
     """
 
     title: str
@@ -38,44 +40,26 @@ class Figure:
     notes: list[str] = field(default_factory=list)
 
 
-def number(value: float, digits: int = 2) -> str:
-    """Write a number for people."""
-    if math.isnan(value):
-        return "unknown"
-    if math.isinf(value):
-        return "infinite" if value > 0 else "-infinite"
-    return f"{value:,.{digits}f}" if abs(value) < 1e9 else f"{value:.3g}"
-
-
 def interval(one: Measured) -> str:
-    """Write an interval, or why there is none."""
+    """Return an interval as text, or why there is none."""
     if math.isnan(one.low) or math.isnan(one.high):
         return "no interval: fewer than two documents"
     return f"{number(one.low)} to {number(one.high)}"
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """Write a share for people; with more digits one that would be 0."""
-    if not math.isfinite(value):
-        return number(value)
-    if 0 < value < 0.001:
-        return "under 0.1 %"
-    return f"{value * 100:,.{digits}f} %"
-
-
 def rate(value: float) -> str:
-    """Write a learning rate."""
+    """Return a learning rate as text."""
     return f"{value:.3g}"
 
 
 def loss(runs: Sequence[SavedRun], ident: str = "loss") -> Figure:
-    """Draw the training loss."""
+    """Return the chart of the training loss."""
     axis = Axis(label="loss, nats per target", shown=lambda value: f"{value:g}")
     return _of_steps("Training loss", runs, lambda step: step.loss, axis, ident, 3, mean=True)
 
 
 def learning_rate(runs: Sequence[SavedRun], ident: str = "rate") -> Figure:
-    """Draw the learning rate."""
+    """Return the chart of the learning rate."""
     axis = Axis(label="learning rate", shown=lambda value: f"{value:g}")
     return _of_steps("Learning rate", runs, lambda step: step.learning_rate, axis, ident, 0)
 
@@ -134,7 +118,7 @@ def _of_steps(
 
 
 def perplexity(runs: Sequence[SavedRun], ident: str = "epochs") -> Figure:
-    """Draw the perplexity by epoch, with its intervals."""
+    """Return the chart of the perplexity by epoch, with its intervals."""
     title = "Perplexity by epoch"
     drawn = [run for run in runs if any(math.isfinite(one.value) for one in run.evaluations)]
     if not drawn:
@@ -190,7 +174,7 @@ def perplexity(runs: Sequence[SavedRun], ident: str = "epochs") -> Figure:
 
 
 def lengths(run: SavedRun) -> Figure:
-    """Draw how long the documents are."""
+    """Return the histogram of the lengths of documents."""
     title = "Length of documents"
     found = run.corpus.get("lengths")
     if not found:
@@ -218,12 +202,12 @@ def lengths(run: SavedRun) -> Figure:
 
 
 def _is_curve(series: Sequence[Series]) -> bool:
-    """Return whether one of them has enough points to be drawn."""
+    """Return whether a series has enough points for a curve."""
     return any(sum(map(math.isfinite, one.y)) >= LEAST for one in series)
 
 
 def _evenly(count: int) -> list[int]:
-    """Return at most so many numbers below ``count``, the first and the last among them."""
+    """Return at most :data:`POINTS` numbers below ``count``, with the first and the last."""
     if count <= POINTS:
         return list(range(count))
     return [at * (count - 1) // (POINTS - 1) for at in range(POINTS)]

@@ -1,4 +1,4 @@
-"""What a model learned: the kept targets whose loss fell or rose (REP-011)."""
+"""Words and kinds of targets whose loss fell or rose in training (REP-011)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LEAST = 5
-"""Targets that a word needs to be listed; the loss of one or two says more about their text."""
+"""The fewest targets of a listed word; fewer say more about their context than the word."""
 
 SHOWN = 12
-"""Words that are listed on either side."""
+"""The most words listed on either side."""
 
 _EDGES = (1, 10, 100, 1_000, 10_000)
 _BANDS = ("never", "1 to 9 times", "10 to 99", "100 to 999", "1,000 to 9,999", "10,000 or more")
@@ -30,11 +30,11 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Targets that have something in common.
+    """Targets with a common property.
 
     Attributes:
-        name: what.
-        targets: how many.
+        name: the property.
+        targets: the number of targets.
         before, after: their mean loss, in nats.
     """
 
@@ -45,21 +45,21 @@ class Group:
 
     @property
     def change(self) -> float:
-        """By how much the mean loss rose; below zero if it fell."""
+        """The change of the mean loss, in nats; negative if it fell."""
         return self.after - self.before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learnt:
-    """What became of the targets.
+    """The losses of the targets before and after training.
 
     Attributes:
-        all: all of them.
-        words: how many words have :data:`LEAST` targets or more.
-        fell: those whose mean loss fell most, that one first.
-        rose: those whose mean loss rose most.
-        bands: by how often the token is in the training text.
-        parts: by the part of a word that the token is; none where words are not told.
+        all: all targets.
+        words: the number of words with at least :data:`LEAST` targets.
+        fell: the words whose mean loss fell most, largest change first.
+        rose: the words whose mean loss rose most, largest change first.
+        bands: groups by the token's count in the training text.
+        parts: groups by the token's part of its word; empty if the tokenizer has no words.
     """
 
     all: Group
@@ -71,7 +71,7 @@ class Learnt:
 
 
 def learnt(table: pa.Table) -> Learnt | None:
-    """Sum up the rows of ``held_out.parquet``; ``None`` if none was measured twice."""
+    """Return the groups of ``held_out.parquet``; ``None`` if no target was measured twice."""
     before, after = (_column(table, name) for name in ("before", "after"))
     twice = ~(np.isnan(before) | np.isnan(after))
     if not twice.any():
@@ -103,7 +103,7 @@ def learnt(table: pa.Table) -> Learnt | None:
 
 
 def _words(table: pa.Table, twice: BoolArray, before: FloatArray, after: FloatArray) -> list[Group]:
-    """Sum up word by word, those of enough targets."""
+    """Return a group for each word with enough targets."""
     code, names = _codes(table, "word", twice)
     if not names:
         return []
@@ -121,11 +121,11 @@ def _words(table: pa.Table, twice: BoolArray, before: FloatArray, after: FloatAr
 
 
 def _codes(table: pa.Table, name: str, which: BoolArray) -> tuple[Int64Array, list[str]]:
-    """Return a number for each text of a column, equal ones the same, and the texts by number."""
+    """Return the code of each text in a column, and the texts by code."""
     texts = table[name].combine_chunks()
     if texts.null_count:
         return np.full(int(which.sum()), -1), []
-    # Two words of other tokens may be spelled alike, so the dictionary has some texts twice.
+    # Words of different tokens may have the same text, which the dictionary then has twice.
     names, same = np.unique(
         np.array(texts.dictionary.to_pylist(), dtype=object), return_inverse=True
     )

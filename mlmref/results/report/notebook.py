@@ -1,4 +1,4 @@
-"""Show a result in a notebook: its curves and its gain (REP-018)."""
+"""The curves and the gain of a run for a notebook (REP-018)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from mlmref.results.pages import render
 from mlmref.results.report import figures
 from mlmref.results.report import sections as shown
 from mlmref.results.report.charts import alone, beside
-from mlmref.results.report.read import SavedRun, from_record
+from mlmref.results.report.read import from_record
+from mlmref.results.report.saved_run import SavedRun
 
 
 def _run(record: Mapping[str, Any], folder: Path) -> SavedRun:
@@ -23,11 +24,11 @@ def _run(record: Mapping[str, Any], folder: Path) -> SavedRun:
 
 
 class Plot:
-    """The curves of a run, as an SVG that shows itself in Jupyter.
+    """The curves of a run, as an SVG that Jupyter displays.
 
     Args:
-        record: what its ``record.json`` holds.
-        folder: its folder.
+        record: the contents of its ``record.json``.
+        folder: the run folder.
     """
 
     def __init__(self, record: Mapping[str, Any], folder: Path) -> None:
@@ -40,10 +41,10 @@ class Plot:
         return alone(beside([str(one.svg) for one in drawn if one.svg]))
 
     def save(self, path: str | Path) -> Path:
-        """Write it to a new .svg file; return its place.
+        """Write the curves to a new .svg file; return its path.
 
         Raises:
-            OutputError: the file already exists, or no folder for it.
+            OutputError: the file already exists, or its folder does not.
         """
         path = Path(path)
         try:
@@ -60,7 +61,7 @@ class Plot:
 
 
 def summary(record: Mapping[str, Any], folder: Path) -> str:
-    """Return what a run gained as a piece of HTML, in the notebook's own colours."""
+    """Return the gain of a run as HTML in the notebook's own colors."""
     run = _run(record, folder)
     fills, _ = shown.fills([run])
     return render("result.html", run=run, f=figures, fills=fills[:5], cut=shown.cut)

@@ -1,4 +1,4 @@
-"""A run as one page, or several runs side by side (spec/report.md)."""
+"""The page of one run, or of several side by side (spec/report.md)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from mlmref.results.pages import check_place, render, write_new
 from mlmref.results.report import charts, explorer, figures
 from mlmref.results.report import sections as shown
 from mlmref.results.report.learned import LEAST, learnt
-from mlmref.results.report.read import SavedRun, read
+from mlmref.results.report.read import read
+from mlmref.results.report.saved_run import SavedRun
 
 PAGE = "report.html"
-"""The page in a run folder."""
+"""The name of the page in a run folder."""
 
 MOST = 12
-"""Runs side by side, at most."""
+"""The most runs side by side."""
 
 _MARK = b'<meta name="generator" content="mlmref">'
-_TOML = 10_000  # characters of the settings file that are shown
-_SIZE = 2_000_000  # bytes of a page, at most (REP-004)
+_TOML = 10_000  # the most characters of the settings file that are shown
+_SIZE = 2_000_000  # the most bytes of a page (REP-004)
 
 
 def page(runs: Sequence[SavedRun]) -> str:
     """Return the page of a run, or of several side by side.
 
     Raises:
-        OutputError: what was kept of one is damaged, or there are too many.
+        OutputError: a file of a run is damaged, or there are more runs than :data:`MOST`.
     """
     if len(runs) > MOST:
         raise OutputError(
@@ -49,7 +50,7 @@ def page(runs: Sequence[SavedRun]) -> str:
             text = _one(runs[0], chunks, kept)
         return text
     except (ValueError, LookupError, TypeError, AttributeError, UndefinedError) as error:
-        # All values of the other files are numbers and texts by now.
+        # :mod:`read` has checked all files but this one.
         files = (run.folder / KEPT if run.kept else run.folder for run in runs)
         raise OutputError(f"it is damaged ({error})", where=", ".join(map(str, files))) from error
 
@@ -83,7 +84,7 @@ def _one(run: SavedRun, chunks: Sequence[explorer.Chunk], kept: int) -> str:
 
 def _several(runs: Sequence[SavedRun]) -> str:
     names = [run.name for run in runs]
-    if len(set(names)) < len(names):  # of folders elsewhere
+    if len(set(names)) < len(names):  # folders of one name in different places
         runs = [changed(run, name=str(run.folder)) for run in runs]
     fills, fills_note = shown.fills(runs)
     return render(
@@ -100,14 +101,14 @@ def _several(runs: Sequence[SavedRun]) -> str:
 
 
 def write_pages(folders: Sequence[Path], html: Path | None) -> Path:
-    """Write the page of a run, or of several side by side; return where it is.
+    """Write the page of a run, or of several side by side; return its path.
 
     Args:
         folders: run folders.
-        html: a new file; left out, the page in the folder of the only run is written again.
+        html: a new file; ``None`` overwrites the page in the folder of a single run.
 
     Raises:
-        OutputError: a folder holds no run, or the page cannot be written.
+        OutputError: a folder has no run, or the page cannot be written.
     """
     if html is not None:
         check_place(html, "--html")
@@ -115,7 +116,7 @@ def write_pages(folders: Sequence[Path], html: Path | None) -> Path:
         return html
     if len(folders) > 1:
         raise OutputError(
-            "a page of several runs is in no run's folder",
+            "a page of several runs needs a file of its own",
             where="report",
             hint="give a new file with --html",
         )
@@ -123,28 +124,28 @@ def write_pages(folders: Sequence[Path], html: Path | None) -> Path:
 
 
 def write_last(building: Path, place: Path, warn: Callable[[str], None]) -> None:
-    """Write the page into a run folder that is about to be put in its place (REP-001, REP-002).
+    """Write the page of a run before its folder is renamed (REP-001, REP-002).
 
     Args:
-        building: where the run folder is until then.
-        place: where it will be.
-        warn: told if there is no page; the run is whole without one.
+        building: the run folder before renaming.
+        place: the run folder after renaming.
+        warn: called with one line if the page cannot be written, which does not fail the run.
     """
     file = building / PAGE
     try:
         run = changed(read(building), folder=place, name=place.name)
         file.write_text(page([run]), "utf-8")
-    except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
+    except Exception as error:  # noqa: BLE001 - of any kind: the run must not fail
         with suppress(OSError):
             file.unlink(missing_ok=True)
-        warn(f"{PAGE} was not written ({error}), the run is complete; try: mlmref report {place}")
+        warn(f"{PAGE} was not written ({error}); the run is complete; try: mlmref report {place}")
 
 
 def write_again(folder: Path) -> Path:
-    """Write a run's page into its own folder, over the one that mlmref wrote there (REP-016).
+    """Write a run's page into its folder, over the one that mlmref wrote there (REP-016).
 
     Raises:
-        OutputError: there is no run, something else has the page's name, or it cannot be written.
+        OutputError: the folder has no run, another file has the page's name, or writing fails.
     """
     run = read(folder)
     file = run.folder / PAGE

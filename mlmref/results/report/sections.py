@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlmref.base.layout import SETTINGS, finished
-from mlmref.results.report.read import SavedRun
+from mlmref.results.report.saved_run import SavedRun
 from mlmref.settings.tree import dotted
 
 MASKS, ANSWERS, ROWS, LETTERS = 20, 10, 200, 200
-"""Masks and answers to each, settings, and characters of a text that a page shows, at most."""
+"""The most masks, answers to each, settings, and characters of a text that a page shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +26,14 @@ class Fill:
 
     @property
     def most(self) -> float:
-        """The largest probability among them."""
+        """The largest probability of an answer."""
         return max((share for side in self.sides for _, share in side), default=1.0) or 1.0
 
 
 def fills(runs: Sequence[SavedRun]) -> tuple[list[Fill], str]:
-    """Return the answers side by side, for one run before and after, and what was left out.
+    """Return the answers side by side, and a note on omitted ones.
 
-    For several runs the first column is the first run's before, and then each run's after.
+    The first column is the first run before training. Each run after training follows.
     """
     columns = [_by_mask(run.fills[-1] if len(run.fills) > 1 else []) for run in runs]
     first = next((run.fills[0] for run in runs if run.fills), [])
@@ -68,19 +68,19 @@ def _by_mask(
 
 
 def settings(config: Mapping[str, Any]) -> tuple[list[tuple[str, str]], str]:
-    """Return the settings with dotted keys, as text, and what was left out."""
+    """Return the settings with dotted keys, as text, and a note on omitted ones."""
     found = list(dotted(config))
     note = f"{ROWS:,} of {len(found):,} settings are shown." if len(found) > ROWS else ""
     return [(cut(key), cut(_written(value))) for key, value in found[:ROWS]], note
 
 
 def differing(runs: Sequence[SavedRun]) -> list[tuple[str, list[str]]]:
-    """Return the settings in which runs differ, where each is written aside."""
+    """Return the settings that differ between runs; the folder of a run does not count."""
     each = [dict(dotted(run.config)) for run in runs]
     for one in each:
         one.pop("output.folder", None)
     keys = dict.fromkeys(key for one in each for key in one)
-    # What TOML has no word for is left out in the settings of a run that is not finished.
+    # TOML has no null: the settings of an unfinished run omit keys that are None.
     found = [(key, [one.get(key) for one in each]) for key in keys]
     different = [(key, values) for key, values in found if any(v != values[0] for v in values)]
     return [(cut(key), [cut(_written(one)) for one in values]) for key, values in different][:ROWS]
@@ -93,7 +93,7 @@ def _written(value: Any) -> str:
 
 
 def plugins(run: SavedRun) -> list[tuple[str, str]]:
-    """Return which plugins were used, and where they come from."""
+    """Return the kind, name and distribution of each plugin used."""
     return [
         (cut(str(kind)), cut(f"{one['name']} ({one['distribution']} {one['version']})"))
         for kind, one in run.plugins.items()
@@ -101,7 +101,7 @@ def plugins(run: SavedRun) -> list[tuple[str, str]]:
 
 
 def again(run: SavedRun) -> str:
-    """Return the command that does the run again, or goes on with it."""
+    """Return the command that repeats the run, or resumes it if it is unfinished."""
     place = finished(run.folder)
     if not run.finished:
         return shlex.join(["mlmref", "run", "--resume", str(place), *_allowed(run)])
@@ -112,10 +112,10 @@ def again(run: SavedRun) -> str:
 
 
 def _allowed(run: SavedRun) -> list[str]:
-    """Return what a file of settings may not allow by itself."""
+    """Return the flags that a file of settings may not set."""
     return ["--trust-remote-code"] * bool(run.config.get("model", {}).get("trust_remote_code"))
 
 
 def cut(text: str, most: int = LETTERS) -> str:
-    """Cut a text that would fill the page."""
+    """Return a text, cut to ``most`` characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

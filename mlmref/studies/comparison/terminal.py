@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from mlmref.base.terminal import percentages, span
+from mlmref.base.number_format import level, percentages, span
 from mlmref.base.terminal import table as table_of
 from mlmref.evaluation.intervals import exp
 
@@ -20,7 +20,7 @@ def show_comparison(answer: Mapping[str, Any], console: Console) -> None:
     """Print the verdicts, the variants (best first), the pairs, and the common task."""
     for pair in answer["pairs"]:
         console.print(Text(verdict(pair), style="bold"), soft_wrap=True)
-    interval = level(answer)
+    interval = level(answer["confidence"])
     table = table_of("variant", "common", interval, "after / before", interval, "native", "time")
     for one in answer["variants"]:
         common, ratio = one["common"], one["common"]["of_before"]
@@ -84,11 +84,6 @@ def show_plan(plan: Sequence[Mapping[str, Any]], console: Console) -> None:
 def settings(changed: Mapping[str, Any]) -> str:
     """Return the settings of a variant that differ from the base, as text."""
     return ", ".join(f"{key} = {value}" for key, value in changed.items()) or "none"
-
-
-def level(answer: Mapping[str, Any]) -> str:
-    """Return the confidence level of the intervals as text."""
-    return f"{100 * answer['confidence']:g}%"
 
 
 def verdict(pair: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlmref.base.number_format import fixed_percent
 from mlmref.model.max_length import NOT_STATED
 from mlmref.studies.inspection.findings import Finding, counted, graded, share
 
@@ -82,8 +83,8 @@ def _cut_words(it: Inspected) -> Finding:
         section="chunks",
         key="cut_words",
         what="words cut in two by the end of a chunk",
-        figure=f"{cut:,} at {ends:,} ends ({100 * of_ends:.1f} %), "
-        f"{100 * of_words:.2f} % of the words",
+        figure=f"{cut:,} at {ends:,} ends ({fixed_percent(of_ends, 1)}), "
+        f"{fixed_percent(of_words, 2)} of the words",
         values={"words": cut, "ends": ends, "share_of_ends": of_ends, "share_of_words": of_words},
         **graded(of_words, warning=CUT, hint=f"use a larger --chunk-size{most}"),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from mlmref.base.errors import MlmrefError
+from mlmref.base.number_format import fixed_percent
 from mlmref.plugin.arrays import Int64Array
 from mlmref.settings.config import Config
 
@@ -155,7 +156,7 @@ def share(part: int, whole: int) -> float:
 
 def of(part: int, whole: int) -> str:
     """Write a part of a whole: ``96 of 25,000 (0.38 %)``."""
-    return f"{part:,} of {whole:,} ({100 * share(part, whole):.2f} %)"
+    return f"{part:,} of {whole:,} ({fixed_percent(share(part, whole), 2)})"
 
 
 def frequent(texts: Iterable[tuple[str, int]]) -> tuple[str, list[dict[str, Any]]]:

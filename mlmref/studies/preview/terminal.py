@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from mlmref.base.terminal import percentages
+from mlmref.base.number_format import percentages
 from mlmref.data.tokens.spelling import BECOMES, BOUNDARY, SPECIAL, SPECIAL_END, TARGET, TARGET_END
 
 if TYPE_CHECKING:

@@ -23,11 +23,12 @@ from mlmref.plugin.arrays import IGNORE_INDEX
 from mlmref.plugin.draws import EVALUATION_PASS
 from mlmref.results.report import charts, figures
 from mlmref.results.report import sections as shown
-from mlmref.results.report.charts import Axis, Series
+from mlmref.results.report.axes import Axis
+from mlmref.results.report.charts import Series
 from mlmref.results.report.explorer import explorer
 from mlmref.results.report.learned import LEAST, learnt
 from mlmref.results.report.page import page
-from mlmref.results.report.read import Measured, SavedRun, Step
+from mlmref.results.report.saved_run import Measured, SavedRun, Step
 
 CHUNKS = some_chunks(60, pad=True)
 OBJECTIVE = MaskedLMObjective(tiny_model("bert").eval())
