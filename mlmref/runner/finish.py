@@ -20,7 +20,8 @@ from mlmref.results.result import Result
 from mlmref.results.verdict import warning
 from mlmref.runner.context import RunContext
 from mlmref.runner.folder.checkpoints import Saves
-from mlmref.runner.folder.folder import RunFolder, held
+from mlmref.runner.folder.folder import RunFolder
+from mlmref.runner.folder.lock import held
 from mlmref.settings.config import CheckpointConfig, Config
 from mlmref.settings.resolve import to_toml
 
@@ -42,7 +43,7 @@ def finished(found: Found, context: RunContext) -> Result:
         assert found.begun is not None  # noqa: S101 - as above
         record = read_record(place)
         own = CheckpointConfig(**record["config"]["checkpoints"])
-        # The process that finished the run was killed before this, or is about to do it.
+        # The process that finished the run was killed before this, or will do it next.
         with suppress(OutputError, OSError), held(place):  # the folder may be read-only
             if found.begun.run:
                 Saves(place, found.begun, own, reporter).clear(place)

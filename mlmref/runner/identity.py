@@ -1,4 +1,4 @@
-"""What identifies a run: its settings, and what it was made from (RES-002, RANK-005)."""
+"""The identity of a run: its settings, data, model and plugins (RES-002, RANK-005)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from mlmref.settings.tree import differences, dotted
 if TYPE_CHECKING:
     from mlmref.runner.prepare import Ready
 
-# Keys that change no figure of a run beyond the last digits, and where it is written and reported;
-# how a step is cut into micro-batches is compared by the examples in it.
+# Settings that change only the last digits of a run's figures, or where it is written and reported.
+# The examples in a step are compared instead of its micro-batches.
 _FREE = {
     "training.workers",
     "training.batch_size",
@@ -42,11 +42,11 @@ _FREE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A run that has been begun.
+    """A run that has started.
 
     Attributes:
         run: its identifier.
-        settings: what has to stay as it is: dotted keys and values.
+        settings: the settings that must not change: dotted keys and values.
     """
 
     run: str
@@ -54,14 +54,14 @@ class Begun:
 
     @property
     def marker(self) -> bytes:
-        """What marks a folder as this run's, to be put in ``checkpoints/run.json``."""
+        """The contents of ``checkpoints/run.json``, which identifies the run of a folder."""
         return sealed({"run": self.run, "settings": dict(self.settings)})
 
     def refuse_other(self, settings: Mapping[str, Any], where: Path) -> None:
-        """Refuse to go on with settings that would make it another run (RES-002).
+        """Refuse to resume with settings of another run (RES-002).
 
         Raises:
-            ConfigError: names each that differs.
+            ConfigError: settings differ; names each of them.
         """
         if found := differences(self.settings, settings):
             raise ConfigError(
@@ -72,12 +72,12 @@ class Begun:
 
 
 def begin(config: Config) -> Begun:
-    """Begin a new run."""
+    """Return a new run with a new identifier."""
     return Begun(run=uuid.uuid4().hex, settings=what_matters(config))
 
 
 def what_matters(config: Config) -> dict[str, Any]:
-    """Return the settings that shape a run's figures, by dotted key, as JSON values."""
+    """Return the settings that determine a run's figures, by dotted key, as JSON values."""
     training = config.training
     settings = dict(dotted(config.model_dump(mode="json")))
     return {key: value for key, value in settings.items() if key not in _FREE} | {
@@ -104,7 +104,7 @@ def ingredients(ready: Ready) -> dict[str, Any]:
 
 
 def _digest(settings: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a model's own settings, wherever it was loaded from."""
+    """Return the SHA-256 of a model's configuration, without where it was loaded from."""
     own = {key: value for key, value in settings.items() if not key.startswith("_")}
     return hashlib.sha256(json.dumps(own, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -106,8 +106,8 @@ def train(
         if asked is not None and job.total < asked:
             epochs = math.ceil(asked / job.plan.steps_per_epoch)
             reporter.warn(
-                f"training ends after {job.total:,} steps, the epochs' last, and not after "
-                f"max_steps = {asked:,}; for those add --epochs {epochs}"
+                f"training ends after {job.total:,} steps, at the end of the last epoch and before "
+                f"max_steps = {asked:,}; to reach max_steps, use --epochs {epochs}"
             )
         warmup = ready.config.training.warmup_steps
         if warmup >= job.total:
@@ -120,7 +120,7 @@ def train(
             try:
                 job.end_epoch()
                 if job.done < job.total:
-                    # Called back, the core raises what is the user's, and not the backend's.
+                    # Errors from callbacks are the user's or mlmref's, not the backend's.
                     through = (MlmrefError, OSError, MemoryError, SystemExit)
                     with context.plugins.backend.blamed("train", *through), connected():
                         backend.train(job)
@@ -135,7 +135,7 @@ def train(
 
 
 def _less_memory(training: TrainingConfig) -> str:
-    """Name the flags that lower a step's memory and leave the step the same."""
+    """Return the flags that lower the memory of a step without changing the step."""
     size = training.batch_size
     if size == 1:
         return "use a smaller --chunk-size, or a smaller model"

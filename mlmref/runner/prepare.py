@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from mlmref.model.load import LoadedModel
     from mlmref.model.loss import MaskedLMObjective
 
-_WORKERS = 4  # processes for each CPU, of which most wait
+_WORKERS = 4  # processes per CPU; most of them wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """Everything that is needed to measure a model and to train it."""
+    """The model, chunks and masks that evaluation and training need."""
 
     context: RunContext
     loaded: LoadedModel
@@ -43,11 +43,10 @@ class Ready:
 
 
 def check_first(config: Config, reporter: Reporter) -> None:
-    """Check before any work what would otherwise fail at its end.
+    """Check the settings that would otherwise fail late in the run.
 
     Raises:
-        ConfigError: the name of the repository, the precision or the number of workers is not
-            possible here.
+        ConfigError: the repository's name, the precision or the number of workers is impossible.
     """
     from mlmref.base.ranks.process import check_launcher, state
     from mlmref.training.optimizer import choose_precision
@@ -72,7 +71,7 @@ def load(context: RunContext) -> LoadedModel:
     """Load the model and move it to the device of this rank.
 
     Raises:
-        ModelError: it cannot be found, loaded or used.
+        ModelError: the model cannot be found, loaded or used.
     """
     from mlmref.base.ranks.process import state
     from mlmref.model.load import load_model
@@ -106,10 +105,10 @@ def prepare(
     Args:
         context: the run.
         loaded: the model.
-        objective: the model with its loss, if :func:`try_out` made it already.
+        objective: the model with its loss, if :func:`try_out` has already returned it.
 
     Raises:
-        MlmrefError: as of :func:`~mlmref.runner.text.prepare_text`,
+        MlmrefError: as in :func:`~mlmref.runner.text.prepare_text`,
             :func:`~mlmref.runner.text.masker_for` and :func:`try_out`.
     """
     text = prepare_text(context, loaded.tokenizer, loaded.max_length)

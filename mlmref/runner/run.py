@@ -1,4 +1,4 @@
-"""The run: corpus, tokens, chunks, split, masks, model, backend, evaluation, record."""
+"""Run the training of a model, or evaluate it without training."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Result:
-    """Adapt a masked language model to a corpus, and measure what that gained.
+    """Adapt a masked language model to a corpus, and measure the gain.
 
     Args:
         config: the settings; by default those of ``mlmref run`` without flags.
@@ -168,7 +168,7 @@ def ask(
             if chosen.prompts != default.prompts:
                 raise
             note(
-                f"no prompts are asked, since the default one cannot be: {error.where}: "
-                f"{error.what}; give others with --prompt"
+                f"the default prompt cannot be used, so there are no answers: {error.where}: "
+                f"{error.what}; give other prompts with --prompt"
             )
             return []

@@ -1,4 +1,4 @@
-"""From the name of a corpus to chunks split in two, and to the masker of the chunks."""
+"""Prepare the text of a run: read, tokenize, chunk and split a corpus, and make its masker."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from mlmref.settings.config import Config
 
 Tell = Callable[[str], None]
-_LOOKED_AT = 2**20  # tokens
-_UNKNOWN = 0.10  # share of unknown tokens, above which an inspection calls it a problem
-_WORD = 8.0  # tokens a word, far above those of a tokenizer for another language
+_LOOKED_AT = 2**20  # tokens that are checked
+_UNKNOWN = 0.10  # share of unknown tokens; an inspection also calls more a problem
+_WORD = 8.0  # tokens per word; even a tokenizer for another language gives fewer
 
 LOST = 0.001
 """Share of characters in no token above which a run warns, as an inspection does."""
@@ -35,7 +35,7 @@ LOST = 0.001
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A corpus as it is masked: cut into chunks, some of them held out."""
+    """A corpus, its chunks, and their split."""
 
     corpus: Corpus
     chunks: Chunks
@@ -51,7 +51,7 @@ def prepare_text(context: RunContext, tokenizer: PreTrainedTokenizerBase, max_le
         max_length: the most tokens that the model reads at once.
 
     Raises:
-        CorpusError: the corpus cannot be read, or is too small to be cut and split.
+        CorpusError: the corpus cannot be read, or is too small to chunk and split.
         ModelError: the tokenizer cannot encode it.
     """
     from mlmref.data.chunks import chunk
@@ -64,7 +64,7 @@ def prepare_text(context: RunContext, tokenizer: PreTrainedTokenizerBase, max_le
     with clock("read"), quiet():
         corpus = load_corpus(config.corpus, reporter)
     check_documents(config.model, tokenizer, corpus, reporter)
-    with clock("tokenise"):
+    with clock("tokenize"):
         segmenter = context.plugins.segmenter
         tokens = tokenize(corpus, tokenizer, segmenter=segmenter, reporter=reporter)
     with context.stage("chunk"):

@@ -179,7 +179,7 @@ def test_whatever_ends_a_run_it_goes_on_as_if_nothing_had_happened(place, tmp_pa
 
     went_on = mlmref("run", *one, "--resume=out")
     assert went_on.returncode == 0, went_on.stderr
-    assert f"goes on after step {third}" in went_on.stderr
+    assert f"resumes after step {third}" in went_on.stderr
     record = json.loads((tmp_path / "out/record.json").read_text("utf-8"))
     assert record["resumed"] == [first, second, third]
 

@@ -197,8 +197,8 @@ def test_what_ends_otherwise_than_asked_is_said(place, tmp_path, monkeypatch):
     assert status == 0, text
     assert text.splitlines()[:2] == [
         "split.test_size = 1 is one chunk; a share is below 1, such as 0.1",
-        "training ends after 3 steps, the epochs' last, and not after max_steps = 8; for those "
-        "add --epochs 3",
+        "training ends after 3 steps, at the end of the last epoch and before max_steps = 8; to "
+        "reach max_steps, use --epochs 3",
     ]
     arguments = arguments.replace("/out", "/again")
     status, text = told(

@@ -24,7 +24,7 @@ from mlmref.plugin.discovery import discover
 from mlmref.runner.run import evaluate
 from mlmref.settings.resolve import resolve
 
-READ, TOKENISED = "read", "tokenise"
+READ, TOKENIZED = "read", "tokenize"
 
 
 class Recorder(Silent):
@@ -44,7 +44,7 @@ class Recorder(Silent):
     @property
     def made(self):
         """Which of the two stations with a cache made something anew."""
-        return {READ, TOKENISED} & {*self.stages}
+        return {READ, TOKENIZED} & {*self.stages}
 
 
 @pytest.fixture
@@ -124,19 +124,19 @@ def two_words_swapped(tokenizer):
 
 
 CHANGES = {
-    "one letter of one document": ("corpus.jsonl", first_letter, {READ, TOKENISED}),
-    "the order of two documents": ("corpus.jsonl", first_two_swapped, {READ, TOKENISED}),
+    "one letter of one document": ("corpus.jsonl", first_letter, {READ, TOKENIZED}),
+    "the order of two documents": ("corpus.jsonl", first_two_swapped, {READ, TOKENIZED}),
     "a document more": (
         "corpus.jsonl",
         lambda text: 10 * '{"text": "film"}\n' + text,
-        {READ, TOKENISED},
+        {READ, TOKENIZED},
     ),
     "the tokenizer's normalisation": (
         "model/tokenizer.json",
         in_json(without_lower_case),
-        {TOKENISED},
+        {TOKENIZED},
     ),
-    "a word of the vocabulary": ("model/tokenizer.json", in_json(two_words_swapped), {TOKENISED}),
+    "a word of the vocabulary": ("model/tokenizer.json", in_json(two_words_swapped), {TOKENIZED}),
 }
 
 
@@ -148,7 +148,7 @@ CHANGES = {
 def test_what_changes_is_made_again(place, monkeypatch, file, change, made):
     """Even with the file's time set back; the figures are those that an empty cache gives."""
     before, first = measured()
-    assert first == {READ, TOKENISED}
+    assert first == {READ, TOKENIZED}
     assert measured() == (before, set())
     assert [*Path("cache", "files").iterdir()], "the corpus is remembered"
     rewrite(file, change)
@@ -160,9 +160,9 @@ def test_what_changes_is_made_again(place, monkeypatch, file, change, made):
 
 
 OPTIONS = {
-    "the column": ("corpus.text_column=other", {READ, TOKENISED}),
-    "the limit": ("corpus.limit=20", {READ, TOKENISED}),
-    "one document a file": ("corpus.documents=file", {READ, TOKENISED}),
+    "the column": ("corpus.text_column=other", {READ, TOKENIZED}),
+    "the limit": ("corpus.limit=20", {READ, TOKENIZED}),
+    "one document a file": ("corpus.documents=file", {READ, TOKENIZED}),
     "size of the chunks": ("chunks.size=12", set()),
     "what is held out": ("split.by=document", set()),
     "the seed": ("seed=7", set()),
@@ -199,12 +199,12 @@ def test_a_segmenters_fingerprint_makes_the_tokens_again(place, monkeypatch):
     before, _ = measured(*sets, **told(3, "a"))
     assert measured(*sets, **told(3, "a")) == (before, set())
     after, again = measured(*sets, **told(7, "b"))
-    assert again == {TOKENISED}
+    assert again == {TOKENIZED}
     assert after == measured_cold(monkeypatch, *sets, **told(7, "b")) != before
     # The oracle: a segmenter that lies about its fingerprint is served what it said before.
     assert measured(*sets, **told(7, "a")) == (before, set())
     without, again = measured("masking.strategy=whole-word")
-    assert again == {TOKENISED}
+    assert again == {TOKENIZED}
     assert without == measured_cold(monkeypatch, "masking.strategy=whole-word")
 
 
@@ -240,7 +240,7 @@ def test_a_damaged_entry_is_made_again(place, station, kind, damage):
     [path] = (place / "cache" / station).glob(f"*.{kind}")
     damage(path)
     after, made = measured()
-    assert made == ({READ} if station == "corpus" else {TOKENISED})
+    assert made == ({READ} if station == "corpus" else {TOKENIZED})
     assert after == before
     assert measured() == (before, set())
 
@@ -290,7 +290,7 @@ def undisturbed():
 
 
 # Each moment once; pytest --full tries each with and without workers.
-TRIED = {("check", 2), ("read", 0), ("tokenise", 2), ("evaluate", 0), ("train", 2), ("write", 0)}
+TRIED = {("check", 2), ("read", 0), ("tokenize", 2), ("evaluate", 0), ("train", 2), ("write", 0)}
 
 
 @pytest.mark.clause("CACHE-012")
@@ -298,14 +298,14 @@ TRIED = {("check", 2), ("read", 0), ("tokenise", 2), ("evaluate", 0), ("train", 
     ("when", "workers"),
     [
         pytest.param(when, workers, marks=[] if (when, workers) in TRIED else pytest.mark.full)
-        for when in ("check", "read", "tokenise", "evaluate", "train", "write")
+        for when in ("check", "read", "tokenize", "evaluate", "train", "write")
         for workers in (0, 2)
     ],
 )
 def test_a_cache_that_vanishes_does_not_matter(place, when, workers):
     """At the beginning of each stage, in one process and with workers: the same run."""
     expected = undisturbed()
-    if when in {"check", "read", "tokenise"}:
+    if when in {"check", "read", "tokenize"}:
         vanish()
     assert losses(workers, **{when: vanish}) == expected
 
@@ -328,7 +328,7 @@ def test_workers_that_are_not_forked_open_the_cache_themselves(place, monkeypatc
 
 @pytest.mark.clause("CACHE-008")
 @pytest.mark.clause("CACHE-012")
-@pytest.mark.parametrize("when", ["check", "read", "tokenise"])
+@pytest.mark.parametrize("when", ["check", "read", "tokenize"])
 def test_a_cache_that_cannot_come_back_is_one_line(place, when):
     """The folder goes while an entry is made, and a file comes in its place."""
 
@@ -340,7 +340,7 @@ def test_a_cache_that_cannot_come_back_is_one_line(place, when):
     vanish()
     with pytest.raises(OutputError) as caught:
         measured(**{when: replaced})
-    station = "tokens" if when == "tokenise" else "corpus"
+    station = "tokens" if when == "tokenize" else "corpus"
     assert str(caught.value) == (
         f"{place}/cache/{station}: cannot write the cache (Not a directory); "
         "set MLMREF_CACHE to a folder that has room and can be written to"

@@ -218,7 +218,7 @@ def test_a_log_gets_plain_lines(place, tmp_path):
     )
     assert told.returncode == 0, told.stderr
     assert not set(told.stdout + told.stderr) & {"\r", "\x1b"}
-    for stage in ("load", "read", "tokenise", "evaluate", "train"):
+    for stage in ("load", "read", "tokenize", "evaluate", "train"):
         assert re.search(rf"^{stage}: done in", told.stderr, re.MULTILINE), told.stderr
     assert re.search(r"^\./model \(sha256 \w+\): [\d,]+ parameters$", told.stderr, re.MULTILINE)
     assert re.search(r"96 documents, [\d,]+ tokens, [\d,]+ chunks: .* held out", told.stderr)
@@ -252,7 +252,7 @@ def test_a_terminal_gets_bars(place, tmp_path):
     text = seen.decode()
     assert "━" in text
     assert "100%" in text
-    for stage in ("tokenise", "evaluate", "train"):
+    for stage in ("tokenize", "evaluate", "train"):
         assert stage in text
 
 

@@ -72,7 +72,7 @@ MOMENTS = {
     "preparation": ("after prepare", 0),
     "the first evaluation": ("before evaluation", 0),
     "mid-accumulation": ("after micro-batch", 10),
-    "the optimiser's step": ("after update", 4),
+    "the optimizer's step": ("after update", 4),
     "a save, the weights written": ("after save model", 1),
     "a save, before the rename": ("before rename .part", 1),
     "a save, after the rename": ("after rename .part", 1),
@@ -337,8 +337,8 @@ def test_a_run_passes_over_what_is_damaged(stopped, events):
     file.write_bytes(content)
     assert Run(sets, resume="auto", errors=out.with_name("err")).status() == 0
     told = out.with_name("err").read_text("utf-8")
-    assert f"{file.parent}: passed over, its training.safetensors is damaged" in told
-    assert "goes on after step 3" in told
+    assert f"{file.parent}: skipped, its training.safetensors is damaged" in told
+    assert "resumes after step 3" in told
     got = outcome(out)
     damaged = [name for name in got["files"] if "step-00000006-damaged-1" in name]
     assert damaged, "it is nobody's but the user's to remove"
@@ -354,8 +354,8 @@ def test_a_run_without_a_whole_checkpoint_begins_over_and_says_so(stopped, event
         file.write_text("{}")
     assert Run(sets, resume="auto", errors=out.with_name("err")).status() == 0
     told = out.with_name("err").read_text("utf-8")
-    assert told.count("passed over, its state.json is cut short") == 2
-    assert "no whole checkpoint: the run begins from its first step" in told
+    assert told.count("skipped, its state.json is cut short") == 2
+    assert "no complete checkpoint: the run starts at its first step" in told
     assert outcome(out)["weights"] == events[0]["weights"]
 
 
@@ -416,7 +416,7 @@ def test_auto_takes_the_run_that_saved_last(place, events, tmp_path, monkeypatch
 @pytest.mark.clause("RES-003")
 @pytest.mark.clause("CKPT-004")
 def test_quiet_does_not_keep_back_that_a_run_begins_over(stopped, place, tmp_path):
-    """--quiet still prints that no run can be resumed, and which checkpoints were passed over."""
+    """--quiet still prints that no run can be resumed, and which checkpoints were skipped."""
     out, sets = stopped
     for file in out.with_name("out.unfinished").rglob("state.json"):
         file.write_text("{}")
@@ -424,8 +424,8 @@ def test_quiet_does_not_keep_back_that_a_run_begins_over(stopped, place, tmp_pat
     again = mlmref("run", "--quiet", *flags, "--resume", "auto")
     assert again.returncode == 0, again.stderr
     lines = again.stderr.splitlines()
-    assert ["passed over" in line for line in lines] == [True, True, False]
-    assert lines[-1] == "no whole checkpoint: the run begins from its first step"
+    assert ["skipped" in line for line in lines] == [True, True, False]
+    assert lines[-1] == "no complete checkpoint: the run starts at its first step"
     other = [*flags, "--output", tmp_path / "other", "--resume", "auto"]
     begun = mlmref("run", "--quiet", *other, "--max-steps", "1")
     assert begun.returncode == 0
@@ -628,10 +628,10 @@ def test_a_full_disk_is_told_and_destroys_nothing(place, tmp_path, call, monkeyp
             run(resolve(sets=sets))
     if call == "fsync" and not (tmp_path / "out.unfinished").exists():
         assert str(caught.value).endswith(
-            "so nothing was kept; make room, or choose another disk with --output"
+            "so nothing was saved; free space, or choose another disk with --output"
         )
         return
-    assert re.fullmatch(rf"{out}: cannot write any more \(.*\); make room", str(caught.value))
+    assert re.fullmatch(rf"{out}: writing to the disk failed \(.*\); free space", str(caught.value))
     [note] = caught.value.__notes__
     assert re.fullmatch(rf"saved at step \d+: resume with mlmref run --resume {out}", note)
     assert run(resolve(sets=sets), resume="auto").folder == out

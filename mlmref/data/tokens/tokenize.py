@@ -84,7 +84,7 @@ def tokenize(
     def make() -> Generator[pa.RecordBatch, None, dict[str, Any]]:
         pre_tokens = pre_tokens_of(backend, words, special) if isinstance(words, OwnWords) else None
         most = batch_size or (_PRE_TOKENS_BATCH if pre_tokens else _BATCH)
-        with reporter.stage("tokenise", len(corpus), "documents") as stage:
+        with reporter.stage("tokenize", len(corpus), "documents") as stage:
             first, coverage = 0, Coverage(backend)
             for texts in batches(corpus, most):
                 refuse = refusal(corpus, range(first, first + len(texts)), _HINT)

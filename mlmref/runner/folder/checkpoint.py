@@ -1,8 +1,8 @@
 """One checkpoint: complete or absent, and verified (clauses CKPT-001 to CKPT-009).
 
-``checkpoints/step-00000120/`` holds the weights (``model.safetensors``), whatever else training
-has to remember (``training.safetensors`` and ``state.json``), the run's ``metrics.jsonl`` so far,
-and ``manifest.json``, which names the run and the SHA-256 of each file.
+``checkpoints/step-00000120/`` contains the weights (``model.safetensors``), the other state of
+training (``training.safetensors`` and ``state.json``), the run's ``metrics.jsonl`` so far, and
+``manifest.json``, which has the run's identifier and the SHA-256 of each file.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 
 
 _TRAINING, _STATE = "training.safetensors", "state.json"
-_BESIDE = ".part-"  # how the names begin of what is being written, or removed
+_BESIDE = ".part-"  # prefix of checkpoints that are being written or removed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A whole checkpoint.
+    """A complete checkpoint.
 
     Attributes:
-        folder: where it is.
-        step: optimiser steps taken when it was written.
+        folder: its folder.
+        step: optimizer steps taken.
     """
 
     folder: Path
@@ -45,11 +45,11 @@ class Checkpoint:
 
     @property
     def metrics(self) -> str:
-        """What ``metrics.jsonl`` held."""
+        """The contents of ``metrics.jsonl`` at the checkpoint."""
         return (self.folder / METRICS).read_text("utf-8")
 
     def load(self) -> dict[str, Any]:
-        """Return the state that :func:`save` was given, ``model`` among it."""
+        """Return the state that :func:`save` wrote, with the weights as ``model``."""
         from safetensors.torch import load_file
 
         from mlmref.training.state import from_plain
@@ -69,23 +69,22 @@ def save(
     metrics: str,
     last: int,
 ) -> Checkpoint:
-    """Write a checkpoint, and remove all but the ``last`` so many of the run.
+    """Write a checkpoint, then remove all but the newest ``last`` of the run.
 
-    In this order: each file written and flushed, the manifest last, the folder flushed, renamed
-    into its place, and the folder that it is in flushed (CKPT-002). A kill at any moment leaves
-    the checkpoints that were there.
+    The files are written and flushed, the manifest last. Then the folder is flushed and renamed,
+    and its parent flushed (CKPT-002). A kill at any time leaves the earlier checkpoints.
 
     Args:
         folder: the checkpoints' folder.
         run: the run's identifier.
-        step: optimiser steps taken.
-        model: the weights by name, of storage of their own each.
-        state: everything else.
-        metrics: what ``metrics.jsonl`` holds by now.
-        last: how many checkpoints to keep, this one included.
+        step: optimizer steps taken.
+        model: the weights by name, without shared storage.
+        state: the other state of training.
+        metrics: the contents of ``metrics.jsonl``.
+        last: the number of checkpoints to keep, including this one.
 
     Raises:
-        OSError: it cannot be written; nothing is left of it.
+        OSError: writing failed; the partial checkpoint is removed.
     """
     from safetensors.torch import save_file
 
@@ -125,23 +124,23 @@ def save(
 
 
 def newest(folder: Path, run: str, tell: Callable[[str], None]) -> Checkpoint | None:
-    """Return the newest whole checkpoint of a run.
+    """Return the newest complete checkpoint of a run; ``None`` if there is none.
 
     Args:
         folder: the checkpoints' folder.
         run: the run's identifier.
-        tell: told in a line of each that is passed over, and why (CKPT-004).
+        tell: called with one line for each checkpoint that is skipped, and why (CKPT-004).
     """
     for place in _by_step(folder):
         wrong = fault(place, run)
         if wrong is None:
             return Checkpoint(folder=place, step=step_of(place))
-        tell(f"{place}: passed over, {wrong}")
+        tell(f"{place}: skipped, {wrong}")
     return None
 
 
 def clear(folder: Path, run: str) -> None:
-    """Remove the checkpoints of a finished run; whatever else is in the folder stays (CKPT-008)."""
+    """Remove the checkpoints of a finished run; other files in the folder stay (CKPT-008)."""
     _prune(folder, run, 0)
     if not [one for one in folder.iterdir() if one.name != RUN]:
         (folder / RUN).unlink(missing_ok=True)
@@ -149,9 +148,9 @@ def clear(folder: Path, run: str) -> None:
 
 
 def last_step(folder: Path) -> int | None:
-    """Return the step of the checkpoint that was written last; ``None`` where there is none.
+    """Return the step of the checkpoint that was written last; ``None`` if there is none.
 
-    Not the highest number, which may be of one that was damaged and passed over.
+    This may not be the highest step, whose checkpoint may have been damaged and skipped.
     """
     written = {}
     for place in _by_step(folder):
@@ -162,7 +161,7 @@ def last_step(folder: Path) -> int | None:
 
 
 def _by_step(folder: Path) -> list[Path]:
-    """List what looks like a checkpoint, the newest first, and then what else is there."""
+    """Return the folders of checkpoints, the newest first, then the other folders."""
     if not folder.is_dir():
         return []
     found = [one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
@@ -170,7 +169,7 @@ def _by_step(folder: Path) -> list[Path]:
 
 
 def _set_aside(place: Path) -> None:
-    """Give way to a new checkpoint: what is damaged or not ours stays, under another name."""
+    """Rename a folder, damaged or of another program, where a checkpoint is to be written."""
     if place.exists():
         number = 1
         while (aside := place.with_name(f"{place.name}-damaged-{number}")).exists():
@@ -179,9 +178,9 @@ def _set_aside(place: Path) -> None:
 
 
 def _prune(folder: Path, run: str, last: int, step: float = math.inf) -> None:
-    """Remove the run's checkpoints but the newest, and what a kill left half written of others.
+    """Remove the run's checkpoints but the newest, and all partial ones.
 
-    Those beyond ``step`` were passed over when the run was taken up: they stay, and do not count.
+    Those beyond ``step`` were skipped when the run was resumed: they stay and do not count.
     """
     mine = []
     for place in _by_step(folder):
@@ -192,7 +191,7 @@ def _prune(folder: Path, run: str, last: int, step: float = math.inf) -> None:
             ):
                 mine.append(place)
     for place in mine[last:]:
-        # Renamed first, so that one half removed is not taken for a damaged one.
+        # Rename first, so that a half-removed checkpoint is not taken for a damaged one.
         place.rename(folder / f"{_BESIDE}{place.name}")
     for going in folder.glob(f"{_BESIDE}*"):
         shutil.rmtree(going, ignore_errors=True)

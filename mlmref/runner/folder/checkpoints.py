@@ -1,7 +1,7 @@
 """The checkpoints of a run: save during training, and load to resume (spec/checkpoints.md).
 
-The main process alone reads and writes; the other ranks are told what it read, so they need no
-folder in common.
+Only the main process reads and writes. It sends what it read to the other ranks, so they need no
+shared folder.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """What a checkpoint holds, on every rank.
+    """The contents of a checkpoint, on every rank.
 
     Attributes:
-        job: the training job's state.
+        job: the state of the training job.
         weights: parameters and buffers by name.
-        ingredients: what the run was made of.
-        timings: seconds by stage until then.
-        resumed: the steps at which the run had been taken up before.
-        metrics: ``metrics.jsonl`` until then.
+        ingredients: the data, model and plugins of the run.
+        timings: seconds by stage so far.
+        resumed: the steps at which the run was resumed, including this time.
+        metrics: ``metrics.jsonl`` so far.
     """
 
     job: Mapping[str, Any]
@@ -53,10 +53,10 @@ class Saves:
     """The checkpoints of a run.
 
     Args:
-        building: the unfinished run folder; only the main process looks at it.
+        building: the unfinished run folder; only the main process uses it.
         begun: the run.
-        config: how often, and how many.
-        reporter: told of checkpoints that are passed over.
+        config: the interval, and the number to keep.
+        reporter: receives a warning for each skipped checkpoint.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Saves:
         self._resumed: list[int] = []
 
     def newest(self) -> Saved | None:
-        """Read the newest whole checkpoint, if there is one, and remember its place."""
+        """Return the newest complete checkpoint; ``None`` if there is none."""
         from mlmref.training.state import share_state
 
         read = None
@@ -78,11 +78,11 @@ class Saves:
                 read = {**found.load(), "metrics": found.metrics}
         state = share_state(read)
         if state is None:
-            self._reporter.warn("no whole checkpoint: the run begins from its first step")
+            self._reporter.warn("no complete checkpoint: the run starts at its first step")
             return None
         self._at = state["job"]["done"]
         self._resumed = [*state["resumed"], self._at]
-        self._reporter.note(f"goes on after step {self._at:,}")
+        self._reporter.note(f"resumes after step {self._at:,}")
         return Saved(
             job=state["job"],
             weights=state["model"],
@@ -93,7 +93,7 @@ class Saves:
         )
 
     def made_of(self, ingredients: Mapping[str, Any], saved: Saved | None) -> None:
-        """Note what the run is made of, and refuse to go on with anything else (RES-002)."""
+        """Set the ingredients of the run, and refuse to resume with other ones (RES-002)."""
         self._ingredients = ingredients
         if saved is not None:
             begun = Begun(run=self._begun.run, settings=saved.ingredients)
@@ -103,8 +103,8 @@ class Saves:
         """Write a checkpoint; every rank waits until it is written.
 
         Args:
-            job: at the end of a step.
-            metrics: called by the main process for the contents of ``metrics.jsonl``.
+            job: the training job at the end of a step.
+            metrics: returns the contents of ``metrics.jsonl``; the main process calls it.
             clock: times the stages.
         """
         with together():
@@ -129,19 +129,19 @@ class Saves:
         self._at = job.done
 
     def save_if_whole(self, job: Job, metrics: Callable[[], str], clock: Clock) -> None:
-        """Write a checkpoint of the last step, if what failed since has left it as it was."""
+        """Write a checkpoint after a failure, if the state of the last step is unchanged."""
         model = job.model.model
         buffers = (
             model.state_dict().keys() - dict(model.named_parameters(remove_duplicate=False)).keys()
         )
-        # Averages, ranges: they move with every micro-batch, before the step that it belongs to.
+        # Running averages and ranges change with every micro-batch, before the step.
         moved = any(model.get_buffer(name).is_floating_point() for name in buffers)
         if job.between and job.done > max(self._at, 0) and not moved:
-            with suppress(Exception):  # the failure that led here is the one to hear of
-                self._write(job, metrics, clock)  # other ranks may be gone
+            with suppress(Exception):  # report the failure that led here instead
+                self._write(job, metrics, clock)  # without waiting: other ranks may have ended
 
     def clear(self, place: Path) -> None:
-        """Remove the checkpoints of the finished run, unless they are to be kept."""
+        """Remove the checkpoints of the finished run, unless the settings keep them."""
         if not self._config.keep:
             checkpoint.clear(place / layout.CHECKPOINTS, self._begun.run)
 

@@ -1,15 +1,15 @@
-"""The run folder: built beside its place and renamed when complete (RUN-003).
+"""The run folder: built under another name and renamed when complete (RUN-003).
 
-Until then it is ``NAME.unfinished``. A run that ends before its time leaves it behind only if it
-has a checkpoint, to go on from (RUN-002).
+Until then its name is ``NAME.unfinished``. A run that fails or is stopped leaves this folder only
+if it has a checkpoint to resume from (RUN-002).
 """
 
 from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -22,27 +22,28 @@ from mlmref.base.layout import RUNS, unfinished
 from mlmref.base.ranks.consensus import LostError, RankError, by_main
 from mlmref.base.ranks.process import is_main, world_size
 from mlmref.runner.folder import checkpoint
+from mlmref.runner.folder.lock import lock, unlock
 
 
 class RunFolder:
-    """A context in which ``building`` is a folder to write to; :meth:`finish` puts it in place.
+    """A context with a folder ``building`` to write to, which :meth:`finish` renames.
 
-    All ranks enter it and know the names; the folder is the main process's.
+    All ranks enter it and know the names; only the main process uses the folder.
 
     Args:
-        place: where the folder is to be, or ``None`` for a new one under ``runs/``.
-        label: what the name of a new one ends with.
-        marker: what marks the folder as an unfinished run's; ``None`` goes on in one that is
-            there.
-        flags: what going on with it has to be told besides, as arguments of the command line.
+        place: the path of the run folder, or ``None`` for a new one under ``runs/``.
+        label: the end of the name of a new one.
+        marker: the contents of the file that identifies the run; ``None`` resumes the unfinished
+            run of the folder.
+        flags: the flags that resuming the run needs beside its folder.
 
     Attributes:
-        place: where the folder will be.
-        building: where it is until then; afterwards it is gone, unless it has a checkpoint.
+        place: the path of the run folder when complete.
+        building: its path until then; it is removed at the end, unless it has a checkpoint.
 
     Raises:
-        OutputError: the place holds something, another run is writing to it, there is an
-            unfinished run and a new one was asked for, or nothing can be written there.
+        OutputError: the place is not empty, another run is writing to it, it has an unfinished
+            run but a new one is requested, or it cannot be written.
     """
 
     def __init__(
@@ -101,35 +102,35 @@ class RunFolder:
         saved = (
             None
             if step is None
-            else f"saved at step {step:,}: {how_to_go_on(self.place, self._flags)}"
+            else f"saved at step {step:,}: {how_to_resume(self.place, self._flags)}"
         )
-        # What the run itself is to blame for would only come again.
+        # Resuming would repeat an error of the run itself, so the note does not suggest it.
         if (
             saved
             and isinstance(error, MlmrefError)
             and not isinstance(error, RankError | LostError)
         ):
-            saved = f"what was trained until step {step:,} is kept in {self.building}"
+            saved = f"the training until step {step:,} is saved in {self.building}"
         if isinstance(error, OSError) and error.errno in FULL:
             full = OutputError(
-                f"cannot write any more ({error.strerror})"
-                + ("" if saved else ", so nothing was kept"),
+                f"writing to the disk failed ({error.strerror})"
+                + ("" if saved else ", so nothing was saved"),
                 where=str(self.place),
-                hint="make room" if saved else "make room, or choose another disk with --output",
+                hint="free space" if saved else "free space, or choose another disk with --output",
             )
             if saved:
                 full.add_note(saved)
             raise full from error
-        # What is refused before it has trained has its own line, with what to do.
+        # An error before training has its own hint.
         news = step != self._step_before or not isinstance(error, MlmrefError)
         if error is not None and saved and news and not self._kept:
             error.add_note(saved)
 
     def finish(self) -> Path:
-        """Flush everything to the disk and rename the folder into its place.
+        """Flush all files to the disk and rename the folder; return its place.
 
         Raises:
-            OutputError: something has come to stand in its place; the result stays where it is.
+            OutputError: the place is not free any more; the finished run stays in ``building``.
         """
         for file in sorted(self.building.rglob("*")):
             flush(file)
@@ -140,32 +141,32 @@ class RunFolder:
         except OSError as error:
             self._kept = True
             raise OutputError(
-                f"the finished run cannot be put there ({error.strerror})",
+                f"the finished run cannot be moved there ({error.strerror})",
                 where=str(self.place),
-                hint=f"it is whole, in {self.building}: move it from there",
+                hint=f"the complete run is in {self.building}: move it from there",
             ) from error
         flush(self.place.parent)
         return self.place
 
     def _take_the_next(self, parent: Path) -> None:
-        """Take a place under the first number that is free; its unfinished folder holds it."""
+        """Take the place with the first free number."""
         number = 1
         while True:
-            with suppress(Timeout):  # another run is just taking the number
-                lock = FileLock(parent / f".{number:03}.lock")
-                lock.acquire(timeout=0)
+            with suppress(Timeout):  # another run is taking this number
+                number_lock = FileLock(parent / f".{number:03}.lock")
+                number_lock.acquire(timeout=0)
                 try:
                     if not [*parent.glob(f"{number:03}-*")]:
                         self._take(parent / f"{number:03}-{self._label}")
                         return
                 finally:
-                    _unlock(lock)
+                    unlock(number_lock)
             number += 1
 
     def _take(self, place: Path) -> None:
-        """Take a place for this run, if it is free, and make the folder to build in."""
+        """Take a place if it is free, and create the unfinished folder."""
         self.place, self.building = place, unfinished(place)
-        self._lock = _lock(place)
+        self._lock = lock(place)
         if not _is_free(place):
             raise OutputError(
                 "already exists; nothing was changed",
@@ -178,13 +179,13 @@ class RunFolder:
             raise OutputError(
                 "an unfinished run exists there; nothing was changed",
                 where=str(self.building),
-                hint=f"{how_to_go_on(place, self._flags)}; or choose another folder with --output",
+                hint=f"{how_to_resume(place, self._flags)}; or choose another folder with --output",
             )
         else:
             self._make(self._marker)
 
     def _make(self, marker: bytes) -> None:
-        """Make the folder to build in with its marker, at once, so that a kill leaves no other."""
+        """Create the unfinished folder with its marker, by one rename in case of a kill."""
         new = self.place.with_name(f".{self.place.name}.new")
         ours = {new / layout.CHECKPOINTS, new / layout.CHECKPOINTS / layout.RUN}
         if {*new.rglob("*")} - ours:
@@ -193,7 +194,7 @@ class RunFolder:
                 where=str(new),
                 hint="choose a new folder with --output, or move that one away",
             )
-        new.mkdir(exist_ok=True)  # a kill may have left one, and nobody else is at it
+        new.mkdir(exist_ok=True)  # a kill may have left one; the lock excludes other runs
         try:
             (new / layout.CHECKPOINTS).mkdir(exist_ok=True)
             (new / layout.CHECKPOINTS / layout.RUN).write_bytes(marker)
@@ -209,54 +210,25 @@ class RunFolder:
             raise
 
     def _clear(self) -> None:
-        """Give the place up, and remove the folders above it that were made for it."""
+        """Unlock the place, and remove the empty parent folders that were created for it."""
         if self._lock is not None:
-            _unlock(self._lock)
+            unlock(self._lock)
         for folder in self._made:
             if not folder.is_dir() or any(folder.iterdir()):
                 break
             folder.rmdir()
 
 
-@contextmanager
-def held(place: Path) -> Iterator[None]:
-    """Keep other runs out of a place for a while.
-
-    Raises:
-        OutputError: another run is writing to it.
-    """
-    lock = _lock(place)
-    try:
-        yield
-    finally:
-        _unlock(lock)
-
-
-def how_to_go_on(place: Path, flags: Sequence[str] = ()) -> str:
-    """Say which command goes on with an unfinished run."""
-    name = f"./{place}" if str(place) == "auto" else str(place)  # which --resume takes otherwise
+def how_to_resume(place: Path, flags: Sequence[str] = ()) -> str:
+    """Return how to resume an unfinished run."""
+    name = f"./{place}" if str(place) == "auto" else str(place)  # --resume auto has another meaning
     if world_size() > 1:
         return f"resume with the same command and --resume {shlex.quote(name)}"
     return "resume with " + shlex.join(["mlmref", "run", "--resume", name, *flags])
 
 
-def _lock(place: Path) -> FileLock:
-    lock = FileLock(place.with_name(f".{place.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutputError("another run is writing to it", where=str(place)) from None
-    return lock
-
-
 def _is_free(place: Path) -> bool:
-    """Tell whether a folder can be renamed to this place: nothing is there, or an empty folder."""
+    """Return whether a folder can be renamed to this place: it is absent or an empty folder."""
     if place.is_symlink() or place.is_mount():
         return False
     return not place.exists() or (place.is_dir() and not any(place.iterdir()))
-
-
-def _unlock(lock: FileLock) -> None:
-    # In this order: filelock takes no lock on a file that has lost its name.
-    Path(lock.lock_file).unlink(missing_ok=True)
-    lock.release()

@@ -1,4 +1,4 @@
-"""What a report states about a run before evaluation: corpus, model, plugins, versions."""
+"""The facts of a report that are known before evaluation: corpus, model, plugins, versions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from mlmref.runner.prepare import Ready
 
 _COUNTED = 2**24
-"""Tokens to train on that are counted by their ids, at most, which bounds the time."""
+"""The most training tokens that are counted by id, which bounds the time."""
 
 
 def counts(ready: Ready) -> Int64Array:
-    """Count how often each token id stands in the training chunks, int64 ``[V]``."""
+    """Return how often each token id occurs in the training chunks, int64 ``[V]``."""
     return _some(ready).counts()
 
 
 def _some(ready: Ready) -> Chunks:
-    """Return the training chunks that are counted: the first ones, which are drawn by chance."""
+    """Return the training chunks that are counted: the first ones of the random split."""
     train = ready.split.train
     return train.select(np.arange(min(len(train), max(1, _COUNTED // train.rule.size))))
 
@@ -54,11 +54,11 @@ def about(ready: Ready, counted: Int64Array) -> dict[str, Any]:
 
 
 def _lengths(lengths: Int64Array) -> dict[str, Any]:
-    """Sum up how many tokens the documents have.
+    """Return the distribution of the lengths of documents, in tokens.
 
     Returns:
-        ``least``, ``most``, ``mean``, the ``quartiles`` and, as ``histogram``, how many documents
-        have 2**k to below 2**(k + 1) tokens, for each k from 0.
+        ``least``, ``most``, ``mean``, ``quartiles`` and ``histogram``: for each k from 0, the
+        number of documents with 2**k to below 2**(k + 1) tokens.
     """
     powers = np.bincount(np.frexp(np.maximum(1, lengths))[1] - 1)
     return {

@@ -1,8 +1,7 @@
 """Write the held-out targets that a report needs (clauses REP-007 to REP-010).
 
-``held_out.parquet`` has a row for each held-out target that is kept, and ``report.json``
-everything else that could not be told later. Both are in the run folder from the first evaluation
-on, so a run that is stopped has them too, and are written again after each later one.
+``held_out.parquet`` has a row for each held-out target that is kept. ``report.json`` has the other
+data that cannot be computed later. Each evaluation writes both, so a stopped run has them too.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
 
 
 class Keeper:
-    """Writes down what a report needs.
+    """Writes the data of a report.
 
-    All ranks make one and know the targets; the main process alone writes. Whatever goes wrong
-    in that costs the report its data, and never the run (REP-002).
+    All ranks create one and know the targets; only the main process writes. If that fails, the
+    report lacks its data, but the run continues (REP-002).
 
     Args:
-        ready: model, chunks and masks; its reporter is warned once if nothing more can be kept.
+        ready: model, chunks and masks; its reporter receives a warning at a failure.
         folder: the run folder.
-        goes_on: whether the run is taken up again, with what it measured first in the folder.
+        goes_on: whether the run is resumed, with its first evaluation in the folder.
     """
 
     def __init__(self, ready: Ready, folder: Path, *, goes_on: bool) -> None:
@@ -51,12 +50,13 @@ class Keeper:
         self._try(lambda: self._begin(goes_on))
 
     def measured(self, epoch: int, measured: Measured) -> None:
-        """Keep what was measured before training (epoch 0) or after an epoch."""
+        """Write an evaluation: before training (epoch 0) or after an epoch."""
         self._try(lambda: self._keep(epoch, measured.target_nll))
 
     def _begin(self, goes_on: bool) -> None:
         from mlmref.runner.log.about import about, counts
-        from mlmref.runner.log.kept_targets_text import columns, explorer
+        from mlmref.runner.log.shown_chunks import explorer
+        from mlmref.runner.log.target_table import columns
 
         ready = self._ready
         counted = counts(ready)
@@ -75,7 +75,7 @@ class Keeper:
             self._about["answers"]["before"] = _first_answers(self._folder, shown)
 
     def _keep(self, epoch: int, nll: FloatArray | None) -> None:
-        from mlmref.runner.log.kept_targets_text import answers
+        from mlmref.runner.log.shown_chunks import answers
 
         after = nll if epoch else None
         self._before = self._before if epoch else nll
@@ -85,7 +85,7 @@ class Keeper:
         table = self._table
         for name, column in (("before", self._before), ("after", after)):
             values = np.full(len(table), np.nan) if column is None else column
-            # What is no number was not measured, and is null.
+            # NaN means not measured, and becomes null.
             array = pa.array(values.astype(np.float32), pa.float32(), from_pandas=True)
             table = table.append_column(name, array)
         meta = {"mlmref": json.dumps({"format": FORMAT, "epoch": epoch})}
@@ -95,19 +95,19 @@ class Keeper:
         replace(self._folder / KEPT, (dumps(self._about) + "\n").encode())
 
     def _try(self, do: Callable[[], None]) -> None:
-        """Do on the main process what the run can do without."""
+        """Call a function in the main process; if it fails, warn and write nothing more."""
         if not self._works:
             return
         try:
             do()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run is worth more
+        except Exception as error:  # noqa: BLE001 - of any kind: the run must not fail
             self._works = False
             warn = self._ready.context.reporter.warn
             warn(f"the report will lack what the model learned ({error})")
 
 
 def _first_losses(folder: Path, table: pa.Table) -> FloatArray | None:
-    """Return what was measured before training, if it is of the same targets."""
+    """Return the losses before training, if they are of the same targets."""
     with suppress(OSError, ValueError, LookupError):
         was = read_targets(folder)
         keys = ["chunk", "position", "token"]
@@ -118,7 +118,7 @@ def _first_losses(folder: Path, table: pa.Table) -> FloatArray | None:
 
 
 def _first_answers(folder: Path, shown: list[dict[str, Any]]) -> Any:
-    """Return what was answered before training, if it is about the same chunks."""
+    """Return the answers before training, if they are about the same chunks."""
     with suppress(OSError, ValueError, LookupError):
         was = read_about(folder)
         if was["explorer"] == json.loads(dumps(shown)):

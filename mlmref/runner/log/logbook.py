@@ -1,4 +1,4 @@
-"""What a run reports while it works: to its folder, to trackers, and to its report."""
+"""The logbook: sends each event of a run to its metrics, trackers and report."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class Logbook:
-    """Hears of everything once, and tells all who are to know.
+    """Sends each event of a run to its metrics, trackers and report.
 
     Args:
-        story: becomes ``metrics.jsonl`` and ``record.json``; what checkpoints hold.
-        trackers: TensorBoard and its kin.
-        keeper: keeps what the report needs.
-        clock: times what the report's data cost.
+        story: writes ``metrics.jsonl``, which checkpoints contain, and ``record.json``.
+        trackers: TensorBoard and other trackers.
+        keeper: writes the data of the report.
+        clock: times the writing of this data.
     """
 
     def __init__(self, story: Story, trackers: Trackers, keeper: Keeper, clock: Clock) -> None:
@@ -43,22 +43,22 @@ class Logbook:
 
     @property
     def last(self) -> Mapping[str, Any]:
-        """What was measured last."""
+        """The last evaluation."""
         return self.story.last
 
     def fills(self, answers: Sequence[Filled]) -> None:
-        """Hear of the answers to the prompts."""
+        """Add the answers to the prompts."""
         self.story.fills(answers)
 
     def measured(self, epoch: int, step: int, found: Measured) -> None:
-        """Hear of what was measured before training (epoch 0), or after an epoch."""
+        """Add an evaluation: before training (epoch 0) or after an epoch."""
         with self._clock("report"):
             self._keeper.measured(epoch, found)
         self.story.measured(epoch, found)
         self._trackers.measured(epoch, step, self.last)
 
     def step(self, report: StepReport) -> None:
-        """Hear of an optimiser step."""
+        """Add an optimizer step."""
         self.story.step(report.figures())
         self._trackers.step(report)
 
@@ -71,10 +71,10 @@ class Logbook:
 
 @contextmanager
 def logbook(ready: Ready, folder: RunFolder, saved: Saved | None) -> Iterator[Logbook]:
-    """Begin the logbook of a run, or take it up again at a checkpoint.
+    """Start the logbook of a run, or resume it from a checkpoint.
 
     Raises:
-        MlmrefError: a tracker cannot begin.
+        MlmrefError: a tracker cannot start.
     """
     from mlmref.runner.log.kept_targets import Keeper
 

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 
 class Story:
-    """What happens in a run, kept in ``metrics.jsonl`` as it happens and summed up at its end.
+    """The events of a run: ``metrics.jsonl`` has them at once, the record at the end.
 
     Args:
-        folder: the run folder; the ranks beside the main one write nothing.
+        folder: the run folder; only the main process writes.
         clock: times the stages.
-        begun: what ``metrics.jsonl`` held at the checkpoint that the run goes on from.
-        resumed: the steps at which it was taken up.
+        begun: the contents of ``metrics.jsonl`` at the checkpoint that is resumed.
+        resumed: the steps at which the run was resumed.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Story:
             self._remember(event)
 
     def _remember(self, event: dict[str, Any]) -> None:
-        """Take in what was written of an event."""
+        """Add an event of ``metrics.jsonl``."""
         match event.pop("event"):
             case "evaluation":
                 self._perplexities.append(numbers(event))
@@ -71,12 +71,12 @@ class Story:
                 self._fills.append(event["answers"])
 
     def lines(self) -> str:
-        """Return what ``metrics.jsonl`` holds by now."""
+        """Return the contents of ``metrics.jsonl`` so far."""
         self._metrics.flush()
         return self._file.read_text("utf-8")
 
     def measured(self, epoch: int, measured: Measured) -> None:
-        """Note what was measured before training (epoch 0) or after an epoch."""
+        """Add an evaluation: before training (epoch 0) or after an epoch."""
         self._perplexities.append({"epoch": epoch, **measured.summary})
         self._held_out.append(measured.documents)
         self._write("evaluation", self._perplexities[-1])
@@ -89,7 +89,7 @@ class Story:
         self._write("held_out", {"epoch": epoch, **lists})
 
     def fills(self, answers: Sequence[Filled]) -> None:
-        """Note the answers to the prompts, as one flat list, best first within a mask."""
+        """Add the answers to the prompts, as one flat list, best first within a mask."""
         self._fills.append(
             [
                 {"prompt": one.prompt, "mask": one.mask - 1, **asdict(answer)}
@@ -100,17 +100,17 @@ class Story:
         self._write("fill_mask", {"answers": self._fills[-1]})
 
     def step(self, report: Mapping[str, Any]) -> None:
-        """Note an optimiser step."""
+        """Add an optimizer step."""
         self._steps.append(dict(report))
         self._write("step", report)
 
     @property
     def last(self) -> Mapping[str, Any]:
-        """What was measured last, with its epoch."""
+        """The last evaluation, with its epoch."""
         return self._perplexities[-1]
 
     def so_far(self) -> str:
-        """Say in a line what was measured last."""
+        """Return one line on the last evaluation."""
         last = self._perplexities[-1]
         when = f"after epoch {last['epoch']}" if last["epoch"] else "before"
         text = f"{when}: perplexity {last['value']:.2f} [{last['low']:.2f}, {last['high']:.2f}]"

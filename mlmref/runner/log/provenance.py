@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def corpus_used(ready: Ready) -> dict[str, Any]:
-    """Return what was read, and what became of it."""
+    """Return the corpus with its numbers of documents, tokens and chunks."""
     return {
         "name": ready.corpus.name,
         "source": ready.corpus.source,
@@ -28,7 +28,7 @@ def corpus_used(ready: Ready) -> dict[str, Any]:
 
 
 def model_used(ready: Ready) -> dict[str, Any]:
-    """Return which model was adapted."""
+    """Return the name, revision, hash and size of the model."""
     return {
         "name": ready.loaded.name,
         "revision": ready.loaded.revision,
@@ -39,12 +39,12 @@ def model_used(ready: Ready) -> dict[str, Any]:
 
 
 def plugins_used(plugins: Plugins) -> dict[str, Any]:
-    """Return which plugin of each kind was used, and how."""
+    """Return the plugin of each kind with its options."""
     return {kind_of(one.entry).record: plugin_used(one) for one in plugins.chosen}
 
 
 def plugin_used(chosen: Chosen[Any]) -> dict[str, Any]:
-    """Return which plugin was used, and how."""
+    """Return a plugin's name, distribution, version and options."""
     return {
         "name": chosen.entry.name,
         "distribution": chosen.source.distribution,

@@ -1,7 +1,7 @@
 """Report a run to TensorBoard, trackio, W&B or MLflow (spec/tracking.md).
 
-The core logs, through Accelerate's trackers, so that nothing depends on the backend. What is
-logged is what ``metrics.jsonl`` holds, and how quickly it went.
+mlmref logs through Accelerate's trackers, with any backend: the figures of ``metrics.jsonl``, and
+the speed.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ LOGS = "logs"
 """The folder in the run folder that TensorBoard reads."""
 
 _RUNS = "trackers.json"
-"""In :data:`LOGS`, which runs of other trackers this run is, and how far they have been told."""
+"""In :data:`LOGS`: the run of each other tracker, and the last step logged to it."""
 
-_BOUNDS = ("value", "low", "high")
+_PERPLEXITY = {"value": "perplexity", "low": "perplexity_low", "high": "perplexity_high"}
 
 
 def check_trackers(config: Config) -> None:
-    """Make sure that what is to be reported to is installed (TRACK-003); imports nothing.
+    """Check that the requested trackers are installed, without importing them (TRACK-003).
 
     Raises:
-        ConfigError: it is not; names the package.
+        ConfigError: one is not; names the package.
     """
     for name in config.tracking.to if is_main() else ():
         found = find_spec(name)
-        if found is None or found.origin is None:  # a mere folder, such as W&B leaves behind
+        if found is None or found.origin is None:  # a folder that is no package, as W&B creates
             raise ConfigError(
                 f"{name} is not installed",
                 where="tracking.to",
@@ -54,13 +54,13 @@ def check_trackers(config: Config) -> None:
 
 @dataclass(kw_only=True)
 class _Open:
-    """A tracker at work.
+    """An open tracker.
 
     Attributes:
         name: its name.
-        tracker: Accelerate's.
-        step: the last step that it has been told of, in this process or in one before.
-        epochs: the epochs whose evaluation it has been told of, and at which step.
+        tracker: Accelerate's tracker.
+        step: the last step logged, in this process or an earlier one.
+        epochs: the epochs whose evaluation was logged, with the step of each.
     """
 
     name: str
@@ -70,17 +70,17 @@ class _Open:
 
 
 class Trackers:
-    """A context in which a run reports; on ranks beside the main one it reports to nobody.
+    """A context in which the main process logs a run to its trackers.
 
     Args:
         config: the run's settings.
         building: the run's folder, before its ``metrics.jsonl`` is cut back to the checkpoint.
-        place: where that folder will be.
-        resumed: the step that the run goes on from; ``None`` when it begins.
-        warn: told in a line of a tracker that fails, which then is left alone (TRACK-004).
+        place: the path of the finished run folder.
+        resumed: the step that the run resumes after; ``None`` for a new run.
+        warn: called with one line when a tracker fails; nothing more is logged to it (TRACK-004).
 
     Raises:
-        OutputError: a tracker cannot begin, and neither has the run.
+        OutputError: a tracker cannot start at the start of a run.
     """
 
     def __init__(
@@ -106,19 +106,19 @@ class Trackers:
                 if resumed is None:
                     self.close()
                     raise OutputError(
-                        f"cannot begin to report ({_said(error)})",
+                        f"the tracker cannot start ({_said(error)})",
                         where=name,
                         hint="fix it, or omit it from --report-to",
                     ) from error
                 self._fail(name, error)
 
     def _begin(self, name: str, done: int, step: int, epochs: dict[int, int]) -> None:
-        """Open a tracker, in the run that it had of this one before if there is one."""
+        """Open a tracker; if the run is resumed, with the tracker's earlier run."""
         from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
         before = self._runs.get(name, {})
         known, begins = before.get("run"), not before
-        # What was told may be more than the metrics hold, of a run that was cut short twice.
+        # After two interruptions, a tracker may have later steps than the metrics.
         step = max(step, before.get("step", 0))
         epochs = {int(key): at for key, at in before.get("epochs", {}).items()} | epochs
         settings: dict[str, Any] = {}
@@ -126,7 +126,7 @@ class Trackers:
         if name == "tensorboard":
             begins = not any(self._folder.rglob("*tfevents*"))
             settings = {"logging_dir": str(self._folder.parent)}
-            if not begins:  # it forgets what is about to happen again
+            if not begins:  # drop the steps that will be repeated
                 settings["purge_step"] = done + 1 if done else 0
                 step, epochs = done, {epoch: at for epoch, at in epochs.items() if at <= done}
         elif name == "mlflow":
@@ -154,7 +154,7 @@ class Trackers:
         self._open.append(one)
 
     def step(self, report: StepReport) -> None:
-        """Report a step: loss, learning rate, gradient norm, tokens a second."""
+        """Log a step: loss, learning rate, gradient norm, tokens per second."""
         values = {
             **({} if report.loss is None else {"train/loss": report.loss}),
             "train/learning_rate": report.learning_rate,
@@ -168,8 +168,8 @@ class Trackers:
                 one.step = report.step
 
     def measured(self, epoch: int, step: int, summary: Mapping[str, Any]) -> None:
-        """Report what was measured after an epoch (0 before training), at its last step."""
-        values = {f"evaluation/{_named(bound)}": summary[bound] for bound in _BOUNDS}
+        """Log the evaluation after an epoch (0: before training), at the last step."""
+        values = {f"evaluation/{name}": summary[key] for key, name in _PERPLEXITY.items()}
         values |= {"evaluation/accuracy": summary["accuracy"], "evaluation/epoch": epoch}
         for one in [*self._open]:
             if epoch not in one.epochs:
@@ -177,12 +177,12 @@ class Trackers:
                 one.epochs[epoch] = step
 
     def finish(self, record: Mapping[str, Any]) -> None:
-        """Report the final figures of a run's record, and end."""
+        """Log the final figures of a run's record, and close the trackers."""
         perplexity = record["perplexity"]
         values = {
-            f"final/{_named(bound)}_{when}": perplexity[when][bound]
+            f"final/{name}_{when}": perplexity[when][key]
             for when in ("before", "after")
-            for bound in _BOUNDS
+            for key, name in _PERPLEXITY.items()
         }
         ratios = ("ratio", "ratio_low", "ratio_high")
         values |= {f"final/{name}": perplexity["difference"][name] for name in ratios}
@@ -193,7 +193,7 @@ class Trackers:
         self.close()
 
     def close(self) -> None:
-        """End what is open."""
+        """Close the open trackers."""
         while self._open:
             one = self._open.pop()
             try:
@@ -220,11 +220,7 @@ class Trackers:
             self._fail(one.name, error)
 
     def _fail(self, name: str, error: Exception) -> None:
-        self._warn(f"{name}: {_said(error)}; the run goes on, and reports no more to it")
-
-
-def _named(bound: str) -> str:
-    return "perplexity" if bound == "value" else f"perplexity_{bound}"
+        self._warn(f"{name}: {_said(error)}; the run continues without this tracker")
 
 
 def _said(error: Exception) -> str:
@@ -232,7 +228,7 @@ def _said(error: Exception) -> str:
 
 
 def _hyperparameters(config: Config) -> dict[str, bool | int | float | str | None]:
-    """Return the settings by dotted key, as trackers take them."""
+    """Return the settings by dotted key, with values that trackers accept."""
     return {
         key: value
         if value is None or isinstance(value, bool | int | float | str)
@@ -242,13 +238,9 @@ def _hyperparameters(config: Config) -> dict[str, bool | int | float | str | Non
 
 
 def _happened(file: Path) -> tuple[int, dict[int, int]]:
-    """Read what a run had come to when it was cut short.
-
-    Returns:
-        Its last step, and the epochs after which it was evaluated with the step of each.
-    """
+    """Return the last step of an interrupted run, and the step of each evaluated epoch."""
     step, epochs = 0, dict[int, int]()
-    with suppress(OSError, ValueError, LookupError):  # nothing behind a damaged line is known
+    with suppress(OSError, ValueError, LookupError):  # events after a damaged line are unknown
         for event in events(file.read_text("utf-8", "replace")):
             if event["event"] == "step":
                 step = event["step"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from mlmref.base.disk import canonical, create, replace, sealed, unsealed
 from mlmref.base.errors import ConfigError, OutputError
-from mlmref.runner.folder.folder import held
+from mlmref.runner.folder.lock import held
 from mlmref.runner.identity import what_matters
 from mlmref.settings.tree import differences
 from mlmref.studies.comparison.plan import ComparisonPlan

@@ -117,7 +117,7 @@ def test_lines_and_rows_tell_the_facts():
 def test_rows_are_never_wider_than_the_terminal(width):
     """At any width, begun or not, finished or not, whatever is counted."""
     stages = itertools.product(
-        ("train", "tokenise", "downstream"), (None, 3, 1e9), ("", "documents", "bytes")
+        ("train", "tokenize", "downstream"), (None, 3, 1e9), ("", "documents", "bytes")
     )
     for (name, total, unit), finished in itertools.product(stages, (False, True)):
         for went in ([], [(0.001, 2)], [(90_000.0, 2)]):

@@ -200,12 +200,12 @@ def test_saved_state_that_no_backend_asks_for_ends_the_run():
 
 @pytest.mark.clause("CKPT-001")
 def test_the_rate_of_a_step_that_fp16_skips_is_the_last_ones():
-    """A resumed job reports what one without a stop does, though no optimiser's step told it."""
+    """A resumed job reports what one without a stop does, though no optimizer's step told it."""
     stopped = train("plain", **SETTINGS, stop=3)
     resumed, kept = Booked(**SETTINGS, goes_on=stopped), stopped.reports[-1].learning_rate
     reports = []
     resumed.job.on_step = reports.append
-    resumed.job.after_step(0.0)  # the loss scaler has passed the optimiser over
+    resumed.job.after_step(0.0)  # the loss scaler has passed the optimizer over
     assert reports[0].learning_rate == kept
 
 
@@ -245,7 +245,7 @@ def test_a_job_is_saved_every_so_many_steps_and_at_each_epochs_end(every, expect
 
 @pytest.mark.clause("CKPT-010")
 def test_a_job_knows_when_it_can_be_saved():
-    """Not from the optimiser's step until the step is booked; at any other time."""
+    """Not from the optimizer's step until the step is booked; at any other time."""
     booked = Booked(**SETTINGS)
     seen = []
     forward = objective.MaskedLMObjective.forward

@@ -1,4 +1,4 @@
-"""Tokenising, on cases small enough to read."""
+"""Tokenizing, on cases small enough to read."""
 
 import json
 import logging
@@ -61,7 +61,7 @@ def test_truncation_and_padding_are_off(family):
 
 @pytest.mark.clause("TOK-001")
 def test_long_documents_are_no_matter_for_a_warning(caplog, capfd):
-    """A document longer than the model takes is tokenised in silence."""
+    """A document longer than the model takes is tokenized in silence."""
     with caplog.at_level(logging.DEBUG, "transformers"):
         tokenize(corpus_of([LONG + "silence"]), tokenizer("wordpiece"))
     assert "longer than" not in caplog.text + "".join(capfd.readouterr())
@@ -351,7 +351,7 @@ def test_padding_that_is_switched_on_makes_no_token_special():
 
 
 @pytest.mark.clause("TOK-010")
-def test_large_documents_are_tokenised_a_few_at_a_time(monkeypatch):
+def test_large_documents_are_tokenized_a_few_at_a_time(monkeypatch):
     """Documents of a megabyte each do not meet in one batch, however many a batch may have."""
     monkeypatch.setattr(station, "_BATCH_BYTES", 1000)
     sizes = []
@@ -376,8 +376,8 @@ def test_threads_change_nothing(monkeypatch):
 
 
 @pytest.mark.clause("TOK-011")
-def test_what_was_tokenised_once_is_served(monkeypatch):
-    """The same text and tokenizer are not tokenised again, even from another batch size."""
+def test_what_was_tokenized_once_is_served(monkeypatch):
+    """The same text and tokenizer are not tokenized again, even from another batch size."""
     corpus = corpus_of(["served", "from the cache"])
     first = tokenize(corpus, tokenizer("wordpiece"))
     monkeypatch.setattr(station, "_encode", None)
@@ -551,5 +551,5 @@ def test_progress_is_told_by_document():
     with fresh_cache():
         corpus = corpus_of(["film"] * 25)
         tokenize(corpus, tokenizer("wordpiece"), batch_size=10, reporter=heard)
-    assert heard.stages == [("tokenise", 25, "documents")]
+    assert heard.stages == [("tokenize", 25, "documents")]
     assert heard.done == 25

@@ -217,7 +217,7 @@ def test_a_damaged_file_is_named_and_the_one_before_taken(tmp_path, file, how):
     assert step == 1
     assert "step-00000002" in line
     assert file in line
-    assert "passed over" in line
+    assert "skipped" in line
 
 
 @pytest.mark.clause("CKPT-004")
@@ -251,14 +251,14 @@ def test_foreign_checkpoints_are_named_and_passed_over(tmp_path):
     step, told = found(tmp_path)
     assert step == 1
     assert [line.split(f"{folder}/")[1] for line in told] == [
-        "step-00000009: passed over, it is another run's",
-        "step-00000008: passed over, it is of step 3",
-        "step-00000003: passed over, another version of mlmref wrote it",
+        "step-00000009: skipped, it is another run's",
+        "step-00000008: skipped, it is of step 3",
+        "step-00000003: skipped, another version of mlmref wrote it",
     ]
     shutil.rmtree(folder / "step-00000001")
     step, told = found(tmp_path)
     assert step is None
-    assert told[-1].endswith("checkpoint-500: passed over, it has no manifest.json")
+    assert told[-1].endswith("checkpoint-500: skipped, it has no manifest.json")
 
 
 @pytest.mark.clause("CKPT-005")

@@ -233,7 +233,7 @@ def test_a_link_is_no_place_to_rename_to(tmp_path):
 @pytest.mark.clause("RUN-003")
 def test_a_finished_run_is_never_thrown_away(tmp_path):
     """When something has come to stand in its place, the result stays where it was built."""
-    with pytest.raises(OutputError, match="it is whole, in") as caught:
+    with pytest.raises(OutputError, match="the complete run is in") as caught:
         finish_where_something_stands(tmp_path / "out")
     building = Path(caught.value.hint.split("in ", 1)[1].split(": move")[0])
     assert (building / "file").read_text() == "result"

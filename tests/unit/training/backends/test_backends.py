@@ -147,7 +147,7 @@ def test_momentum_does_not_move_the_weights_in_a_step_without_targets():
 
 
 def train_one(job, step):
-    """Take one optimiser step."""
+    """Take one optimizer step."""
     for micro_batch in step:
         job.model.train()(**micro_batch)["loss"].backward()
     job.optimizer.step()
@@ -346,7 +346,7 @@ def test_the_environment_does_not_change_the_job(backend, tmp_path, monkeypatch)
 
 
 @pytest.mark.clause("BACK-009")
-def test_fp16_does_not_use_the_fused_optimiser():
+def test_fp16_does_not_use_the_fused_optimizer():
     """It would hide from the schedule that a step was skipped."""
     model = tiny_model("bert")
     assert make_optimizer(model, TrainingConfig(), "fp32").defaults["fused"] is True

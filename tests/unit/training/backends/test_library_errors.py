@@ -307,7 +307,7 @@ def test_a_damaged_checkpoint_is_passed_over(damage, tmp_path):
     damage(tmp_path / "step-00000006")
     assert checkpoint.newest(tmp_path, "this", told.append).step == 3
     assert len(told) == 1
-    assert "step-00000006: passed over, it" in told[0]
+    assert "step-00000006: skipped, it" in told[0]
 
 
 @pytest.mark.clause("BACK-032")
