@@ -24,7 +24,7 @@ ROWS = 64
 
 @cache
 def reviews(folder):
-    """Return IMDb's reviews as a data set, and the same tokenised as the tutorial does."""
+    """Return IMDb's reviews as a data set, and the same tokenized as the tutorial does."""
     import datasets
 
     file = Path(folder) / "reviews.csv"
@@ -79,7 +79,7 @@ def _with_share(found, least_bytes):
     floor=3.0,
 )
 def text_to_chunks(pairs):
-    """Read, tokenise and cut; each time into an empty cache."""
+    """Read, tokenize and cut; each time into an empty cache."""
     import datasets
 
     tokenizer = ours.loaded().tokenizer

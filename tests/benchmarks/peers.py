@@ -43,7 +43,7 @@ def median_step(at):
 
 
 def trainer_step(model, tokenizer, rows, folder, *, batch_size, steps):
-    """Return the median seconds of a step of plain Trainer, data and optimiser included."""
+    """Return the median seconds of a step of plain Trainer, data and optimizer included."""
     stamps = Stamps()
     Trainer(
         model=model,
@@ -69,7 +69,7 @@ def trainer_evaluation(model, tokenizer, rows, folder):
 
 
 def tokenize_reviews(texts, tokenizer):
-    """Tokenise as the tutorial does, word ids included (T05)."""
+    """Tokenize as the tutorial does, word ids included (T05)."""
 
     def tokenized(examples):
         result = tokenizer(examples["text"], return_token_type_ids=False)

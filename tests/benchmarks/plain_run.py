@@ -23,7 +23,7 @@ from mlmref.model.embedded import embedded_checkpoint
 
 
 def main(file, folder):
-    """Tokenise, chunk, split, evaluate, train, evaluate, fill, save."""
+    """Tokenize, chunk, split, evaluate, train, evaluate, fill, save."""
     reviews = datasets.load_dataset("csv", data_files=file, split="train")
     tokenizer = AutoTokenizer.from_pretrained(embedded_checkpoint())
     model = AutoModelForMaskedLM.from_pretrained(

@@ -116,7 +116,7 @@ def families(pairs):
 
 
 def _both_ways(model):
-    """Return our step and the plain one, without data and optimiser, on the same batch."""
+    """Return our step and the plain one, without data and optimizer, on the same batch."""
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(5, 8_000, (16, 32), generator=generator)
     attention = torch.ones_like(ids)

@@ -113,7 +113,7 @@ def test_whole_runs_agree_to_the_last_bit(row, place):
 @pytest.mark.clause("ORDER-003")
 @pytest.mark.parametrize("strategy", LEVELS["masking.strategy"])
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_accumulation_is_the_same_optimisation(backend, strategy, place):
+def test_accumulation_is_the_same_optimization(backend, strategy, place):
     """16x1, 8x2 and 4x4, with a partial window: losses and norms to 1e-5, perplexity to 1e-6."""
     runs = [
         outcome(

@@ -1,4 +1,4 @@
-"""Tokenising by pieces, for every text and every tokenizer that is taken to be separable."""
+"""Tokenizing by pieces, for every text and every tokenizer that is taken to be separable."""
 
 from itertools import pairwise
 

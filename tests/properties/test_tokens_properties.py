@@ -1,4 +1,4 @@
-"""Tokenising, for every text and every family of tokenizers."""
+"""Tokenizing, for every text and every family of tokenizers."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ every_family = st.sampled_from([*FAMILIES, "unigram-unsplit", "unigram-crossing"
 
 
 def segmented(texts, family, segmenter, **how):
-    """Tokenise anew with a segmenter."""
+    """Tokenize anew with a segmenter."""
     with fresh_cache():
         return tokenize(corpus_of(texts), tokenizer(family), segmenter=chosen(segmenter), **how)
 

@@ -125,7 +125,7 @@ SEPARABLE = {
         _add("story", lstrip=True),
     ],
 }
-"""Changes to a family that leave it one that is tokenised by pieces."""
+"""Changes to a family that leave it one that is tokenized by pieces."""
 
 WHOLE = {
     "unigram": [],
@@ -164,7 +164,7 @@ WHOLE = {
     "byte-bpe added strips": [_add("<mask>", rstrip=True, normalized=False)],
     "byte-bpe added blanks": [_add("  ")],
 }
-"""Changes to a family that make it one whose documents are tokenised whole."""
+"""Changes to a family that make it one whose documents are tokenized whole."""
 
 
 @cache

@@ -79,7 +79,7 @@ class Loop:
         return float(nn.utils.clip_grad_norm_(self.model.parameters(), self.job.max_grad_norm))
 
     def update(self, step):
-        """Step the optimiser."""
+        """Step the optimizer."""
         self.optimizer.step()
 
     def schedule(self, step):
@@ -585,7 +585,7 @@ class ClipsEachParameter(Loop):
 
 @fault("check_gradients_are_clipped")
 class ClipsTooLate(Loop):
-    """The gradient is clipped when the optimiser has stepped."""
+    """The gradient is clipped when the optimizer has stepped."""
 
     def clip(self):
         return float(nn.utils.get_total_norm(self.grads()))
@@ -614,12 +614,12 @@ class NeverClipsFirst(Loop):
         return super().clip()
 
 
-# --- the optimiser and the schedule --------------------------------------------------------------
+# --- the optimizer and the schedule --------------------------------------------------------------
 
 
 @fault("check_one_update_a_step")
-class OwnOptimiser(Loop):
-    """An optimiser of its own is stepped."""
+class OwnOptimizer(Loop):
+    """An optimizer of its own is stepped."""
 
     def before(self):
         super().before()
@@ -671,7 +671,7 @@ class StepsTwice(Loop):
 
 @fault("check_the_schedule_steps_after_the_optimizer")
 class ScheduleFirst(Loop):
-    """The schedule is stepped before the optimiser."""
+    """The schedule is stepped before the optimizer."""
 
     def update(self, step):
         self.job.scheduler.step()
@@ -759,7 +759,7 @@ class NotToldOfTheLast(Loop):
 
 @fault("check_a_step_without_targets_changes_nothing")
 class DecaysByItself(Loop):
-    """Weights decay in each step, whether the optimiser moves them or not."""
+    """Weights decay in each step, whether the optimizer moves them or not."""
 
     def clear(self, step):
         super().clear(step)
@@ -846,7 +846,7 @@ class MovesFrozen(Loop):
 
 @fault("check_what_is_no_number_reaches_the_job")
 class SkipsNoNumber(Loop):
-    """The optimiser is not stepped with a gradient that is no number."""
+    """The optimizer is not stepped with a gradient that is no number."""
 
     def update(self, step):
         if all(bool(grad.isfinite().all()) for grad in self.grads()):
@@ -1000,7 +1000,7 @@ class FreezesAtTheEnd(Loop):
 
 @fault("check_objects_are_left_as_found")
 class NewParameters(Loop):
-    """At the end a parameter is another object than the optimiser's."""
+    """At the end a parameter is another object than the optimizer's."""
 
     def after(self):
         self.model.output.bias = nn.Parameter(self.model.output.bias.detach().clone())
@@ -1161,7 +1161,7 @@ class InferenceTensors(Loop):
 
 @fault("check_stop_and_resume")
 class ForgetsMomentum(Loop):
-    """The optimiser's state is cleared before the first step."""
+    """The optimizer's state is cleared before the first step."""
 
     def before(self):
         super().before()
@@ -1170,7 +1170,7 @@ class ForgetsMomentum(Loop):
 
 @fault("check_stop_and_resume")
 class ClearsAtTheEnd(Loop):
-    """The optimiser's state is cleared when training is done, to save memory."""
+    """The optimizer's state is cleared when training is done, to save memory."""
 
     def after(self):
         self.optimizer.state.clear()

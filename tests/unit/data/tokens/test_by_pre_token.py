@@ -1,4 +1,4 @@
-"""Tokenising by pieces, on cases small enough to read."""
+"""Tokenizing by pieces, on cases small enough to read."""
 
 import json
 from itertools import pairwise
@@ -23,7 +23,7 @@ BLANKS = [chr(code) for code in range(0x3001) if chr(code).isspace()]
 
 
 def pieces(name="wordpiece"):
-    """Return what tokenises by pieces, for one of the separable tokenizers."""
+    """Return what tokenizes by pieces, for one of the separable tokenizers."""
     return pre_tokens_of(*parts_of(separable(name)))
 
 
@@ -35,7 +35,7 @@ def encoded(table, documents):
 
 
 def whole(documents, name="wordpiece"):
-    """Return the same, of documents tokenised whole."""
+    """Return the same, of documents tokenized whole."""
     backend, words, special = parts_of(separable(name))
     offsets, ids, starts, *_ = tokens._whole(
         backend, documents, special, words, None, Coverage(backend)
@@ -46,7 +46,7 @@ def whole(documents, name="wordpiece"):
 
 @pytest.fixture
 def learnt(monkeypatch):
-    """Hear of all pieces that are tokenised, batch by batch."""
+    """Hear of all pieces that are tokenized, batch by batch."""
     heard = []
     learn = station.PreTokens._learnt
     monkeypatch.setattr(
@@ -122,7 +122,7 @@ def test_tokenizers_that_are_not(name):
 
 @pytest.mark.clause("TOK-019")
 def test_a_tokenizer_that_is_not_what_it_says_is_none(monkeypatch):
-    """Should a release of the library come to do something else, documents are tokenised whole."""
+    """Should a release of the library come to do something else, documents are tokenized whole."""
     monkeypatch.setattr(division, "_behind_blanks", lambda text: np.ones(len(text) + 1, np.bool_))
     monkeypatch.setattr(station, "_PROBE", ("film",))
     assert pieces() is None
@@ -158,7 +158,7 @@ def test_words_within_a_piece_are_told_apart():
 
 
 @pytest.mark.clause("TOK-019")
-def test_a_piece_is_tokenised_once(learnt):
+def test_a_piece_is_tokenized_once(learnt):
     """What a batch has in common with earlier ones, or with itself, is looked up."""
     table = pieces()
     learnt.clear()
@@ -202,7 +202,7 @@ def test_long_pieces_are_not_kept(monkeypatch, learnt):
 
 @pytest.mark.clause("TOK-019")
 @pytest.mark.parametrize("size", [1, 5, 40])
-def test_pieces_are_joined_and_tokenised_a_few_at_a_time(size, monkeypatch):
+def test_pieces_are_joined_and_tokenized_a_few_at_a_time(size, monkeypatch):
     """However many go into a text and a call, they come out one by one."""
     monkeypatch.setattr(station, "_JOINED_BYTES", size)
     monkeypatch.setattr(station, "_CALL_BYTES", 3 * size)
@@ -236,7 +236,7 @@ def test_documents_of_nothing(documents, name):
 
 
 @pytest.mark.clause("TOK-019")
-def test_a_text_with_the_separator_is_tokenised_whole(learnt):
+def test_a_text_with_the_separator_is_tokenized_whole(learnt):
     """What parts pieces may be in a text: then that batch goes the other way, and no other."""
     table = pieces()
     for document in (station._BETWEEN, f"a film{station._BETWEEN}film", f"film {station._BETWEEN}"):
