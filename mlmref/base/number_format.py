@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Return a number with separators of thousands, or ``unknown`` or ``infinite``."""
+    """Return a number with thousands separators; ``unknown`` for NaN, ``infinite`` for infinity."""
     if math.isnan(value):
         return "unknown"
     if math.isinf(value):

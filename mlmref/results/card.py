@@ -15,7 +15,7 @@ from mlmref.results.verdict import verdict, warning
 
 Entries = Sequence[Mapping[str, Any]]
 
-# The limit that the split causes: by chunk, both sides share documents (E08).
+# The limits of each way to split; by chunk, both sides share documents (E08).
 _HELD_OUT = {
     "chunk": """\
 - The split is by chunk, so a document may have chunks on both sides. The figures after training

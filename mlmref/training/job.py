@@ -55,7 +55,7 @@ class Job:
     done: int = 0
     """Optimizer steps taken so far."""
     between: bool = field(default=True, init=False)
-    """Whether no step has begun since the last reported one, as a checkpoint requires."""
+    """Whether weights and optimizer are as after the last reported step; a checkpoint needs it."""
     restored: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     """The backend's own state in the checkpoint, by name (BACK-030)."""
     kept: dict[str, Stateful] = field(default_factory=dict, init=False)

@@ -50,7 +50,7 @@ def page(runs: Sequence[SavedRun]) -> str:
             text = _one(runs[0], chunks, kept)
         return text
     except (ValueError, LookupError, TypeError, AttributeError, UndefinedError) as error:
-        # :mod:`read` has checked all files but this one.
+        # read() has converted the values of all files but report.json.
         files = (run.folder / KEPT if run.kept else run.folder for run in runs)
         raise OutputError(f"it is damaged ({error})", where=", ".join(map(str, files))) from error
 

@@ -33,7 +33,7 @@ class Fill:
 def fills(runs: Sequence[SavedRun]) -> tuple[list[Fill], str]:
     """Return the answers side by side, and a note on omitted ones.
 
-    The first column is the first run before training. Each run after training follows.
+    The columns are the first run before training, then each run after training.
     """
     columns = [_by_mask(run.fills[-1] if len(run.fills) > 1 else []) for run in runs]
     first = next((run.fills[0] for run in runs if run.fills), [])

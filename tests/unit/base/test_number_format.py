@@ -7,6 +7,7 @@ import pytest
 from mlmref.base.number_format import chance, level, number, percent, rounded_percent, span
 
 
+@pytest.mark.clause("CLI-008")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
