@@ -14,6 +14,7 @@ from mlmref.base.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from mlmref.base.errors import MlmrefError as MlmrefError
+    from mlmref.masking.collator import MaskingCollator as MaskingCollator
     from mlmref.plugin.discovery import discover as discover
     from mlmref.plugin.hookspecs import hookimpl as hookimpl
     from mlmref.results.result import Result as Result
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # Imported when first used, so that the command line answers before NumPy and pydantic load.
 _HOMES = {
     "Config": "settings.config",
+    "MaskingCollator": "masking.collator",
     "MlmrefError": "base.errors",
     "Result": "results.result",
     "discover": "plugin.discovery",

@@ -150,10 +150,14 @@ class Masker:
         """Return the arguments for the strategy; parameters as of a call."""
         return self._shown_of(rows, present(rows)), self._draws(rows, pass_)
 
-    def _shown_of(self, rows: ChunkRows, there: BoolArray) -> Batch:
+    def _shown_of(
+        self, rows: ChunkRows, there: BoolArray, protected: BoolArray | None = None
+    ) -> Batch:
         truth = rows.input_ids
         special = self._is_special.take(truth)
         special |= ~there
+        if protected is not None:
+            special |= protected
         words = (
             number_words(rows.word_start, special)
             if self.entry.needs_words
@@ -171,19 +175,22 @@ class Masker:
         width = rows.input_ids.shape[1]
         return Draws(seed=self.seed, pass_=pass_, chunk_ids=rows.chunk_ids, width=width)
 
-    def __call__(self, rows: ChunkRows, pass_: int) -> MaskedRows:
+    def __call__(
+        self, rows: ChunkRows, pass_: int, protected: BoolArray | None = None
+    ) -> MaskedRows:
         """Return some chunks masked; ``rows`` does not change (MASK-009).
 
         Args:
             rows: the chunks, ``[B, T]``.
             pass_: the epoch, counted from 0, or ``EVALUATION_PASS``.
+            protected: bool ``[B, T]``, further positions to treat as special.
 
         Raises:
             PluginError: the strategy raises an error, or its plan breaks a clause (MASK-017).
         """
         truth = rows.input_ids
         there = present(rows)
-        batch, draws = self._shown_of(rows, there), self._draws(rows, pass_)
+        batch, draws = self._shown_of(rows, there, protected), self._draws(rows, pass_)
         own = self._draws(rows, pass_)  # a strategy may have used up the others
         where = f"masking strategy {self.entry.name!r} of {self.owner}"
         plan = checked_plan(

@@ -20,6 +20,9 @@ Int64Array = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
+StrArray = NDArray[np.str_]
+
+
 Probability = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array, Probability
+from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array, Probability, StrArray
 
 if TYPE_CHECKING:
     from mlmref.plugin.draws import Draws
@@ -123,6 +123,9 @@ class Vocabulary:
             exactly these (MASK-007).
         counts: int64 ``[size]``, the count of each id in the training chunks; ``[0]`` for
             a strategy that does not declare ``needs_counts`` (MASK-033).
+        continues: bool ``[size]``, whether each id continues a word by the tokenizer's own marks,
+            such as ``##``; ``[0]`` if it has none (TOK-028).
+        spelled: the tokens as the vocabulary spells them; a strategy reads ``tokens``.
     """
 
     size: int
@@ -131,6 +134,21 @@ class Vocabulary:
     special_ids: Int32Array
     ordinary_ids: Int32Array
     counts: Int64Array = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    continues: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    spelled: tuple[str, ...] = field(default=(), repr=False)
+    _tokens: list[StrArray] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def tokens(self) -> StrArray:
+        """The tokens as the vocabulary spells them, such as ``##ing``, str ``[size]`` (TOK-028).
+
+        Made on first use, and read-only. An id without a token has an empty string.
+        """
+        if not self._tokens:
+            tokens = np.array(self.spelled, dtype=np.str_)
+            tokens.flags.writeable = False
+            self._tokens.append(tokens)
+        return self._tokens[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

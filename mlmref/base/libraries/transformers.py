@@ -1,7 +1,8 @@
-"""How Transformers words the errors of loading a model that mlmref recognizes."""
+"""What mlmref uses of Transformers that is not in its public API, and the errors it recognizes."""
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 
 
@@ -27,3 +28,17 @@ class LoadingError(Enum):
 def loading_error(error: Exception) -> LoadingError | None:
     """Return which error of loading a model this is; ``None`` for any other."""
     return next((one for one in LoadingError if one.value in " ".join(str(error).split())), None)
+
+
+def trainer_evaluates() -> bool:
+    """Return whether a Trainer that evaluates or predicts is among the callers; imports nothing.
+
+    Trainer uses one collator for training and evaluation, and tells it nothing.
+    """
+    module = sys.modules.get("transformers.trainer")
+    if module is None:
+        return False
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not module.Trainer.evaluation_loop.__code__:
+        frame = frame.f_back  # type: ignore[assignment]  # None above the outermost
+    return frame is not None

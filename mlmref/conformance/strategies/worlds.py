@@ -79,6 +79,7 @@ class Case:
 def make_vocabulary(size: int, special: Int32Array, mask_id: int, pad_id: int) -> Vocabulary:
     """Return a vocabulary in which all other ids are ordinary, with counts as of a text."""
     ids = np.arange(size, dtype=np.int32)
+    continues = (ids % 3 == 0) & ~np.isin(ids, special)
     special = np.sort(special).astype(np.int32)
     return Vocabulary(
         size=size,
@@ -87,7 +88,18 @@ def make_vocabulary(size: int, special: Int32Array, mask_id: int, pad_id: int) -
         special_ids=special,
         ordinary_ids=np.setdiff1d(ids, special),
         counts=10_000 // (1 + ids.astype(np.int64) * 7 % size),
+        continues=continues,
+        spelled=tuple(map(_spelled, ids.tolist(), continues.tolist())),
     )
+
+
+def _spelled(number: int, continues: bool) -> str:
+    """Return a token: a number for every seventh id, letters for the others."""
+    letters = str(number).translate(_LETTERS) if number % 7 else str(number)
+    return "##" * continues + letters
+
+
+_LETTERS = str.maketrans("0123456789", "etaoinshrd")
 
 
 @lru_cache(maxsize=1)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlmref.base.errors import ModelError
 from mlmref.data.tokenizer.encoding import backend_of, check_template
-from mlmref.plugin.arrays import BoolArray
+from mlmref.plugin.arrays import BoolArray, Int32Array
 from mlmref.plugin.contracts import Vocabulary
 
 if TYPE_CHECKING:
+    import tokenizers
     from transformers import PreTrainedTokenizerBase
 
 
@@ -44,15 +46,54 @@ def vocabulary_of(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
                 where=name,
                 hint="choose a model that was trained with masks, such as BERT or RoBERTa",
             )
-    ids = np.unique(np.fromiter(tokenizer.get_vocab().values(), np.int32))
+    spelled = {number: token for token, number in tokenizer.get_vocab().items()}
+    ids = np.sort(np.fromiter(spelled, np.int32))
     special = np.array(sorted(_special_ids(tokenizer)), dtype=np.int32)
+    size = int(ids[-1]) + 1  # ids may leave gaps, and then len(tokenizer) is less
+    tokens = tuple(spelled.get(number, "") for number in range(size))
     return Vocabulary(
-        size=int(ids[-1]) + 1,  # ids may leave gaps, and then len(tokenizer) is less
+        size=size,
         mask_id=tokenizer.mask_token_id,
         pad_id=tokenizer.pad_token_id,
         special_ids=special,
         ordinary_ids=np.setdiff1d(ids, special),
+        continues=_continues(backend_of(tokenizer), tokens, special),
+        spelled=tokens,
     )
+
+
+def _continues(
+    backend: tokenizers.Tokenizer, tokens: Sequence[str], special: Int32Array
+) -> BoolArray:
+    """Return which ids continue a word, bool ``[V]``; empty if no mark of tokens says so (TOK-028).
+
+    WordPiece marks tokens that continue a word. SentencePiece and byte-level BPE mark tokens that
+    begin one by a blank before it, so that punctuation after a word continues it. If a token spans
+    several words, the marks say nothing.
+    """
+    state = json.loads(backend.to_str())
+    prefix = state["model"].get("continuing_subword_prefix")
+    if prefix:
+        continues = np.array([token.startswith(prefix) for token in tokens])
+    elif (blanks := tuple(_blanks(state["pre_tokenizer"]))) and not any(
+        blank in token.lstrip(blank) for blank in blanks for token in tokens
+    ):
+        continues = np.array([not token.startswith(blanks) for token in tokens])
+    else:
+        return np.zeros(0, dtype=np.bool_)
+    continues[special] = False
+    return continues
+
+
+def _blanks(pre_tokenizer: Any) -> Iterator[str]:
+    """Yield how the tokens of a pre-tokenizer spell a blank before a word."""
+    if isinstance(pre_tokenizer, dict):
+        if pre_tokenizer.get("type") == "Metaspace":
+            yield pre_tokenizer["replacement"]
+        if pre_tokenizer.get("type") == "ByteLevel":
+            yield from ("Ġ", "Ċ", "ĉ", "č")  # blank, line feed, tab and carriage return
+        for part in pre_tokenizer.get("pretokenizers", []):
+            yield from _blanks(part)
 
 
 def special_mask(vocabulary: Vocabulary) -> BoolArray:

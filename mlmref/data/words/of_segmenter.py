@@ -65,7 +65,16 @@ class SegmentedWords:
         """
         lengths = np.array([len(text) for text in texts], dtype=np.int64)
         seams = np.append(0, np.cumsum(lengths))
-        spans = spans_of(encodings, seams)
+        return self.starts_of(spans_of(encodings, seams), texts, seams)
+
+    def starts_of(self, spans: Int64Array, texts: Sequence[str], seams: Int64Array) -> BoolArray:
+        """Return the same from begin and end of each token in characters of all texts.
+
+        Args:
+            spans: int64 ``[N, 2]``.
+            texts: the documents.
+            seams: int64 ``[D + 1]``, where each document begins; last, the end.
+        """
         # Blanks are not counted, because they belong to no word (TOK-015).
         solid = _solid_before("".join(texts))
         begins = np.unique(solid[np.append(self._begins(texts, seams), seams)])
@@ -73,7 +82,7 @@ class SegmentedWords:
         last = np.searchsorted(begins, solid[spans[:, 1]] - 1, side="right") - 1
         # A token contains characters of the words first to last. A token without characters has
         # the word around it, or none if a word begins there: first is then last + 1 (TOK-016).
-        starts = np.ones(len(ids), dtype=np.bool_)
+        starts = np.ones(len(spans), dtype=np.bool_)
         starts[1:] = (first[1:] > last[:-1]) | (first[:-1] > last[1:])
         return starts
 
