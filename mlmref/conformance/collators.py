@@ -5,6 +5,10 @@ a tokenizer returns it: ``input_ids`` and ``attention_mask``, and on request ``l
 tokens), ``word_ids`` (``None`` outside words) and ``offset_mapping`` (a gap between words, no gap
 within a word). Rows are already padded. Empty batches are not passed to the collator, because no
 data loader makes one.
+
+A collator with ``set_epoch`` is keyed: its masks depend on its attribute ``seed``, the epoch and
+the ``id`` of each feature. Any other collator draws from the process's generators; the kit seeds
+them.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -48,7 +53,7 @@ class CollatorStrategy:
     """
 
     def __init__(self, collator: Collator, columns: Sequence[str] = ()) -> None:
-        self._collator = collator
+        self._collator: Any = collator
         self._columns = {*COLUMNS[:2], *columns}
         self._takes_seed = "seed" in inspect.signature(collator).parameters
 
@@ -77,13 +82,9 @@ class CollatorStrategy:
             nothing = np.zeros(shape, dtype=np.int64)
             present = np.zeros(shape, dtype=np.bool_)
             return Seen(targets=present, input_ids=nothing, labels=nothing, attention_mask=present)
-        features = [
-            {name: row[name] for name in COLUMNS if name in self._columns}
-            for row in features_of(batch)
-        ]
+        call, features = self.ready(batch, draws)
         before = copy.deepcopy(features)
-        extra = {"seed": _key(draws)} if self._takes_seed else {}
-        made = self._collator(features, **extra)
+        made = call()
         labels = np.asarray(made["labels"])
         return Seen(
             targets=labels != IGNORE_INDEX,
@@ -92,6 +93,25 @@ class CollatorStrategy:
             attention_mask=np.asarray(made.get("attention_mask", batch.input_ids * 0 + 1)),
             written="" if features == before else "the caller's features",
         )
+
+    def ready(self, batch: Batch, draws: Draws) -> tuple[Callable[[], Any], Features]:
+        """Return the call of the collator on a batch, and its features."""
+        features = [
+            {name: row[name] for name in COLUMNS if name in self._columns}
+            for row in features_of(batch)
+        ]
+        if is_keyed(self._collator):
+            self._collator.seed = draws._seed
+            self._collator.set_epoch(draws._pass)
+            for feature, number in zip(features, batch.chunk_ids.tolist(), strict=True):
+                feature["id"] = number
+        extra = {"seed": _key(draws)} if self._takes_seed else {}
+        return partial(self._collator, features, **extra), features
+
+
+def is_keyed(collator: Any) -> bool:
+    """Return whether a collator, or its class, has masks with a key of their own."""
+    return callable(getattr(collator, "set_epoch", None))
 
 
 def features_of(batch: Batch) -> Features:
@@ -256,4 +276,8 @@ def _takes_probability(place: str) -> bool:
     """Return whether a collator's class has the argument ``mlm_probability``."""
     module, _, name = place.partition(":")
     found = getattr(import_module(module), name)
-    return inspect.isclass(found) and "mlm_probability" in inspect.signature(found).parameters
+    if not inspect.isclass(found):
+        return False
+    takes = inspect.signature(found).parameters.values()
+    named = any(one.name == "mlm_probability" for one in takes)
+    return named or (is_keyed(found) and any(one.kind is one.VAR_KEYWORD for one in takes))

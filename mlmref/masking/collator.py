@@ -105,7 +105,7 @@ class MaskingCollator:
         frozen = ".frozen()" if self._frozen else ""
         return (
             f"MaskingCollator({type(self.tokenizer).__name__}, {self._chosen.entry.name!r}, "
-            f"seed={self._masker.seed}{options}){frozen}"
+            f"seed={self.seed}{options}){frozen}"
         )
 
     def __call__(
@@ -129,6 +129,15 @@ class MaskingCollator:
         """
         pass_ = EVALUATION_PASS if self._frozen else self._epochs.now
         return self.masked(features, pass_, return_tensors)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the masks."""
+        return self._masker.seed
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._masker = replace(self._masker, seed=seed)
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch of the next iteration; later ones count on from it.

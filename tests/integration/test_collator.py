@@ -1,5 +1,7 @@
 """MaskingCollator in real training scripts: Trainer, Accelerate and mlmref's own runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,10 +16,14 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from mlmref import MaskingCollator
+from mlmref.conformance.checks import run_checks
+from mlmref.conformance.collators import collator_subject, load_collator
+from mlmref.conformance.strategies import KIT
 from mlmref.data.chunks import chunk
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.tokenize import tokenize
 from mlmref.masking.masker import number_words, present
+from mlmref.plugin.contracts import Corruption
 from mlmref.plugin.draws import EVALUATION_PASS
 from mlmref.settings.config import ChunkConfig
 
@@ -189,3 +195,30 @@ def test_masks_are_those_of_a_run(strategy, remainder):
         expected, batch = masker(rows, pass_), made(features)
         assert torch.equal(batch["input_ids"], torch.from_numpy(expected.input_ids).long())
         assert torch.equal(batch["labels"], torch.from_numpy(expected.labels).long())
+
+
+@pytest.mark.clause("COLL-010")
+@pytest.mark.parametrize(
+    ("strategy", "promises"),
+    [
+        pytest.param("token", {"rate": "token"}, marks=pytest.mark.full),
+        (
+            "whole-word",
+            {
+                "rate": "word",
+                "whole_words": True,
+                "columns": ["word_ids"],
+                "corruption": Corruption(mask=1.0, random=0.0, keep=0.0),
+            },
+        ),
+    ],
+)
+def test_it_keeps_every_clause_of_the_kit(strategy, promises):
+    """Each check passes or does not apply, also those of rates and independence."""
+    make = load_collator("mlmref:MaskingCollator", {"strategy": strategy})
+    subject = collator_subject(make, name="ours", probability=0.15, **promises)
+    report = run_checks(KIT.checks, replace(subject, large=4), "ours")
+    assert report.ok, report.failures
+    statuses = [one.status for one in report.outcomes]
+    assert set(statuses) == {"pass", "not applicable"}
+    assert statuses.count("pass") >= 25

@@ -53,9 +53,8 @@ _COUNTED = ("Python instructions", "bytes of memory")
 
 def _cost(subject: Subject, case: Case) -> tuple[int, int]:
     """Return the instructions and bytes of a mask, not of the first one."""
-    ask = subject.ask(subject.strategy())
-    ask(*subject.shown(case))  # the first call may build what later calls reuse
-    return instructions(ask, *subject.shown(case)), _memory(ask, *subject.shown(case))
+    subject.ready(case)()  # the first call may build what later calls reuse
+    return instructions(subject.ready(case)), _memory(subject.ready(case))
 
 
 def instructions(function: Callable[..., Any], *arguments: Any) -> int:

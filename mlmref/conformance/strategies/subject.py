@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,14 @@ class Subject:
             strategy.collate if self.collates else strategy.propose
         )
         return method
+
+    def ready(self, case: Case) -> Callable[[], Any]:
+        """Return the call that masks a case, with its arguments prepared."""
+        strategy: Any = self.strategy()
+        if self.collates:
+            call: Callable[[], Any] = strategy.ready(*self.shown(case))[0]
+            return call
+        return partial(strategy.propose, *self.shown(case))
 
     def plan(self, case: Case, strategy: MaskingStrategy | None = None) -> Plan:
         """Return the plan of a case, unchecked."""
