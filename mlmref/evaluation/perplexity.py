@@ -1,15 +1,14 @@
-"""Perplexity on fixed masks, with an interval (EVAL-001 to EVAL-014, EVAL-018, EVAL-019).
+"""Measure the perplexity of a model on fixed masks (EVAL-001 to EVAL-011, EVAL-013, EVAL-019).
 
-Summed negative log-likelihood over counted targets, in float64 from the batch on, so the figure
-does not move with the batch size (E09). Masks are keyed and their pass is a constant, so they
-are the same before, between and after (E10).
+Losses are summed in float64 and divided by the number of targets, so the perplexity does not
+depend on the batch size (E09). The masks depend only on the seed, the chunk and the number of the
+draw, so every evaluation of a run uses the same masks (E10).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,117 +18,15 @@ from mlmref.base.generators import seed_generators, torch_state
 from mlmref.base.progress import SILENT, Reporter, Stage
 from mlmref.base.ranks.process import state, sum_over_ranks
 from mlmref.data.chunks import Chunks
-from mlmref.evaluation.intervals import Documents, exp, mean_interval
+from mlmref.evaluation.intervals import Documents
 from mlmref.evaluation.kept_targets import Targets
+from mlmref.evaluation.metrics import Evaluation
 from mlmref.masking.masker import Masker
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX, FloatArray, Int64Array
 from mlmref.plugin.contracts import MaskedRows
 from mlmref.plugin.draws import EVALUATION_PASS
-from mlmref.settings.config import EvaluationConfig
-
-TUTORIAL_BATCH_SIZE = 64
-"""The batch size of the tutorial's evaluation, over which it takes the mean of means (T15)."""
-
-_TOO_GOOD = 1.05  # perplexity: no text is that predictable
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What was measured on the held-out chunks.
-
-    Attributes:
-        chunk_nll: float64 ``[N]``, summed negative log-likelihood of each chunk, in nats.
-        chunk_targets: float64 ``[N]``, its number of targets.
-        documents: the same by document.
-        correct: targets whose true token was the model's first choice.
-        target_nll: float64 ``[n]``, of each target that was to be kept; NaN for one that was
-            none. ``None`` if none were to be kept.
-    """
-
-    chunk_nll: FloatArray
-    chunk_targets: FloatArray
-    documents: Documents
-    correct: int
-    target_nll: FloatArray | None = None
-
-    @property
-    def targets(self) -> int:
-        """Number of targets."""
-        return int(self.chunk_targets.sum())
-
-    @property
-    def nll(self) -> float:
-        """Mean negative log-likelihood of a target, in nats: the cross-entropy."""
-        return float(self.chunk_nll.sum() / self.targets)
-
-    @property
-    def perplexity(self) -> float:
-        """Exponential of the cross-entropy (T16); infinity where that overflows."""
-        return exp(self.nll)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of targets whose true token was the model's first choice."""
-        return self.correct / self.targets
-
-    @property
-    def tutorial_estimate(self) -> float:
-        """The tutorial's own figure: the mean over chunks of their batch's mean loss (E09)."""
-        edges = np.arange(0, len(self.chunk_nll), TUTORIAL_BATCH_SIZE)
-        targets = np.add.reduceat(self.chunk_targets, edges)
-        nll = np.add.reduceat(self.chunk_nll, edges)
-        sizes = np.diff(np.append(edges, len(self.chunk_nll)))
-        counted = targets > 0  # the tutorial's loss would be NaN here (E04)
-        means = nll[counted] / targets[counted]
-        return exp(float(np.average(means, weights=sizes[counted])))
-
-    def interval(self, config: EvaluationConfig, seed: int) -> tuple[float, float]:
-        """Return the interval of the perplexity; NaN twice with fewer than two documents."""
-        low, high = mean_interval(self.documents, config, seed)
-        return exp(low), exp(high)
-
-    def summary(self, config: EvaluationConfig, seed: int) -> dict[str, Any]:
-        """Return the figures as the record holds them."""
-        low, high = self.interval(config, seed)
-        return {
-            "value": self.perplexity,
-            "low": low,
-            "high": high,
-            "nll": self.nll,
-            "targets": self.targets,
-            "accuracy": self.accuracy,
-            "tutorial_estimate": self.tutorial_estimate,
-        }
-
-
-class Measured(NamedTuple):
-    """What a run remembers of an evaluation: figures, sums by document, and losses kept."""
-
-    summary: dict[str, Any]
-    documents: Documents
-    target_nll: FloatArray | None = None
-
-
-def measured(
-    evaluations: Sequence[Evaluation], config: EvaluationConfig, seed: int, reporter: Reporter
-) -> Measured:
-    """Sum up evaluations of one model under different draws of masks: figures are the first's.
-
-    A perplexity that nearly is 1 is warned of (EVAL-014).
-    """
-    first = evaluations[0]
-    summary = first.summary(config, seed)
-    if len(evaluations) > 1:
-        values = [one.perplexity for one in evaluations]
-        summary["draws"] = {"values": values, "standard_deviation": float(np.std(values, ddof=1))}
-    if first.perplexity < _TOO_GOOD:
-        reporter.warn(
-            f"a perplexity of {first.perplexity:.3f} means that the model reads what it is to "
-            "predict; see --corruption, and what the masking strategy replaces"
-        )
-    return Measured(summary, first.documents, first.target_nll)
 
 
 def evaluate(
@@ -142,20 +39,19 @@ def evaluate(
     targets: Targets | None = None,
     reporter: Reporter = SILENT,
 ) -> Evaluation:
-    """Measure a model on chunks: in float32, evaluation mode, each chunk once over all ranks.
+    """Evaluate a model in float32 and in evaluation mode; the ranks share the chunks.
 
     Args:
         objective: the model with its loss.
-        chunks: the chunks.
-        masker: masks them.
+        chunks: the held-out chunks.
+        masker: masks the chunks.
         batch_size: chunks in a forward pass.
-        draw: which of the fixed draws of masks (EVAL-013).
-        targets: of these the loss is kept one by one.
-        reporter: told of each batch.
+        draw: number of the fixed draw of masks (EVAL-013).
+        targets: the targets whose losses are kept one by one.
+        reporter: receives the progress.
 
     Raises:
-        MlmrefError: the strategy proposed no target in any chunk, so there is nothing to measure;
-            or the model's losses are no numbers.
+        MlmrefError: the masking strategy chose no target in any chunk, or a loss is NaN.
     """
 
     def batches() -> Iterator[MaskedBatch]:
@@ -180,19 +76,19 @@ def evaluate(
 
 
 def less_memory(batch_size: int) -> str:
-    """Name the setting that lowers the memory of an evaluation."""
+    """Return the hint that names the setting to reduce if an evaluation is out of memory."""
     if batch_size == 1:
         return "use a smaller --chunk-size, or a smaller model"
     return f"use --set evaluation.batch_size={batch_size // 2}, which does not change the figures"
 
 
 class MaskedBatch(NamedTuple):
-    """Rows to be predicted in one forward pass.
+    """The rows of one forward pass.
 
     Attributes:
-        chunks: int64 ``[B]``, which of the chunks each row is.
-        documents: int64 ``[B, T]``, the document that each token comes from.
-        masked: what the model reads and is to predict.
+        chunks: int64 ``[B]``, the chunk of each row.
+        documents: int64 ``[B, T]``, the document of each token.
+        masked: the model's input and the labels.
     """
 
     chunks: Int64Array
@@ -201,7 +97,7 @@ class MaskedBatch(NamedTuple):
 
 
 def share(numbers: Int64Array) -> Int64Array:
-    """Return the part of some chunks that this rank is to measure; together they are all."""
+    """Return the chunks that this rank evaluates; each chunk belongs to one rank."""
     rank, ranks = state().process_index, state().num_processes
     return numbers[rank * len(numbers) // ranks : (rank + 1) * len(numbers) // ranks]
 
@@ -213,15 +109,22 @@ def summed(
     stage: Stage,
     kept: Targets | None = None,
 ) -> Evaluation:
-    """Predict batch by batch, and add up over all ranks; there may be no target at all.
+    """Sum the losses of all batches over all ranks; the batches may have no target.
+
+    Args:
+        objective: the model with its loss.
+        chunks: the chunks that all ranks evaluate.
+        batches: the batches of this rank.
+        stage: receives the progress.
+        kept: the targets whose losses are kept one by one.
 
     Raises:
-        MlmrefError: the model's losses are no numbers.
+        MlmrefError: a loss is NaN.
     """
     nll, targets = np.zeros((2, len(chunks)))
     document_nll, document_targets = np.zeros((2, len(chunks.tokens.offsets) - 1))
     correct = np.zeros(1)
-    each = np.zeros((2, len(kept))) if kept else None  # losses, and which were measured
+    each = np.zeros((2, len(kept))) if kept else None  # losses, and 1 where measured
     with evaluating(objective.model):
         for batch in batches:
             chosen = batch.masked.labels != IGNORE_INDEX
@@ -261,17 +164,18 @@ def summed(
 
 
 def _losses(objective: MaskedLMObjective, batch: MaskedBatch) -> tuple[FloatArray, int]:
-    """Return each target's loss in row-major order, and how many were the first choice.
+    """Return the loss of each target in row-major order, and the number of correct predictions.
 
-    If they depend on random numbers, each row is predicted alone, with a seed of its chunk, so that
-    the losses depend neither on the batch nor on draws before (EVAL-019).
+    If the model draws random numbers that change its losses, each row is evaluated alone with its
+    chunk number as the seed. The losses then do not depend on the batch or on earlier draws
+    (EVAL-019).
     """
     if not objective.draws:
         before = torch_state(objective.device)
         found = _predict(objective, batch.masked)
         if objective.draws is False or torch.equal(torch_state(objective.device), before):
             return found
-        # BigBird draws for the weights of another attention, and then copies its own into it.
+        # BigBird draws initial weights for full attention, and then overwrites them with its own.
         seed_generators(0)
         again = _predict(objective, batch.masked)
         objective.draws = not np.array_equal(again[0], found[0])
@@ -293,6 +197,7 @@ def _losses(objective: MaskedLMObjective, batch: MaskedBatch) -> tuple[FloatArra
 
 @torch.inference_mode()
 def _predict(objective: MaskedLMObjective, masked: MaskedRows) -> tuple[FloatArray, int]:
+    """Return the same as :func:`_losses`, from one forward pass in float32 (EVAL-010)."""
     device = objective.device
     arrays = (masked.input_ids, masked.attention_mask, masked.labels)
     tensors = (torch.from_numpy(array).long().to(device) for array in arrays)

@@ -17,7 +17,8 @@ from mlmref.base.closest import suggest
 from mlmref.base.errors import ConfigError, MlmrefError, memory_for
 from mlmref.base.progress import SILENT, Reporter
 from mlmref.data.chunks import Chunks
-from mlmref.evaluation.perplexity import Evaluation, MaskedBatch, less_memory, share, summed
+from mlmref.evaluation.metrics import Evaluation
+from mlmref.evaluation.perplexity import MaskedBatch, less_memory, share, summed
 from mlmref.masking.masker import number_words, present
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.plugin.arrays import IGNORE_INDEX, Int64Array

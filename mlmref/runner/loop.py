@@ -18,7 +18,7 @@ from mlmref.training.signals import Stopping
 
 if TYPE_CHECKING:
     from mlmref.evaluation.kept_targets import Targets
-    from mlmref.evaluation.perplexity import Measured
+    from mlmref.evaluation.metrics import Measured
     from mlmref.plugin.training import TrainingBackend
     from mlmref.settings.config import TrainingConfig
     from mlmref.training.step_report import StepReport
@@ -31,7 +31,8 @@ def measure(ready: Ready, targets: Targets | None = None) -> Measured:
         ready: model, chunks and masks.
         targets: the targets whose losses under the first draw are kept.
     """
-    from mlmref.evaluation.perplexity import evaluate, measured
+    from mlmref.evaluation.metrics import measured
+    from mlmref.evaluation.perplexity import evaluate
 
     config, reporter = ready.config.evaluation, ready.context.reporter
     with ready.context.clock("evaluate"):

@@ -25,7 +25,7 @@ from mlmref.results.kept_targets import read_about, read_targets
 from mlmref.results.record import dumps
 
 if TYPE_CHECKING:
-    from mlmref.evaluation.perplexity import Measured
+    from mlmref.evaluation.metrics import Measured
     from mlmref.runner.prepare import Ready
 
 

@@ -16,7 +16,7 @@ from mlmref.runner.log.trackers import Trackers
 if TYPE_CHECKING:
     from mlmref.evaluation.fill_mask import Filled
     from mlmref.evaluation.kept_targets import Targets
-    from mlmref.evaluation.perplexity import Measured
+    from mlmref.evaluation.metrics import Measured
     from mlmref.runner.log.kept_targets import Keeper
     from mlmref.runner.prepare import Ready
     from mlmref.training.step_report import StepReport

@@ -26,7 +26,7 @@ from mlmref.runner.log.provenance import corpus_used, model_used, plugins_used
 if TYPE_CHECKING:
     from mlmref.evaluation.fill_mask import Filled
     from mlmref.evaluation.intervals import Documents
-    from mlmref.evaluation.perplexity import Measured
+    from mlmref.evaluation.metrics import Measured
     from mlmref.runner.prepare import Ready
 
 

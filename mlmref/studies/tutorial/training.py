@@ -8,7 +8,7 @@ import numpy as np
 
 from mlmref.base.quiet_libraries import quiet
 from mlmref.evaluation.intervals import Documents
-from mlmref.evaluation.perplexity import Evaluation
+from mlmref.evaluation.metrics import Evaluation
 from mlmref.plugin.arrays import FloatArray
 from mlmref.studies.tutorial.data import unsupervised_labels
 from mlmref.studies.tutorial.ground import Figure, Ground, preset
