@@ -123,8 +123,8 @@ def summed(
     """
     nll, targets = np.zeros((2, len(chunks)))
     document_nll, document_targets = np.zeros((2, len(chunks.tokens.offsets) - 1))
-    correct = np.zeros(1)
-    each = np.zeros((2, len(kept))) if kept else None  # losses, and 1 where measured
+    correct = np.array([0.0])
+    each = np.zeros((2, len(kept or ())))  # losses, and 1 where measured
     with evaluating(objective.model):
         for batch in batches:
             chosen = batch.masked.labels != IGNORE_INDEX
@@ -134,7 +134,7 @@ def summed(
             np.add.at(targets, batch.chunks[row], 1)
             np.add.at(document_nll, batch.documents[chosen], losses)
             np.add.at(document_targets, batch.documents[chosen], 1)
-            if kept and each is not None:
+            if kept:
                 places, there = kept.find(batch.chunks[row], column)
                 each[:, places] = losses[there], np.ones(len(places))
             correct += hits
@@ -148,9 +148,8 @@ def summed(
             where="evaluation",
             hint="the model is damaged, or its training diverged: lower --learning-rate",
         )
-    if each is not None:
+    if kept:
         each = sum_over_ranks(each)
-        each[0, each[1] == 0] = np.nan
     numbers = np.flatnonzero(document_targets)
     return Evaluation(
         chunk_nll=nll,
@@ -159,7 +158,7 @@ def summed(
             numbers=numbers, nll=document_nll[numbers], targets=document_targets[numbers]
         ),
         correct=int(correct[0]),
-        target_nll=None if each is None else each[0],
+        target_nll=np.where(each[1] > 0, each[0], np.nan) if kept else None,
     )
 
 
@@ -191,8 +190,7 @@ def _losses(objective: MaskedLMObjective, batch: MaskedBatch) -> tuple[FloatArra
             attention_mask=masked.attention_mask[one],
         )
         each.append(_predict(objective, alone))
-    losses, hits = zip(*each, strict=True)
-    return np.concatenate(losses), sum(hits)
+    return np.concatenate([losses for losses, _ in each]), sum(hits for _, hits in each)
 
 
 @torch.inference_mode()
