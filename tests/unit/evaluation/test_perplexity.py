@@ -12,6 +12,7 @@ from support.jobs import masker, some_chunks
 from support.models import VOCABULARY, tiny_model, variant
 from support.tokens import tokens_of
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from mlmref.base.errors import MlmrefError
 from mlmref.data.chunks import chunk
@@ -21,7 +22,7 @@ from mlmref.evaluation.perplexity import evaluate
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.plugin.arrays import IGNORE_INDEX
 from mlmref.plugin.draws import EVALUATION_PASS
-from mlmref.settings.config import ChunkConfig
+from mlmref.settings.config import ChunkConfig, EvaluationConfig
 
 CHUNKS = some_chunks(150, pad=True)
 OBJECTIVE = MaskedLMObjective(tiny_model("bert").eval())
@@ -103,7 +104,7 @@ def test_the_last_document_counts():
 
 @pytest.mark.clause("RUN-008")
 def test_progress_is_told_in_chunks():
-    """The stage has its name, its chunks, and each batch's number of them as it is done."""
+    """The stage has a name and a number of chunks; each batch of 64 reports its chunks."""
     told = []
 
     class Reporter:
@@ -115,7 +116,8 @@ def test_progress_is_told_in_chunks():
         def advance(self, *done):
             told.append(done)
 
-    evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=64, reporter=Reporter())
+    evaluate(OBJECTIVE, CHUNKS, masker(), reporter=Reporter())
+    assert EvaluationConfig().batch_size == 64  # the default of evaluate, too
     assert told == [("evaluate", 150, "chunks"), (64,), (64,), (22,)]
 
 
@@ -231,6 +233,22 @@ def test_too_little_memory_in_an_evaluation_names_its_batch_size(batch_size, hin
     with pytest.raises(MlmrefError) as raised:
         evaluate(objective, CHUNKS, masker(), batch_size=batch_size)
     assert str(raised.value) == f"evaluation: out of memory; {hint}"
+
+
+@pytest.mark.clause("EVAL-001")
+def test_batches_are_moved_to_the_device_of_the_model():
+    """The input tokens, the attention mask and the labels are; tests/gpu uses a real GPU."""
+    devices = []
+
+    class Watched(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            if function is torch.Tensor.to:
+                devices.extend(args[1:])
+            return function(*args, **kwargs or {})
+
+    with Watched():
+        evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=len(CHUNKS))
+    assert devices[:3] == [OBJECTIVE.device] * 3
 
 
 @pytest.mark.clause("EVAL-010")
