@@ -32,7 +32,7 @@ def made(chunk_nll, chunk_targets, document_nll=None, document_targets=None):
 @pytest.mark.clause("EVAL-005")
 @pytest.mark.filterwarnings("error")
 def test_overflow_is_infinity():
-    """A cross-entropy of 800 nats is an infinite perplexity, estimate and bound."""
+    """A cross-entropy of 800 nats gives an infinite perplexity, estimate and upper bound."""
     measured = made([1600.0, 800.0], [2, 1])
     assert measured.perplexity == float("inf")
     assert measured.tutorial_estimate == float("inf")
@@ -40,8 +40,8 @@ def test_overflow_is_infinity():
 
 
 @pytest.mark.clause("EVAL-006")
-def test_the_interval_is_that_of_a_plain_bootstrap():
-    """Resampling documents in a loop gives the same bounds to the noise of two bootstraps."""
+def test_the_interval_agrees_with_a_plain_bootstrap():
+    """Resampling documents in a loop gives the same bounds, within the noise of two bootstraps."""
     rng = np.random.default_rng(5)
     targets = rng.integers(1, 30, 200).astype(float)
     nll = targets * rng.normal(4, 1, 200)
@@ -58,7 +58,7 @@ def test_the_interval_is_that_of_a_plain_bootstrap():
 
 @pytest.mark.clause("EVAL-006")
 def test_documents_and_not_chunks_are_resampled():
-    """Ten chunks of one document say less than ten documents: the interval is wider."""
+    """Ten chunks of one document give a wider interval than ten documents."""
     rng = np.random.default_rng(0)
     level = rng.normal(4, 1, 40)
     chunks = np.repeat(level, 10) * 20
@@ -70,8 +70,8 @@ def test_documents_and_not_chunks_are_resampled():
 
 
 @pytest.mark.clause("EVAL-006")
-def test_the_interval_is_drawn_as_it_is_asked_for():
-    """Seed, number of resamples and level are those given; the same seed gives the same bounds."""
+def test_the_interval_depends_on_seed_resamples_and_confidence():
+    """Each of the three changes the bounds; the same seed gives the same bounds."""
     rng = np.random.default_rng(3)
     measured = made(rng.uniform(20, 60, 30), rng.integers(5, 15, 30))
     first, again, other = (measured.interval(EvaluationConfig(), seed) for seed in (1, 1, 2))
@@ -85,7 +85,7 @@ def test_the_interval_is_drawn_as_it_is_asked_for():
 @pytest.mark.clause("EVAL-006")
 @pytest.mark.parametrize(("room", "at_a_time"), [(99, 33), (101, 33), (3, 1), (2, 1)])
 def test_the_interval_needs_bounded_memory(monkeypatch, room, at_a_time):
-    """No more documents are drawn at a time than there is room for, and one resample at least."""
+    """A batch of resamples draws at most the allowed documents, but at least one resample."""
     from scipy import stats
 
     sizes, bootstrap = [], stats.bootstrap
@@ -107,7 +107,7 @@ def test_the_interval_needs_bounded_memory(monkeypatch, room, at_a_time):
 
 @pytest.mark.clause("EVAL-006")
 def test_two_documents_have_an_interval():
-    """Two documents are enough: the bounds are those of either."""
+    """Two documents are enough: the bounds are the perplexities of the two."""
     low, high = made([1.0, 4.0], [1, 1]).interval(EvaluationConfig(), 0)
     assert (low, high) == pytest.approx((np.exp(1), np.exp(4)))
 
@@ -120,8 +120,8 @@ def test_a_single_document_has_no_interval():
 
 @pytest.mark.clause("EVAL-007")
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(1, 40)), min_size=1, max_size=200))
-def test_the_tutorials_estimator_as_the_tutorial_computes_it(chunks):
-    """Each chunk has its batch's mean loss; batches of 64; the mean of all, cut to their number."""
+def test_the_tutorials_estimate_agrees_with_the_tutorials_code(chunks):
+    """Each chunk gets the mean loss of its batch of 64, and the estimate is their mean."""
     nll, targets = np.array(chunks, dtype=float).T
     repeated = []
     for begin in range(0, len(chunks), 64):
@@ -132,8 +132,8 @@ def test_the_tutorials_estimator_as_the_tutorial_computes_it(chunks):
 
 
 @pytest.mark.clause("EVAL-007")
-def test_the_tutorials_estimator_weights_batches_by_their_chunks():
-    """64 chunks of a loss of 1 and 16 of a loss of 3 are 1.4; chunks without a target are left."""
+def test_the_tutorials_estimate_weights_batches_by_their_chunks():
+    """64 chunks of loss 1 and 16 of loss 3 have a mean of 1.4; empty batches are omitted."""
     nll, targets = [2.0] * 64 + [6.0] * 16, [2] * 80
     assert made(nll, targets).tutorial_estimate == pytest.approx(np.exp(1.4), rel=1e-9)
     nothing = [0.0] * 64
@@ -145,7 +145,7 @@ def test_the_tutorials_estimator_weights_batches_by_their_chunks():
 @pytest.mark.clause("EVAL-006")
 @pytest.mark.clause("EVAL-007")
 def test_the_record_has_every_figure():
-    """The summary has the perplexity, its interval, and what they are made of."""
+    """The summary has the perplexity, its interval and the other metrics."""
     measured = replace(made([4.0, 9.0, 6.0] * 20, [2, 2, 4] * 20), correct=40)
     config = EvaluationConfig()
     low, high = measured.interval(config, 5)
@@ -162,7 +162,7 @@ def test_the_record_has_every_figure():
 
 @pytest.mark.clause("REP-009")
 def test_a_measured_model_has_its_documents_and_kept_losses():
-    """The sums by document, the losses and the seeded interval are the first evaluation's."""
+    """Sums by document, kept losses and seeded interval are those of the first evaluation."""
     rng = np.random.default_rng(3)
     first = replace(made(rng.uniform(4, 9, 30), [2] * 30), target_nll=np.array([1.0, 2.0]))
     config = EvaluationConfig(resamples=100)
@@ -176,8 +176,8 @@ def test_a_measured_model_has_its_documents_and_kept_losses():
 
 
 @pytest.mark.clause("EVAL-013")
-def test_draws_are_summed_up_apart():
-    """The figures are the first draw's; beside them stand all perplexities and their spread."""
+def test_several_draws_are_summarized():
+    """The metrics are of the first draw; the summary adds all perplexities and their spread."""
     evaluations = [made([nll, 2 * nll], [2, 4]) for nll in (4.0, 5.0, 7.0)]
     config = EvaluationConfig(resamples=100)
     alone = summed_up(evaluations[:1], config, 1, Silent())
@@ -190,20 +190,20 @@ def test_draws_are_summed_up_apart():
 
 
 class Warned(Silent):
-    """Keeps what it is warned of."""
+    """A reporter that keeps its warnings."""
 
     def __init__(self):
         self.lines = []
 
     def warn(self, text):
-        """Keep a line."""
+        """Keep a warning."""
         self.lines.append(text)
 
 
 @pytest.mark.clause("EVAL-014")
 @pytest.mark.parametrize(("perplexity", "warned"), [(1.0, True), (1.049, True), (1.05, False)])
-def test_what_is_too_good_is_said(perplexity, warned):
-    """A perplexity below 1.05 gives one line with its meaning; 1.05 itself gives none."""
+def test_a_perplexity_below_1_05_gives_a_warning(perplexity, warned):
+    """A perplexity below 1.05 gives one warning with its meaning; 1.05 itself gives none."""
     reporter = Warned()
     nll = np.log(perplexity)
     evaluation = made([nll, nll], [1, 1])

@@ -49,8 +49,8 @@ def by_hand(chunks=CHUNKS):
 
 @pytest.mark.clause("EVAL-001")
 @pytest.mark.clause("EVAL-004")
-def test_perplexity_is_that_of_each_target_counted_by_hand():
-    """One chunk and one target at a time gives the same sums, by chunk and by document."""
+def test_perplexity_agrees_with_a_sum_target_by_target():
+    """One target at a time gives the same sums, by chunk and by document."""
     losses, owners, documents = by_hand()
     measured = evaluate(OBJECTIVE, CHUNKS, masker())
     assert measured.targets == len(losses)
@@ -65,7 +65,7 @@ def test_perplexity_is_that_of_each_target_counted_by_hand():
 @pytest.mark.clause("EVAL-002")
 @pytest.mark.parametrize("batch_size", [1, 7, 149, 1000])
 def test_the_batch_size_does_not_matter(batch_size):
-    """1, 7, one short of all, and more than all give the perplexity of 64 to 1e-6."""
+    """1, 7, all chunks but one, and more than all give the perplexity of 64 to 1e-6."""
     expected = evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=64)
     measured = evaluate(OBJECTIVE, CHUNKS, masker(), batch_size=batch_size)
     assert measured.perplexity == pytest.approx(expected.perplexity, rel=1e-6)
@@ -77,7 +77,7 @@ def test_the_batch_size_does_not_matter(batch_size):
 @pytest.mark.clause("EVAL-004")
 @pytest.mark.parametrize("ranks", [2, 3, 7])
 def test_ranks_share_the_chunks(monkeypatch, ranks):
-    """What each rank measures adds up to what one process measures, no chunk twice."""
+    """The sums of all ranks add up to those of one process; no chunk is evaluated twice."""
     gathered = []
     monkeypatch.setattr(station, "sum_over_ranks", lambda array: gathered.append(array) or array)
     expected = evaluate(OBJECTIVE, CHUNKS, masker())
@@ -95,7 +95,7 @@ def test_ranks_share_the_chunks(monkeypatch, ranks):
 
 @pytest.mark.clause("EVAL-004")
 def test_the_last_document_counts():
-    """A target in the last document of the corpus is that document's."""
+    """A target in the last document of the corpus is counted for this document."""
     tokens = tokens_of([[1, 10, 11, 2], [1, 12, 13, 14, 15, 2]])
     measured = evaluate(OBJECTIVE, chunk(tokens, ChunkConfig(size=5)), masker(mlm_probability=1.0))
     assert measured.documents.targets.tolist() == [2, 4]
@@ -103,7 +103,7 @@ def test_the_last_document_counts():
 
 
 @pytest.mark.clause("RUN-008")
-def test_progress_is_told_in_chunks():
+def test_progress_is_reported_in_chunks():
     """The stage has a name and a number of chunks; each batch of 64 reports its chunks."""
     told = []
 
@@ -122,8 +122,8 @@ def test_progress_is_told_in_chunks():
 
 
 @pytest.mark.clause("EVAL-003")
-def test_masks_are_frozen():
-    """Twice the same figures to the last bit; another seed gives other masks."""
+def test_masks_are_fixed():
+    """Two evaluations are bitwise identical; another seed gives other masks."""
     first, again = (evaluate(OBJECTIVE, CHUNKS, masker()) for _ in range(2))
     assert np.array_equal(first.chunk_nll, again.chunk_nll)
     other = evaluate(OBJECTIVE, CHUNKS, masker(seed=43))
@@ -131,8 +131,8 @@ def test_masks_are_frozen():
 
 
 @pytest.mark.clause("EVAL-008")
-def test_nothing_to_measure_is_an_error():
-    """With probability 0 there is no perplexity, and the strategy is named."""
+def test_no_targets_are_an_error():
+    """With probability 0 there is no perplexity; the error names the masking strategy."""
     with pytest.raises(MlmrefError) as raised:
         evaluate(OBJECTIVE, CHUNKS, masker(mlm_probability=0.0))
     assert str(raised.value) == (
@@ -144,7 +144,7 @@ def test_nothing_to_measure_is_an_error():
 @pytest.mark.clause("EVAL-009")
 @pytest.mark.parametrize("training", [True, False])
 def test_evaluation_changes_nothing(training):
-    """Weights, mode, and the generators of torch, NumPy and Python are as before."""
+    """Weights, mode, and the generators of torch, NumPy and Python do not change."""
     model = tiny_model("bert").train(training)
     objective = MaskedLMObjective(model)
     before = [p.clone() for p in model.parameters()]
@@ -160,7 +160,7 @@ def test_evaluation_changes_nothing(training):
 
 @pytest.mark.clause("EVAL-001")
 def test_accuracy_is_the_share_of_first_choices():
-    """A model that always says 7 is right where the true token is 7."""
+    """A model that always predicts token 7 is correct where the true token is 7."""
     model = tiny_model("bert").eval()
     with torch.no_grad():
         model.cls.predictions.bias.zero_()[7] = 1e6
@@ -173,8 +173,8 @@ def test_accuracy_is_the_share_of_first_choices():
 
 @pytest.mark.clause("EVAL-019")
 @pytest.mark.parametrize("batch_size", [1, 7, 40])
-def test_what_a_model_draws_is_its_chunks(batch_size):
-    """Reformer hashes by chance: each chunk's loss is that of the chunk alone, with its seed."""
+def test_the_draws_of_a_model_are_seeded_by_chunk(batch_size):
+    """Reformer hashes at random: the loss of a chunk is that of the chunk alone, with its seed."""
     chunks, model = some_chunks(40, pad=True), variant("reformer-lsh").eval()
     rows = chunks.gather(np.arange(len(chunks)))
     masked = masker()(rows, EVALUATION_PASS)
@@ -201,8 +201,8 @@ def test_what_a_model_draws_is_its_chunks(batch_size):
 
 @pytest.mark.clause("EVAL-019")
 @pytest.mark.clause("LOSS-008")
-def test_draws_that_do_not_matter_leave_the_batches_whole():
-    """BigBird draws for each short batch, and the losses are the same: one pass is repeated."""
+def test_draws_without_effect_do_not_split_the_batches():
+    """BigBird draws for each short batch without effect on the losses: one pass is repeated."""
     model, passes = variant("big_bird-sparse").eval(), []
     model.register_forward_hook(lambda *_: passes.append(1))
     objective = MaskedLMObjective(model, "gathered")
@@ -222,7 +222,7 @@ def test_draws_that_do_not_matter_leave_the_batches_whole():
     ],
 )
 def test_too_little_memory_in_an_evaluation_names_its_batch_size(batch_size, hint):
-    """It names the batch size of evaluation, not of training, until that is one chunk."""
+    """The hint names the batch size of evaluation, not of training, unless it is one chunk."""
     model = tiny_model("bert").eval()
     objective = MaskedLMObjective(model)
 
@@ -237,7 +237,7 @@ def test_too_little_memory_in_an_evaluation_names_its_batch_size(batch_size, hin
 
 @pytest.mark.clause("EVAL-001")
 def test_batches_are_moved_to_the_device_of_the_model():
-    """The input tokens, the attention mask and the labels are; tests/gpu uses a real GPU."""
+    """Input tokens, attention mask and labels are moved; tests/gpu uses a GPU."""
     devices = []
 
     class Watched(TorchFunctionMode):
@@ -253,7 +253,7 @@ def test_batches_are_moved_to_the_device_of_the_model():
 
 @pytest.mark.clause("EVAL-010")
 def test_evaluation_is_in_float32_whatever_the_training_uses():
-    """Inside an autocast region the figures are those of float32, to the last bit."""
+    """Inside an autocast region the losses are bitwise those of float32."""
     expected = evaluate(OBJECTIVE, CHUNKS, masker())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         measured = evaluate(OBJECTIVE, CHUNKS, masker())
@@ -261,8 +261,8 @@ def test_evaluation_is_in_float32_whatever_the_training_uses():
 
 
 @pytest.mark.clause("EVAL-011")
-def test_weights_that_are_no_numbers_are_an_error():
-    """A model full of NaN has no perplexity, and the chunks are counted."""
+def test_nan_weights_are_an_error():
+    """A model full of NaN has no perplexity; the error gives the number of chunks."""
     model = tiny_model("bert").eval()
     with torch.no_grad():
         model.cls.predictions.bias.fill_(float("nan"))
@@ -279,7 +279,7 @@ def test_weights_that_are_no_numbers_are_an_error():
 @pytest.mark.clause("REP-009")
 @pytest.mark.parametrize("step", [1, 3])
 def test_the_loss_of_each_kept_target(step):
-    """It is the loss by hand, at any batch size; NaN where the masker chose no target."""
+    """It is the loss computed by hand, at any batch size; NaN if the masker chose no target."""
     losses, owners, _ = by_hand()
     every = choose(CHUNKS, masker())
     assert every.rows.tolist() == owners.tolist()
@@ -299,8 +299,8 @@ def test_the_loss_of_each_kept_target(step):
 
 
 @pytest.mark.clause("EVAL-013")
-def test_each_draw_has_masks_of_its_own():
-    """Three draws have three sets of targets, the same each time; the first is the usual one."""
+def test_each_draw_has_its_own_masks():
+    """Three draws have three fixed sets of targets; the first is the default."""
     usual, *draws = (
         evaluate(OBJECTIVE, CHUNKS, masker(), **chosen)
         for chosen in ({}, *({"draw": number} for number in (0, 1, 2, 1)))
