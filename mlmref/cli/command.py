@@ -113,7 +113,7 @@ class Command(TyperCommand):
         from mlmref.settings.setting import flags_of
 
         found = flags_of(self.root(), self.keys, self.omit)
-        return {flag.name[2:].replace("-", "_"): flag for flag in found}
+        return {flag.keyword: flag for flag in found}
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,16 +31,12 @@ def evaluate(
 
     Example: mlmref evaluate runs/001-token-trainer --split document
     """
-    from mlmref.base.layout import SETTINGS
     from mlmref.cli.show import show_evaluation
-    from mlmref.model.checkpoint import run_of
     from mlmref.plugin.discovery import discover
+    from mlmref.runner.folder.resume import settings_of
     from mlmref.runner.run import evaluate as evaluate_
 
-    own = run_of(Path(model)) / SETTINGS
-    config = given.shared(
-        more={"--model": ("model.name", model)}, file=lambda: own if own.is_file() else None
-    )
+    config = given.shared(more={"--model": ("model.name", model)}, file=lambda: settings_of(model))
     registry = discover(disable=no_plugin or (), tell=tell)
     answer = evaluate_(
         config, metric=metric, sample=sample, reporter=reporter_of(quiet), registry=registry

@@ -13,7 +13,7 @@ from mlmref.runner.context import RunContext
 from mlmref.runner.finish import finish, finished, publish_all, write_settings
 from mlmref.runner.folder.checkpoints import Saves
 from mlmref.runner.folder.folder import RunFolder
-from mlmref.runner.folder.resume import look_for, settings_file
+from mlmref.runner.folder.resume import look_for, settings_file, settings_of
 from mlmref.runner.identity import begin, environment, ingredients
 from mlmref.runner.log.logbook import logbook
 from mlmref.runner.log.provenance import plugin_used
@@ -21,28 +21,49 @@ from mlmref.runner.log.trackers import check_trackers
 from mlmref.runner.loop import measure, train
 from mlmref.runner.prepare import check_first, load, prepare, try_out
 from mlmref.settings.config import Config, FillConfig
-from mlmref.settings.resolve import resolve, shared
+from mlmref.settings.keywords import (
+    TEXT_AND_MASKS,
+    TRAINING_ONLY,
+    config_of,
+    keywords,
+    takes_settings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from mlmref.evaluation.fill_mask import Filled
     from mlmref.model.load import LoadedModel
     from mlmref.plugin.registry import Registry
 
+_EVALUATED = keywords(TEXT_AND_MASKS, TRAINING_ONLY)
 
+
+@takes_settings(keywords())
 @watched()
 def run(
-    config: Config | None = None,
+    config: Config | Mapping[str, Any] | None = None,
     *,
+    preset: str | None = None,
     resume: str | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
+    **settings: Any,
 ) -> Result:
     """Adapt a masked language model to a corpus, and measure the gain.
 
+    The settings are keyword arguments with the names and the defaults of the flags of ``mlmref
+    run``. A configuration or a dictionary can be given instead, and can set the others too.
+
+    >>> import mlmref
+    >>> result = mlmref.run(corpus="reviews.txt", chunk_size=32, max_steps=2, output="adapted")
+    >>> result.folder.name
+    'adapted'
+
     Args:
-        config: the settings; by default those of ``mlmref run`` without flags.
+        config: all settings, as a ``Config`` or as a dictionary of sections such as
+            ``{"corpus": {"name": "notes.txt"}}``.
+        preset: the name of a preset, such as ``tutorial-trainer``.
         resume: the folder of an unfinished run to resume, or ``auto`` to resume the newest one with
             these settings, if there is one.
         reporter: shows the progress; by default a bar in a notebook, and nothing elsewhere.
@@ -52,7 +73,14 @@ def run(
         MlmrefError: an error that the user can fix. Only checkpoints are left behind.
     """
     clock, reporter = Clock(), of_a_library(reporter)
-    config = config or shared(lambda: resolve(file=settings_file(resume)))
+    config = config_of(
+        run,
+        config,
+        settings,
+        known=keywords(),
+        preset=preset,
+        file=lambda: settings_file(resume),
+    )
     with together(), clock("start"), reporter.stage("start"):  # importing torch takes seconds
         check_trackers(config)
         context = RunContext.of(config, registry, reporter, clock)
@@ -91,19 +119,31 @@ def run(
     return Result(folder=folder.place, record=written)
 
 
+@takes_settings(_EVALUATED)
 @watched()
 def evaluate(
-    config: Config,
+    config: Config | Mapping[str, Any] | None = None,
     *,
+    preset: str | None = None,
     metric: str = "perplexity",
     sample: int | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     """Measure a model on the held-out chunks of a corpus, without training.
 
+    The settings are keyword arguments with the names and the defaults of the flags of ``mlmref
+    evaluate``. A model that is a run folder has the settings of that run.
+
+    >>> import mlmref
+    >>> measured = mlmref.evaluate(model="embedded", corpus="reviews.txt", chunk_size=32)
+    >>> measured["metric"]
+    'perplexity'
+
     Args:
-        config: the settings: model, corpus, chunks and masks.
+        config: all settings, as a ``Config`` or as a dictionary of sections.
+        preset: the name of a preset, such as ``tutorial-trainer``.
         metric: ``perplexity``, or ``pseudo-perplexity`` on a sample of the chunks.
         sample: the number of chunks in the sample.
         reporter: as in :func:`run`.
@@ -116,6 +156,14 @@ def evaluate(
     from mlmref.evaluation.pseudo_perplexity import check_metric, pseudo_perplexity
 
     chosen, reporter = check_metric(metric, sample), of_a_library(reporter)
+    config = config_of(
+        evaluate,
+        config,
+        settings,
+        known=_EVALUATED,
+        preset=preset,
+        file=lambda: settings_of(settings.get("model")),
+    )
     with together():
         check_launcher(reporter.note)
         context = RunContext.of(config, registry, reporter)

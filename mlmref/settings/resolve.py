@@ -35,8 +35,12 @@ from mlmref.settings.tree import (
     strongest,
     table,
     texts_of,
+    tree_of,
     without_none,
 )
+
+SECTIONS = "the dictionary of settings"
+"""The name of that source in errors."""
 
 
 def presets() -> list[str]:
@@ -46,6 +50,7 @@ def presets() -> list[str]:
 
 
 def resolve(
+    sections: Mapping[str, object] | None = None,
     *,
     preset: str | None = None,
     file: Path | None = None,
@@ -55,7 +60,9 @@ def resolve(
     """Merge all sources of settings and validate the result.
 
     Args:
-        preset: the preset's name; ``None`` takes the file's ``preset`` key, or the default.
+        sections: the settings as a dictionary of sections, as in TOML; overrides the file.
+        preset: the preset's name; ``None`` takes the ``preset`` key of the file or the sections,
+            or the default.
         file: a TOML file of settings.
         sets: ``SECTION.KEY=VALUE`` each; VALUE is TOML, or else a plain string.
         flags: each flag's dotted key and value; a flag with the value ``None`` is ignored.
@@ -68,7 +75,12 @@ def resolve(
     if file and _is_a_runs(file):
         # The folder belongs to the run that wrote the file, not to this one (SEC-005).
         table(from_file, "output").pop("folder", None)
-    given: list[tuple[str, Tree]] = [(f"--set {text}", parse_assignment(text)) for text in sets]
+    given: list[tuple[str, Tree]] = []
+    if sections is not None:
+        tree = tree_of(sections, SECTIONS)
+        preset = tree.pop("preset", None) if preset is None else preset
+        given.append((SECTIONS, tree))
+    given += [(f"--set {text}", parse_assignment(text)) for text in sets]
     for flag, (key, value) in (flags or {}).items():
         if value is not None:
             given.append((flag, nest(key, value)))

@@ -102,6 +102,7 @@ class Flag:
         suggest: words to complete, or the name of what to complete.
         several: whether the words can be given with commas between them.
         numbers: the types of number to try, if the value may be a number or a word.
+        default: the setting's default.
     """
 
     name: str
@@ -113,6 +114,12 @@ class Flag:
     suggest: str | tuple[str, ...] = ()
     several: bool = False
     numbers: tuple[type, ...] = ()
+    default: Any = None
+
+    @property
+    def keyword(self) -> str:
+        """The name of its keyword argument in Python, such as ``batch_size`` (API-001)."""
+        return self.name[2:].replace("-", "_")
 
     def read(self, value: Any) -> Any:
         """Return a number if the setting may be one and the text is one, else the value."""
@@ -147,13 +154,15 @@ def _walk(section: type[Section], prefix: str) -> Iterator[Flag]:
         extra = field.json_schema_extra
         if isinstance(extra, dict):
             if "flag" in extra:
-                yield _flag(key, field.annotation, field.description or "", section.panel, extra)
+                yield _flag(key, field, section.panel, extra)
             options: Any = extra.get("properties", {})
             for option, schema in options.items():
-                yield _flag(f"{key}.{option}", float, schema["description"], section.panel, schema)
+                one = FieldInfo(annotation=float, default=None, description=schema["description"])
+                yield _flag(f"{key}.{option}", one, section.panel, schema)
 
 
-def _flag(key: str, kind: Any, text: str, panel: str, extra: dict[str, Any]) -> Flag:
+def _flag(key: str, field: FieldInfo, panel: str, extra: dict[str, Any]) -> Flag:
+    kind: Any = field.annotation
     words = words_of(kind)
     leaves = list(_leaves(kind))
     numbers = tuple(one for one in (int, float) if one in leaves)
@@ -167,13 +176,14 @@ def _flag(key: str, kind: Any, text: str, panel: str, extra: dict[str, Any]) -> 
     return Flag(
         name=extra["flag"],
         key=key,
-        help=text.partition(". ")[0],
+        help=(field.description or "").partition(". ")[0],
         kind=bool if kind is bool else on_line,
         panel=panel,
         rare=extra.get("rare", False),
         suggest=extra.get("suggest", ()) or tuple(words),
         several=repeated and bool(words),
         numbers=numbers if on_line is str else (),
+        default=field.default,
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from numbers import Integral, Real
+from pathlib import Path, PurePath
 from typing import Any
+
+from pydantic import BaseModel
 
 from mlmref.base.errors import ConfigError
 from mlmref.base.explain import Sources, Tree
@@ -95,6 +98,54 @@ def nest(key: str, value: object) -> Tree:
     """Return a tree with one setting: a dotted key and its value."""
     head, dot, rest = key.partition(".")
     return {head: nest(rest, value) if dot else value}
+
+
+def tree_of(sections: object, where: str) -> Tree:
+    """Return a dictionary of settings as a tree of JSON values.
+
+    Raises:
+        ConfigError: it is no dictionary, or a key or a value has a type that no setting has.
+    """
+    if not isinstance(sections, Mapping):
+        raise ConfigError(
+            f"{type(sections).__name__} is not a dictionary of sections",
+            where=where,
+            hint='give one such as {"corpus": {"name": "notes.txt"}}',
+        )
+    return {_key(key, where): value_of(one, f"{where}, {key}") for key, one in sections.items()}
+
+
+def _key(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise ConfigError(f"the key {key!r} is not text", where=where, hint="use a section's name")
+    return key
+
+
+def value_of(value: object, where: str) -> Any:
+    """Return the value of a setting as a JSON value: NumPy's numbers and paths are accepted.
+
+    Raises:
+        ConfigError: no setting has a value of this type.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True)
+    if isinstance(value, Mapping):
+        return {_key(key, where): value_of(one, f"{where}.{key}") for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [value_of(one, where) for one in value]
+    raise ConfigError(
+        f"no setting has a value of type {type(value).__name__}",
+        where=where,
+        hint="give text, a number, a list or a dictionary",
+    )
 
 
 def merge(low: Tree, high: Tree) -> Tree:

@@ -116,6 +116,16 @@ def settings_file(resume: str | None) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+def settings_of(model: object) -> Path | None:
+    """Return ``config.toml`` of the run that a model comes from; ``None`` if it is no run's."""
+    if not isinstance(model, str | Path):
+        return None
+    from mlmref.model.checkpoint import run_of
+
+    own = run_of(Path(model)) / SETTINGS
+    return own if own.is_file() else None
+
+
 def _path(text: str, flag: str) -> Path:
     """Return the path of a run folder, with ``~`` expanded."""
     with suppress(RuntimeError):  # no such user
