@@ -6,12 +6,15 @@ up.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mlmref.base.errors import ConfigError, CorpusError
+from mlmref.data.as_dataset import as_dataset
+from mlmref.data.intervals import each, padded, parts_of
 from mlmref.data.tokens.tokens import Tokens
 from mlmref.plugin.arrays import Int32Array, Int64Array
 from mlmref.plugin.contracts import ChunkRows
@@ -19,6 +22,9 @@ from mlmref.settings.config import ChunkConfig
 
 TUTORIAL_GROUP = 1_000
 """Documents that the tutorial joins at a time: the default batch of ``datasets.map`` (T09)."""
+
+if TYPE_CHECKING:
+    import datasets
 
 _BLOCK = 4_096  # rows that are gathered at once
 
@@ -48,6 +54,13 @@ class Chunks:
     def __len__(self) -> int:
         return len(self.starts)
 
+    def __repr__(self) -> str:
+        documents = len(self.tokens.offsets) - 1
+        return f"Chunks({len(self):,} of {self.rule.size:,} tokens, from {documents:,} documents)"
+
+    def __getitem__(self, rows: slice | Int64Array | list[int]) -> Chunks:
+        return self.select(np.arange(len(self))[rows])
+
     def select(self, rows: Int64Array) -> Chunks:
         """Return the chunks of these rows, in this order; they keep their ids (CHUNK-011)."""
         return replace(
@@ -61,7 +74,7 @@ class Chunks:
             Rows and document numbers, both int64 ``[P]``: one pair for each document of each row,
             in the order of the stream.
         """
-        parts = _parts(self.offsets, self.starts, self.starts + self.lengths)
+        parts = parts_of(self.offsets, self.starts, self.starts + self.lengths)
         some = parts.sizes > 0
         return parts.rows[some], self.documents[parts.nth[some]]
 
@@ -73,11 +86,25 @@ class Chunks:
         """
         size = self.tokens.vocabulary.size
         counts = np.zeros(size, dtype=np.int64)
-        for first in range(0, len(self), _BLOCK):
-            rows = self.gather(np.arange(first, min(first + _BLOCK, len(self))))
+        for rows in self._blocks():
             present = np.arange(self.rule.size) < rows.lengths[:, None]
             counts += np.bincount(rows.input_ids[present], minlength=size)
         return counts
+
+    def to_dataset(self) -> datasets.Dataset:
+        """Return these chunks as a dataset in memory, for any training script (API-009).
+
+        Each row has ``input_ids`` without padding, ``word_ids`` (the number of each token's word
+        in the row, ``None`` for special tokens) and ``id``, the number of the chunk. ``word_ids``
+        is missing if the tokenizer has no word boundaries. :func:`mlmref.from_dataset` is the
+        inverse.
+        """
+        return as_dataset(self._blocks(), self.tokens.vocabulary, words=self.tokens.has_words)
+
+    def _blocks(self) -> Iterator[ChunkRows]:
+        """Yield all rows, some at a time."""
+        for first in range(0, len(self), _BLOCK):
+            yield self.gather(np.arange(first, min(first + _BLOCK, len(self))))
 
     def gather(self, rows: Int64Array) -> ChunkRows:
         """Return the tokens of some chunks, ``T = rule.size`` in each row (CHUNK-009).
@@ -89,7 +116,7 @@ class Chunks:
             IndexError: a row does not exist.
         """
         size, starts, lengths = self.rule.size, self.starts[rows], self.lengths[rows]
-        parts = _parts(self.offsets, starts, starts + lengths)
+        parts = parts_of(self.offsets, starts, starts + lengths)
         documents = self.documents[parts.nth]
         # The distance from the joined stream to the token stream is the same within a document.
         away = self.tokens.offsets[documents] - self.offsets[parts.nth]
@@ -104,63 +131,17 @@ class Chunks:
             word_start = np.empty((len(run), size), dtype=np.bool_)
             input_ids[run], word_start[run] = self.tokens.runs((starts + first)[run], size)
             other = ~run[parts.rows]
-            ids, begin = self.tokens.take(_each((parts.begins + away)[other], parts.sizes[other]))
+            ids, begin = self.tokens.take(each((parts.begins + away)[other], parts.sizes[other]))
             short = lengths[~run]
-            input_ids[~run] = _rows(ids, short, size, self.tokens.vocabulary.pad_id)
-            word_start[~run] = _rows(begin, short, size, fill=False)
+            input_ids[~run] = padded(ids, short, size, self.tokens.vocabulary.pad_id)
+            word_start[~run] = padded(begin, short, size, fill=False)
         return ChunkRows(
             input_ids=input_ids,
             word_start=word_start,
-            documents=_rows(np.repeat(documents, parts.sizes), lengths, size, -1),
+            documents=padded(np.repeat(documents, parts.sizes), lengths, size, -1),
             lengths=lengths,
             chunk_ids=self.ids[rows],
         )
-
-
-class _Parts(NamedTuple):
-    """The parts of documents in some intervals of a stream: ``P`` parts, row by row.
-
-    Attributes:
-        rows: int64 ``[P]``, the interval of each part.
-        nth: int64 ``[P]``, the index of its document in the stream.
-        begins: int64 ``[P]``, where in the stream it begins.
-        sizes: int64 ``[P]``, its tokens; 0 for an empty document between others.
-        firsts: int64 ``[B]``, the first part of each interval, which is not empty.
-    """
-
-    rows: Int64Array
-    nth: Int64Array
-    begins: Int64Array
-    sizes: Int64Array
-    firsts: Int64Array
-
-
-def _parts(offsets: Int64Array, starts: Int64Array, ends: Int64Array) -> _Parts:
-    """Return the parts of documents in non-empty intervals of a stream."""
-    first = np.searchsorted(offsets, starts, side="right") - 1
-    counts = np.searchsorted(offsets, ends) - first
-    nth = _each(first, counts)
-    rows = np.repeat(np.arange(len(starts)), counts)
-    begins = np.maximum(offsets[nth], starts[rows])
-    sizes = np.minimum(offsets[nth + 1], ends[rows]) - begins
-    return _Parts(rows, nth, begins, sizes, firsts=np.cumsum(counts) - counts)
-
-
-def _each(begins: Int64Array, counts: Int64Array) -> Int64Array:
-    """Return ``counts[i]`` consecutive numbers from each ``begins[i]``, concatenated."""
-    ends = np.cumsum(counts)
-    up = np.repeat(begins - (ends - counts), counts)
-    up += np.arange(len(up))
-    return up
-
-
-def _rows(values: np.ndarray[Any, Any], lengths: Int32Array, size: int, fill: int) -> Any:
-    """Return values as rows of these lengths, each filled up to ``size``."""
-    if len(values) == len(lengths) * size:
-        return values.reshape(len(lengths), size)
-    rows = np.full((len(lengths), size), fill)
-    rows[np.arange(size) < lengths[:, None]] = values
-    return rows
 
 
 def check_size(rule: ChunkConfig, max_length: int) -> None:

@@ -22,6 +22,9 @@ class Split:
     train: Chunks
     test: Chunks
 
+    def __repr__(self) -> str:
+        return f"Split({len(self.train):,} chunks to train on, {len(self.test):,} held out)"
+
 
 def split(chunks: Chunks, rule: SplitConfig) -> Split:
     """Return the chunks, split into training and held-out ones (T14).

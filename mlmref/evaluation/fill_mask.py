@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mlmref.base.errors import ConfigError
+from mlmref.base.number_format import chance
 from mlmref.evaluation.prompts import PromptEncoder
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Filled:
     prompt: str
     mask: int
     answers: tuple[Answer, ...]
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{one.token} {chance(one.score)}" for one in self.answers)
+        return f"Filled({self.prompt!r}, mask {self.mask}: {best})"
 
 
 def fill(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mlmref.base.number_format import number
 from mlmref.base.progress import Reporter
 from mlmref.evaluation.intervals import Documents, exp, mean_interval
 from mlmref.plugin.arrays import FloatArray
@@ -37,6 +38,13 @@ class Evaluation:
     documents: Documents
     correct: int
     target_nll: FloatArray | None = None
+
+    def __repr__(self) -> str:
+        chunks, documents = len(self.chunk_nll), len(self.documents)
+        return (
+            f"Evaluation(perplexity {number(self.perplexity)} of {self.targets:,} targets in "
+            f"{chunks:,} chunks of {documents:,} documents)"
+        )
 
     @property
     def targets(self) -> int:

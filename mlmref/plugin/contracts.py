@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array, Probability, StrArray
+from mlmref.plugin.arrays import (
+    IGNORE_INDEX,
+    BoolArray,
+    Int32Array,
+    Int64Array,
+    Probability,
+    StrArray,
+)
 
 if TYPE_CHECKING:
     from mlmref.plugin.draws import Draws
@@ -91,6 +98,9 @@ class ChunkRows:
     lengths: Int32Array
     chunk_ids: Int64Array
 
+    def __repr__(self) -> str:
+        return f"ChunkRows({_rows(self.input_ids)})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskedRows:
@@ -105,6 +115,14 @@ class MaskedRows:
     input_ids: Int32Array
     labels: Int32Array
     attention_mask: BoolArray
+
+    def __repr__(self) -> str:
+        targets = np.count_nonzero(self.labels != IGNORE_INDEX)
+        return f"MaskedRows({_rows(self.input_ids)}, {targets:,} targets)"
+
+
+def _rows(ids: Int32Array) -> str:
+    return f"{ids.shape[0]:,} rows of {ids.shape[1]:,} tokens"
 
 
 # --- masking -------------------------------------------------------------------------------

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlmref.base.number_format import number
 from mlmref.results.report.notebook import Plot, summary
 from mlmref.results.report.page import PAGE, write_again, write_pages
 
@@ -21,6 +23,11 @@ class Result:
 
     folder: Path
     record: dict[str, Any]
+
+    def __repr__(self) -> str:
+        found = (self.record["perplexity"][when]["value"] for when in ("before", "after"))
+        before, after = (number(math.nan if one is None else float(one)) for one in found)
+        return f"Result({str(self.folder)!r}, perplexity {before} before and {after} after)"
 
     def report(self, path: str | Path | None = None) -> Path:
         """Return the path of the run's page, ``report.html`` in its folder.

@@ -132,11 +132,28 @@ def masker_for(context: RunContext, text: Text, tell: Tell = lambda _: None) -> 
         ModelError: the strategy needs words, and neither tokenizer nor segmenter finds any
             (RUN-013).
     """
-    tokens, strategy = text.chunks.tokens, context.plugins.strategy
+    return masker_of_chunks(context, text.split.train, context.config.model.name, tell)
+
+
+def masker_of_chunks(
+    context: RunContext, chunks: Chunks, where: str, tell: Tell = lambda _: None
+) -> Masker:
+    """Return the masker of some chunks; they are counted for a strategy that needs counts.
+
+    Args:
+        context: the run.
+        chunks: those to train on.
+        where: the model's name, for an error.
+        tell: receives warnings.
+
+    Raises:
+        ModelError: as of :func:`masker_for`.
+    """
+    tokens, strategy = chunks.tokens, context.plugins.strategy
     if strategy.entry.needs_words and not tokens.has_words:
         raise ModelError(
             f"its tokenizer finds no words, which {strategy.entry.name!r} masking needs",
-            where=context.config.model.name,
+            where=where,
             hint="choose a masking strategy that needs none, such as --masking token, or a "
             "--segmenter that finds words",
         )
@@ -149,7 +166,7 @@ def masker_for(context: RunContext, text: Text, tell: Tell = lambda _: None) -> 
             )
     vocabulary = tokens.vocabulary
     if strategy.entry.needs_counts:
-        vocabulary = replace(vocabulary, counts=text.split.train.counts())
+        vocabulary = replace(vocabulary, counts=chunks.counts())
     return masker_of(context.config, strategy, vocabulary)
 
 

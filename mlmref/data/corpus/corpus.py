@@ -52,6 +52,10 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    def __repr__(self) -> str:
+        skipped = f", {self.empty:,} empty ones skipped" if self.empty else ""
+        return f"Corpus({len(self):,} documents from {self.source}{skipped})"
+
     def place(self, document: int) -> str:
         """Return a document's place in the user's files: ``reviews.csv, line 12`` (CORP-031).
 

@@ -44,6 +44,9 @@ class Tokens:
         self._starts = Segments(dataset.data.column("word_start"), np.bool_)
         self.offsets: Int64Array = np.append(0, np.cumsum(self._ids.lengths))
 
+    def __repr__(self) -> str:
+        return f"Tokens({self.offsets[-1]:,} tokens in {len(self.offsets) - 1:,} documents)"
+
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the file's name, not its content (TOK-014)."""
         return _tokens, (self.dataset, self.vocabulary, self.has_words, self.fingerprint)

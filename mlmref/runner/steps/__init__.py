@@ -1,0 +1,1 @@
+"""The steps of a run as functions, for notebooks and other people's scripts."""
