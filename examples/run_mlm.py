@@ -25,7 +25,8 @@ class DataArguments:
 
 def main():
     """Train, and print the perplexity before and after."""
-    arguments, training = HfArgumentParser((DataArguments, TrainingArguments)).parse_args_into_dataclasses()
+    parser = HfArgumentParser((DataArguments, TrainingArguments))
+    arguments, training = parser.parse_args_into_dataclasses()
     set_seed(training.seed)
     model = mlmref.load_model(arguments.model_name_or_path)
     tokenizer = mlmref.load_tokenizer(arguments.model_name_or_path)

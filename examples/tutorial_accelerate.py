@@ -11,9 +11,7 @@ EPOCHS = 1
 
 model, tokenizer = mlmref.load_model(), mlmref.load_tokenizer()
 reviews = mlmref.load_corpus("imdb", limit=1_000).dataset.train_test_split(test_size=100, seed=42)
-tokens = reviews.map(
-    lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text"]
-)
+tokens = reviews.map(lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text"])
 chunks = tokens.map(mlmref.GroupTexts(128), batched=True)
 
 collator = mlmref.MaskingCollator(tokenizer, "whole-word", mlm_probability=0.2, seed=42)

@@ -9,9 +9,7 @@ import mlmref
 model, tokenizer = mlmref.load_model(), mlmref.load_tokenizer()
 reviews = mlmref.load_corpus("imdb", limit=1_000).dataset.train_test_split(test_size=100, seed=42)
 
-tokens = reviews.map(
-    lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text"]
-)
+tokens = reviews.map(lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text"])
 # Changed: the course loses the rest of every 1,000 reviews (E06).
 chunks = tokens.map(mlmref.GroupTexts(128), batched=True)
 # Changed: whole words of any tokenizer, the same masks with any number of workers, and fixed masks
