@@ -28,6 +28,22 @@ def surprising(count: Any, of: Any, probability: Any) -> Any:
     return np.minimum(1.0, 2 * np.minimum(below, above))
 
 
+def surprising_sum(count: Any, of: Any, expected: Any) -> Any:
+    """Return an upper bound of the two-sided p-value of each sum of independent draws.
+
+    The draws of a sum may have different probabilities. At a distance of 1 or more from the mean,
+    the tails of the binomial distribution with the same mean are at least as heavy (Hoeffding, "On
+    the distribution of the number of successes in independent trials", 1956, theorem 4).
+
+    Args:
+        count: number of successes.
+        of: number of draws.
+        expected: sum of the probabilities of the draws.
+    """
+    binomial = surprising(count, of, expected / np.maximum(of, 1))
+    return np.where(np.abs(count - expected) >= 1.0, binomial, 1.0)
+
+
 def chi_square(seen: Any, expected: Any) -> float:
     """Return the p-value of Pearson's chi-square test of counts with the same sum."""
     from scipy.special import chdtrc

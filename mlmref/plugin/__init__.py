@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlmref.plugin.contracts import Batch as Batch
     from mlmref.plugin.contracts import ChunkRows as ChunkRows
     from mlmref.plugin.contracts import Corruption as Corruption
+    from mlmref.plugin.contracts import ExpectedRate as ExpectedRate
     from mlmref.plugin.contracts import MaskedRows as MaskedRows
     from mlmref.plugin.contracts import MaskingStrategy as MaskingStrategy
     from mlmref.plugin.contracts import Options as Options
@@ -56,6 +57,7 @@ _HOMES = {
     "Batch": "contracts",
     "ChunkRows": "contracts",
     "Corruption": "contracts",
+    "ExpectedRate": "contracts",
     "MaskedRows": "contracts",
     "MaskingStrategy": "contracts",
     "MicroBatch": "training",

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from mlmref.plugin.arrays import (
     IGNORE_INDEX,
     BoolArray,
+    FloatArray,
     Int32Array,
     Int64Array,
     Probability,
@@ -249,6 +250,18 @@ class MaskingStrategy(Protocol):
         ...
 
 
+class ExpectedRate(MaskingStrategy, Protocol):
+    """A strategy that declares its rate as a function, which may differ between positions."""
+
+    def expected(self, batch: Batch) -> FloatArray:
+        """Return for each position ``[B, T]`` its probability to be a target; 0 if special.
+
+        A row's result depends only on its tokens and words, the options and the vocabulary. It does
+        not depend on the chunk ids or on other rows (MASK-037).
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyEntry:
     """A masking strategy as its plugin registers it.
@@ -267,6 +280,8 @@ class StrategyEntry:
             (MASK-011); requires ``needs_words``.
         rate: the meaning of ``options.mlm_probability`` (MASK-006); ``None`` if the option does
             not exist or means something else.
+        expected: whether the strategy has the method ``expected``, which returns the probability of
+            each position to be a target (MASK-037). It may also declare ``rate``.
         replaces: the kind of replacements in its plans (MASK-036); a run then refuses a corruption
             policy. ``None`` if the plans have none, so that the corruption policy applies.
     """
@@ -280,6 +295,7 @@ class StrategyEntry:
     needs_counts: bool = False
     whole_words: bool = False
     rate: Rate | None = None
+    expected: bool = False
     replaces: Replaces | None = None
 
     def problem(self) -> str | None:
@@ -288,6 +304,8 @@ class StrategyEntry:
             return "whole_words is declared without needs_words"
         if self.rate not in {None, *get_args(Rate)}:
             return f"unknown rate {self.rate!r}"
+        if self.expected not in {True, False}:
+            return "expected is not True or False: it declares the method of the strategy"
         if self.replaces not in {None, *get_args(Replaces)}:
             return f"unknown replaces {self.replaces!r}"
         if self.rate and "mlm_probability" not in self.options.model_fields:

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import pytest
 from conformance.mutants import check_rejects, first_of_each, none_rejects_before
-from conformance.mutants.strategies import MUTANTS
+from conformance.mutants.strategies import (
+    MUTANTS,
+    Expecting,
+    by_words,
+    drawn,
+    falling,
+    sparing,
+    whole,
+)
 from pydantic import Field
 
 from mlmref.conformance import check_strategy, parametrize_strategy_checks
@@ -131,6 +139,48 @@ def test_check_strategy_answers_with_a_report():
     assert report.subject == "token"
     assert {outcome.check for outcome in report.outcomes} == set(BY_NAME)
     assert {outcome.status for outcome in report.outcomes} == {"pass", "not applicable"}
+
+
+def by_rate(rates):
+    """Return what chooses each token on its own with its expected rate."""
+    return lambda self, batch, draws: draws.uniform("mine") < rates(self, batch)
+
+
+def word_by_word(self, batch, draws):
+    """Choose the tokens of a word together, with the rate of each."""
+    return whole(self, batch, draws, draws.uniform("mine")) < by_words(self, batch)
+
+
+WORDS = {"needs_words": True, "whole_words": True}
+
+
+@pytest.mark.clause("MASK-037")
+@pytest.mark.clause("KIT-013")
+@pytest.mark.parametrize(
+    ("choice", "rates", "fields"),
+    [
+        (drawn, falling, {}),
+        (by_rate(sparing), sparing, {}),
+        (by_rate(by_words), by_words, {"needs_words": True}),
+        (word_by_word, by_words, WORDS),
+    ],
+    ids=["falling", "sparing", "by-words", "whole-words"],
+)
+def test_a_strategy_whose_rate_is_as_expected_conforms(choice, rates, fields):
+    """The rate may differ by position, token and word, and a word's tokens may share a draw."""
+    entry = StrategyEntry(
+        name="right",
+        summary="-",
+        build=lambda options: Expecting(choice, options, rates),
+        options=Rate,
+        expected=True,
+        **fields,
+    )
+    subject = replace(KIT.subject(entry), large=24, small=8)
+    checks = [check for check in KIT.checks if check.clause in ("MASK-037", "MASK-011")]
+    outcomes = {check.name: run_check(check, subject) for check in checks}
+    assert not {one.detail for one in outcomes.values() if one.status == "fail"}
+    assert sum(one.status == "pass" for one in outcomes.values()) == 5 + ("whole_words" in fields)
 
 
 class Rate(Options):

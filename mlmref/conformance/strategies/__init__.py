@@ -7,7 +7,17 @@ from typing import Any
 from mlmref.conformance.checks import Checks
 from mlmref.conformance.kit import Kit
 from mlmref.conformance.options import check_written_and_read
-from mlmref.conformance.strategies import independence, keys, processes, rates, reads, shapes, speed
+from mlmref.conformance.strategies import (
+    expected,
+    expected_rates,
+    independence,
+    keys,
+    processes,
+    rates,
+    reads,
+    shapes,
+    speed,
+)
 from mlmref.conformance.strategies.subject import Subject, at_every_rate
 from mlmref.plugin.contracts import Options, StrategyEntry
 
@@ -42,6 +52,8 @@ KIT: Kit[StrategyEntry, Subject] = Kit(
         processes.CHECKS,
         rates.CHECKS,
         independence.CHECKS,
+        expected.CHECKS,
+        expected_rates.CHECKS,
         reads.CHECKS,
         _OPTIONS,
         speed.CHECKS,

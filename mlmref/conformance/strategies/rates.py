@@ -148,7 +148,7 @@ def check_rate_everywhere(subject: Subject) -> None:
     """The rate is equal for all batches, chunks, positions, token ids, neighbours and words."""
     asked = sorted({0.5, subject.probability or 0.5} - {0.0, 1.0})
     at_each = [subject.changed(mlm_probability=probability) for probability in asked]
-    for cases in _by_vocabulary(subject):
+    for cases in by_vocabulary(subject):
         counts = cases[0].vocabulary.counts
         frequent = counts > np.median(counts)
         units = [units_of(at_each, case, frequent) for case in cases]
@@ -199,7 +199,8 @@ def _check_strata(
         raise Violation(what, asked=probability)
 
 
-def _by_vocabulary(subject: Subject) -> Iterator[list[Case]]:
+def by_vocabulary(subject: Subject) -> Iterator[list[Case]]:
+    """Yield the large cases of each vocabulary."""
     cases = list(large_cases(subject.large, subject.world))
     for size in sorted({case.vocabulary.size for case in cases}):
         yield [case for case in cases if case.vocabulary.size == size]

@@ -702,6 +702,202 @@ def words_join_over_a_seam(self, batch, draws):
     )
 
 
+# --- a rate that is a function (MASK-037) ----------------------------------------------------
+
+
+@dataclass
+class Expecting(Faulty):
+    """A strategy that declares its rate by a function, from the probability asked for."""
+
+    rates: Any
+
+    def expected(self, batch):
+        """Let the function say how likely each position is."""
+        return self.rates(self, batch)
+
+
+def falling(self, batch):
+    """Return a right rate: it falls to a half over the first positions of a row."""
+    along = np.maximum(0.5, 0.95 - np.arange(batch.special.shape[1]) / 64)
+    return np.where(batch.special, 0.0, along * self.p)
+
+
+def drawn(self, batch, draws):
+    """Choose each position as often as the right rate says."""
+    return draws.uniform("mine") < falling(self, batch)
+
+
+def expecting(rejected_by, rates=None, **fields):
+    """Register a strategy whose choice, or with ``rates`` whose expected rate, is faulty."""
+
+    def register(function):
+        choice, told = (drawn, function) if rates is None else (function, rates)
+        declared = {"expected": True, "rate": None} | fields
+        build = {"build": lambda options: Expecting(choice, options, told)}
+        fault(rejected_by, **declared, **build)(function)
+        return function
+
+    return register
+
+
+@fault("check_expected_is_well_formed", rate=None, expected=True)
+def expected_is_only_declared(self, batch, draws):
+    """The method does not exist."""
+    return tokens(self, batch, draws)
+
+
+@expecting("check_expected_is_well_formed")
+def special_tokens_are_expected(self, batch):
+    """The rate is not 0 at special tokens."""
+    return np.full(batch.special.shape, self.p)
+
+
+@expecting("check_expected_is_well_formed")
+def a_rate_for_all(self, batch):
+    """One number instead of one for each position."""
+    return np.array([self.p])
+
+
+@expecting("check_expected_is_well_formed")
+def counts_instead_of_probabilities(self, batch):
+    """At long rows the rate is multiplied by the positions."""
+    right = falling(self, batch)
+    return right * right.shape[1] if right.shape[1] > 300 else right
+
+
+@expecting("check_expected_is_well_formed")
+def whole_numbers(self, batch):
+    """The probabilities are rounded to 0 and 1."""
+    return (falling(self, batch) > 0.5).astype(np.int64)
+
+
+@expecting("check_expected_is_well_formed")
+def writes_while_it_expects(self, batch):
+    """The words are numbered anew in the batch itself."""
+    batch.words[batch.special] = -2
+    return falling(self, batch)
+
+
+@expecting("check_expected_depends_on_the_row_alone")
+def expects_less_each_time(self, batch):
+    """The rate decays with the calls."""
+    self.calls = getattr(self, "calls", 0) + 1
+    return falling(self, batch) * 0.999**self.calls
+
+
+@expecting("check_expected_depends_on_the_row_alone")
+def expects_by_the_batch(self, batch):
+    """The rate is scaled so that the mean over the batch is the probability asked for."""
+    right = falling(self, batch)
+    ordinary = max(1, np.count_nonzero(~batch.special))
+    return np.minimum(right * (self.p * ordinary / max(right.sum(), 1e-9)), 1.0)
+
+
+@expecting("check_expected_depends_on_the_row_alone")
+def expects_by_the_chunk(self, batch):
+    """Every fourth chunk is said to have fewer targets."""
+    fewer = (batch.chunk_ids % 4 == 1)[:, None]
+    return np.where(fewer, 0.9, 1.0) * falling(self, batch)
+
+
+def sparing(self, batch):
+    """Return a right rate that is 0 at every third id and 1 at every fifth."""
+    right = np.where(batch.input_ids % 5 == 0, 1.0, falling(self, batch))
+    return np.where(batch.special | (batch.input_ids % 3 == 0), 0.0, right)
+
+
+@expecting("check_expected_never_and_always", sparing)
+def never_but_once(self, batch, draws):
+    """Where no target is expected there is one once in five thousand."""
+    return (draws.uniform("mine") < sparing(self, batch)) | (rarely(draws, 5_000) & ~batch.special)
+
+
+@expecting("check_expected_never_and_always", sparing)
+def always_but_once(self, batch, draws):
+    """Where a target is certain it is left out once in five thousand."""
+    return (draws.uniform("mine") < sparing(self, batch)) & ~rarely(draws, 5_000)
+
+
+@expecting("check_expected_rate", falling)
+def flat(self, batch, draws):
+    """The share is right in each row, and the same at all of its positions."""
+    right = falling(self, batch)
+    ordinary = np.maximum(1, np.count_nonzero(~batch.special, axis=1))
+    mean = right.sum(axis=1) / ordinary
+    return (draws.uniform("mine") < mean[:, None]) & ~batch.special
+
+
+@expecting("check_expected_rate", falling)
+def a_twentieth_more(self, batch, draws):
+    """Every position is chosen 1.05 times as often as it says."""
+    return draws.uniform("mine") < 1.05 * falling(self, batch)
+
+
+@expecting("check_expected_rate", falling)
+def a_fiftieth_less(self, batch, draws):
+    """Every position is chosen 0.98 times as often as it says."""
+    return draws.uniform("mine") < 0.98 * falling(self, batch)
+
+
+@expecting("check_expected_rate", falling)
+def six_in_a_thousand_less(self, batch, draws):
+    """Every position is chosen 0.994 times as often as it says."""
+    return draws.uniform("mine") < 0.994 * falling(self, batch)
+
+
+@expecting("check_expected_rate", falling)
+def one_position_late(self, batch, draws):
+    """Each position is chosen with the rate of the one before it."""
+    right = falling(self, batch)
+    late = np.concatenate([right[:, :1], right[:, :-1]], axis=1)
+    return (draws.uniform("mine") < late) & ~batch.special
+
+
+@expecting("check_expected_rate", falling)
+def rare_tokens_instead(self, batch, draws):
+    """Rare tokens are chosen more often and frequent ones less, which it does not say."""
+    usual = batch.vocabulary.counts
+    rare = usual < np.median(usual) if usual.size else np.zeros(batch.vocabulary.size, bool)
+    right = falling(self, batch)
+    spread = 0.2 * right * (1 - right)
+    by_id = np.where(rare[batch.input_ids], right + spread, right - spread)
+    return draws.uniform("mine") < by_id
+
+
+@expecting("check_expected_rate", falling)
+def another_rate_in_evaluation(self, batch, draws):
+    """Evaluation has the same rate at all positions."""
+    right = falling(self, batch)
+    return draws.uniform("mine") < (
+        np.where(right > 0, 0.7 * self.p, 0.0) if draws._pass == EVALUATION_PASS else right
+    )
+
+
+def by_words(self, batch):
+    """Return a right rate for words: the longer a word, the more seldom."""
+    return np.where(batch.words >= 0, self.p / np.sqrt(np.maximum(1, lengths_of(batch.words))), 0.0)
+
+
+@expecting("check_expected_rate", by_words, needs_words=True)
+def first_tokens_less(self, batch, draws):
+    """The first token of a word is chosen less often, and the others a little more."""
+    right = by_words(self, batch)
+    first = batch.words >= 0
+    first[:, 1:] &= batch.words[:, 1:] != batch.words[:, :-1]
+    spread = 0.2 * right * (1 - right)
+    return draws.uniform("mine") < right + np.where(first, -spread, spread)
+
+
+@expecting("check_expected_at_each_position", falling)
+def by_pairs_of_tokens(self, batch, draws):
+    """A token after one of the same parity is chosen more often, and any other less often."""
+    right = falling(self, batch)
+    spread, odd = 0.2 * right * (1 - right), batch.input_ids % 2 == 1
+    spread[:, 1:] *= np.where(odd[:, 1:] == odd[:, :-1], 1, -1)
+    spread[:, :1] = 0
+    return draws.uniform("mine") < right + spread
+
+
 # --- what is read (MASK-007) -----------------------------------------------------------------
 
 

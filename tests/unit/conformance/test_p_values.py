@@ -1,10 +1,12 @@
 """The kit's p-values are SciPy's (spec/conformance.md)."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from mlmref.conformance.p_values import at_most, chi_square, surprising
+from mlmref.conformance.p_values import at_most, chi_square, surprising, surprising_sum
 
 
 @pytest.mark.clause("KIT-013")
@@ -33,6 +35,23 @@ def test_counts_have_scipys_p_values():
 def test_what_cannot_surprise_and_what_cannot_happen(count, of, rate, p_value):
     """No trials, the only possible count, and an impossible one."""
     assert surprising(count, of, rate) == p_value
+
+
+@pytest.mark.clause("KIT-013")
+def test_a_sum_of_different_draws_is_not_less_surprising_than_it_says():
+    """The exact tails of ten draws, over all 1,024 results, are never above the bound."""
+    rng = np.random.default_rng(0)
+    results = np.array([*product([0, 1], repeat=10)])
+    for spread in (0.3, 1, 3, 10):
+        rates = rng.random(10) ** spread
+        chances = np.where(results == 1, rates, 1 - rates).prod(axis=1)
+        sums = np.arange(11)
+        exact = np.bincount(results.sum(axis=1), weights=chances)
+        tails = np.minimum(np.cumsum(exact), np.cumsum(exact[::-1])[::-1])
+        bound = surprising_sum(sums, 10, rates.sum())
+        assert (np.minimum(1, 2 * tails) <= bound + 1e-12).all()
+        assert bound.min() < 0.05
+    assert surprising_sum(0, 0, 0.0) == 1
 
 
 @pytest.mark.clause("KIT-013")

@@ -302,6 +302,7 @@ def test_options_that_raise_are_blamed_on_the_plugin():
         ({"rate": "often"}, "unknown rate 'often'"),
         ({"rate": "token"}, "rate is declared without the option mlm_probability"),
         ({"replaces": True}, "unknown replaces True"),
+        ({"expected": len}, "expected is not True or False"),
     ],
 )
 def test_capabilities_that_do_not_fit_together_are_refused(declared, reason):
