@@ -41,6 +41,23 @@ def test_it_is_that_algorithm_on_rows_as_long_as_real_ones(seed):
 word = st.tuples(st.integers(1, 5), st.integers(UNIT // 64, 64 * UNIT))
 
 
+@settings(deadline=None, max_examples=100)
+@given(asked=batches(), chosen=options)
+def test_the_expected_rate_of_a_token_is_that_of_its_word(asked, chosen):
+    """It is the probability of the word by hand, at each of its tokens, and 0 outside words."""
+    batch, _ = asked
+    strategy = SalientMasking(chosen)
+    weights = weigh(batch.vocabulary, None, chosen.smoothing, chosen.most).take(batch.input_ids)
+    expected = np.zeros(batch.words.shape)
+    for row, numbers in enumerate(batch.words):
+        words = words_of(numbers)
+        masses = [int(weights[row, word].sum()) for word in words]
+        by_hand = shares([len(word) for word in words], masses, chosen.mlm_probability)
+        for word, share in zip(words, by_hand, strict=True):
+            expected[row, word] = float(share)
+    np.testing.assert_allclose(strategy.expected(batch), expected, rtol=1e-9, atol=1e-12)
+
+
 @settings(deadline=None, max_examples=300)
 @given(row=st.lists(word, min_size=1, max_size=12), probability=st.floats(0.0, 1.0))
 def test_the_expected_targets_are_the_asked_share(row, probability):

@@ -148,15 +148,25 @@ class SalientMasking:
 
     def propose(self, batch: Batch, draws: Draws) -> Plan:
         """Return the targets; the k-th word of a row uses the draw at position k."""
-        options, words = self._options, batch.words
-        table = weigh(batch.vocabulary, self._background, options.smoothing, options.most)
-        chance = chances(words, table.take(batch.input_ids), options.mlm_probability)
+        chance = self._chances(batch)
         height, count = chance.shape
         chosen = np.zeros(
             (height, count + 1), dtype=np.bool_
         )  # the last column is for -1: outside words
         np.less(draws.uniform("salient")[:, :count], chance, out=chosen[:, :count])
-        return Plan(targets=np.take_along_axis(chosen, words, axis=1))
+        return Plan(targets=np.take_along_axis(chosen, batch.words, axis=1))
+
+    def expected(self, batch: Batch) -> FloatArray:
+        """Return the probability of each position: that of its word, 0 outside words."""
+        chance = np.pad(self._chances(batch), ((0, 0), (0, 1)))  # the last column is for -1
+        answer: FloatArray = np.take_along_axis(chance, batch.words, axis=1)
+        return answer
+
+    def _chances(self, batch: Batch) -> FloatArray:
+        """Return the probability of each word ``[B, W]``."""
+        options = self._options
+        table = weigh(batch.vocabulary, self._background, options.smoothing, options.most)
+        return chances(batch.words, table.take(batch.input_ids), options.mlm_probability)
 
 
 @hookimpl
@@ -172,5 +182,6 @@ def mlmref_masking_strategies() -> list[StrategyEntry]:
             needs_counts=True,
             whole_words=True,
             rate="share",
+            expected=True,
         )
     ]
