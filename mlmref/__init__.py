@@ -16,6 +16,7 @@ from mlmref.base.version import __version__ as __version__
 if TYPE_CHECKING:
     from mlmref.base.errors import MlmrefError as MlmrefError
     from mlmref.data.from_dataset import from_dataset as from_dataset
+    from mlmref.data.group_texts import GroupTexts as GroupTexts
     from mlmref.masking.collator import MaskingCollator as MaskingCollator
     from mlmref.plugin.discovery import discover as discover
     from mlmref.plugin.hookspecs import hookimpl as hookimpl
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Config": "settings.config",
     "MaskingCollator": "masking.collator",
+    "GroupTexts": "data.group_texts",
     "MlmrefError": "base.errors",
     "Result": "results.result",
     "chunk": "runner.steps.text",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import partial
 
 from mlmref.base.libraries.torch import is_out_of_memory
 from mlmref.base.terminal import plain
@@ -49,6 +50,10 @@ class MlmrefError(Exception):
         self.what = what
         self.where = where
         self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the error, so that a process can pass it to another one."""
+        return partial(type(self), where=self.where, hint=self.hint), (self.what,)
 
     def __str__(self) -> str:
         place = f"{shortened(self.where)}: " if self.where else ""

@@ -85,6 +85,11 @@ def discover(
 ) -> Registry:
     """Import and validate all plugins, and return the registry.
 
+    >>> import mlmref
+    >>> registry = mlmref.discover()
+    >>> "whole-word" in [one.entry.name for one in registry.strategies]
+    True
+
     Args:
         plugins: plugin objects, such as modules, to use besides the installed ones.
         disable: plugins that are not imported: the name of an entry point, of a distribution, or

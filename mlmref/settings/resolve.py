@@ -59,6 +59,11 @@ def resolve(
 ) -> Config:
     """Merge all sources of settings and validate the result.
 
+    >>> import mlmref
+    >>> config = mlmref.resolve({"training": {"epochs": 2}}, sets=["corpus.name=notes.txt"])
+    >>> config.training.epochs, config.corpus.name
+    (2, 'notes.txt')
+
     Args:
         sections: the settings as a dictionary of sections, as in TOML; overrides the file.
         preset: the preset's name; ``None`` takes the ``preset`` key of the file or the sections,
