@@ -21,7 +21,7 @@ author = "the mlmref maintainers"
 copyright = "the mlmref maintainers, Apache-2.0"  # noqa: A001 - Sphinx's name for it
 release = version = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser"]
 root_doc = "docs/index"
 source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 include_patterns = [
@@ -48,24 +48,6 @@ html_extra_path = ["html"]  # the first page, which leads to the one that is fir
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["fieldlist"]
-
-# What the docstrings name is imported without these, which would take a minute to install.
-autodoc_mock_imports = [
-    "accelerate",
-    "datasets",
-    "pyarrow",
-    "safetensors",
-    "scipy",
-    "tokenizers",
-    "torch",
-    "transformers",
-]
-autodoc_member_order = "bysource"
-autodoc_typehints = "none"
-napoleon_use_ivar = True  # what a docstring lists is described once
-# Whose references are on other sites; a build asks nobody.
-nitpick_ignore_regex = [("py:.*", r"(collections|numpy|pathlib|typing)\..*")]
-autodoc_default_options = {"exclude-members": "model_config"}
 
 
 def setup(app: Any) -> None:
