@@ -1,9 +1,12 @@
-"""Adapt the encoder of a sentence-transformers pipeline, and use the pipeline again."""
+"""Adapt the encoder of a sentence-transformers pipeline, and use the pipeline again.
+
+It needs ``pip install "mlmref[examples]"``.
+"""
 
 import tempfile
 
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.models import Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import Trainer, TrainingArguments
 
 import mlmref

@@ -10,8 +10,10 @@ import mlmref
 EPOCHS = 1
 
 model, tokenizer = mlmref.load_model(), mlmref.load_tokenizer()
-reviews = mlmref.load_corpus("imdb", limit=1_000).dataset.train_test_split(test_size=100, seed=42)
-tokens = reviews.map(lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text"])
+reviews = mlmref.load_corpus("imdb", limit=1_000).dataset.train_test_split(test_size=0.1, seed=42)
+tokens = reviews.map(
+    lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text", "label"]
+)
 chunks = tokens.map(mlmref.GroupTexts(128), batched=True)
 
 collator = mlmref.MaskingCollator(tokenizer, "whole-word", mlm_probability=0.2, seed=42)

@@ -7,9 +7,11 @@ import mlmref
 # The checkpoint and the reviews that mlmref has offline. With the hub, as in the course:
 # AutoModelForMaskedLM.from_pretrained("distilbert-base-uncased") and load_dataset("imdb").
 model, tokenizer = mlmref.load_model(), mlmref.load_tokenizer()
-reviews = mlmref.load_corpus("imdb", limit=1_000).dataset.train_test_split(test_size=100, seed=42)
+reviews = mlmref.load_corpus("imdb", limit=1_000).dataset.train_test_split(test_size=0.1, seed=42)
 
-tokens = reviews.map(lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text"])
+tokens = reviews.map(
+    lambda batch: tokenizer(batch["text"]), batched=True, remove_columns=["text", "label"]
+)
 # Changed: the course loses the rest of every 1,000 reviews (E06).
 chunks = tokens.map(mlmref.GroupTexts(128), batched=True)
 # Changed: whole words of any tokenizer, the same masks with any number of workers, and fixed masks

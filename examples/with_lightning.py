@@ -1,4 +1,4 @@
-"""A Lightning module with mlmref's masks."""
+"""A Lightning module with mlmref's masks: ``pip install "mlmref[examples]"``."""
 
 import pytorch_lightning as lightning
 import torch

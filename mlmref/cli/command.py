@@ -204,7 +204,9 @@ class Command(TyperCommand):
             for text in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(text, str) and not is_utf8(text):
                     flag = one.opts[0] if one.param_type_name == "option" else one.name
-                    raise typer.BadParameter("is not UTF-8", ctx=ctx, param_hint=f"'{flag}'")
+                    raise typer.BadParameter(
+                        "the text is not UTF-8", ctx=ctx, param_hint=f"'{flag}'"
+                    )
         return super().invoke(ctx)
 
 

@@ -124,7 +124,8 @@ def measured(
         summary["draws"] = {"values": values, "standard_deviation": float(np.std(values, ddof=1))}
     if first.perplexity < _TOO_GOOD:
         reporter.warn(
-            f"a perplexity of {first.perplexity:.3f} means that the model reads what it is to "
-            "predict; see --corruption, and what the masking strategy replaces"
+            f"a perplexity of {first.perplexity:.3f} is too good to be true: the model "
+            "sees the tokens that it predicts (see --corruption and the strategy's replacements), "
+            "or the text has the same tokens everywhere"
         )
     return Measured(summary, first.documents, first.target_nll)

@@ -130,7 +130,7 @@ def _check_typo(name: str, path: Path) -> None:
     if not alike(path, ("config.json",)):
         return
     if not isinstance(try_to_load_from_cache(name, "config.json"), str):
-        hint = f"{_meant(path)} the hub's is OWNER/NAME"
+        hint = f"{_meant(path)} a model on the hub is OWNER/NAME"
         raise ModelError("no such folder", where=name, hint=hint)
 
 
@@ -178,7 +178,10 @@ def _advice(error: Exception, name: str) -> str | None:
     if kind is LoadingError.REMOTE_CODE:
         return "read that code, and if you trust its author add --trust-remote-code"
     if kind is LoadingError.OTHER_SIZES:
-        return "if tokens were added, call resize_token_embeddings of the whole model, save again"
+        return (
+            "if tokens were added, call resize_token_embeddings of the whole model and save it "
+            "again"
+        )
     if kind is LoadingError.NO_SAFETENSORS:
         if (Path(name) / "pytorch_model.bin").is_file():
             return f"only safetensors are read; {conversion(name)}"

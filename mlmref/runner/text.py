@@ -162,7 +162,7 @@ def masker_of_chunks(
         if long > _WORD:
             tell(
                 f"a word is {long:.0f} tokens on average, and {strategy.entry.name} masks whole "
-                "words: if the text has no blanks, give a --segmenter (see mlmref plugins)"
+                "words: if the text has no spaces, give a --segmenter (see mlmref plugins)"
             )
     vocabulary = tokens.vocabulary
     if strategy.entry.needs_counts:

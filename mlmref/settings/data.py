@@ -160,7 +160,7 @@ class SplitConfig(Section):
     @classmethod
     def _not_all(cls, value: object) -> object:
         if isinstance(value, float) and value == 1.0:
-            raise ValueError("a share is below 1, and a count has no point: 1 is one chunk")
+            raise ValueError("1.0 is a share, and a share is less than 1; for one chunk, give 1")
         return value
 
 

@@ -54,9 +54,9 @@ def read_toml(path: Path, flag: str = "--config") -> Tree:
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror or error})", where=str(path)) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"is not UTF-8 at byte {error.start}", where=str(path)) from None
+        raise ConfigError(f"the file is not UTF-8 at byte {error.start}", where=str(path)) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is not TOML: {error}", where=str(path)) from None
+        raise ConfigError(f"the file is not TOML: {error}", where=str(path)) from None
 
 
 def _toml(text: str, where: str) -> Tree:

@@ -67,8 +67,8 @@ OTHER = {
     "evaluate: missing model": ("evaluate ./nowhere", f"./nowhere: {NO_FOLDER}"),
     "evaluate: run folder with damaged settings": (
         "evaluate ./damaged-settings",
-        "damaged-settings/config.toml: is not TOML: Invalid initial character for a key part "
-        "(at end of document)",
+        "damaged-settings/config.toml: the file is not TOML: Invalid initial character for "
+        "a key part (at end of document)",
     ),
     "evaluate: unknown split": (
         "evaluate model --split word",

@@ -92,7 +92,7 @@ MODEL = {
     "weights of other sizes": (
         "--model ./sizes",
         "./sizes: its weights do not have the sizes that its config.json says; if tokens were "
-        "added, call resize_token_embeddings of the whole model, save again",
+        "added, call resize_token_embeddings of the whole model and save it again",
     ),
     "NaN in the weights": (
         "--model ./nan",

@@ -53,9 +53,12 @@ SETTINGS = {
     "folder for settings": ("--config nothing", "nothing: cannot be read (Is a directory)"),
     "malformed settings": (
         "--config malformed.toml",
-        "malformed.toml: is not TOML: Invalid value (at line 1, column 8)",
+        "malformed.toml: the file is not TOML: Invalid value (at line 1, column 8)",
     ),
-    "settings in another encoding": ("--config latin.toml", "latin.toml: is not UTF-8 at byte 11"),
+    "settings in another encoding": (
+        "--config latin.toml",
+        "latin.toml: the file is not UTF-8 at byte 11",
+    ),
     "unknown setting": (
         "--config unknown.toml",
         "unknown.toml: unknown key 'training.batchsize'; did you mean batch_size?",

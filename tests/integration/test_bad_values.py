@@ -44,8 +44,8 @@ VALUES = {
     ),
     "a share of all chunks": (
         RUN + "--test-size 1.0",
-        "--test-size: split.test_size = 1.0: a share is below 1, and a count has no point: 1 is "
-        "one chunk",
+        "--test-size: split.test_size = 1.0: 1.0 is a share, and a share is less than 1; "
+        "for one chunk, give 1",
     ),
     "a delimiter of two characters": (
         RUN + "--set 'corpus.delimiter=||'",
@@ -53,11 +53,11 @@ VALUES = {
     ),
     "a candidate in another encoding": (
         "fill model 'a {mask}.' --candidate '\udcff'",
-        "invalid value for '--candidate': is not UTF-8; see mlmref fill --help",
+        "invalid value for '--candidate': the text is not UTF-8; see mlmref fill --help",
     ),
     "a prompt in another encoding": (
         "fill model 'a {mask}\udcff.'",
-        "invalid value for 'texts': is not UTF-8; see mlmref fill --help",
+        "invalid value for 'texts': the text is not UTF-8; see mlmref fill --help",
     ),
     "a collator in the package that there is not": (
         "check --collator .x:y",
@@ -151,7 +151,7 @@ def folders(place, tmp_path, monkeypatch):
     return tmp_path
 
 
-HUB = "the hub's is OWNER/NAME"
+HUB = "a model on the hub is OWNER/NAME"
 MISSPELT = {
     "evaluate adaptd": f"adaptd: no such folder; did you mean adapted? {HUB}",
     "fill adaptd 'a {mask}.'": f"adaptd: no such folder; did you mean adapted? {HUB}",
@@ -235,4 +235,4 @@ def test_text_that_does_not_suit_is_said_before_training(place, tmp_path, monkey
     arguments = arguments.replace("/out", "/again")
     (tmp_path / "long.txt").write_text(("unforgettable" * 6 + "\n") * 60)
     status, text = told(f"{arguments} --corpus {tmp_path}/long.txt --masking whole-word")
-    assert "whole-word masks whole words: if the text has no blanks, give a --segmenter" in text
+    assert "whole-word masks whole words: if the text has no spaces, give a --segmenter" in text

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from mlmref.base.closest import closest, did_you_mean
 from mlmref.base.errors import CorpusError
 from mlmref.data.corpus.readers import KINDS, kind, unreadable
 
@@ -41,7 +42,7 @@ def find_files(name: str) -> list[Path]:
             found = list(_walk(Path(*path.parts[:at]), path.parts[at:]))
             missing = f"a glob that matches no {kinds} file"
         else:
-            raise CorpusError("no such file or folder", where=name, hint=_NAMES)
+            raise CorpusError("no such file or folder", where=name, hint=_meant(path))
         files = sorted(one for one in found if kind(one) in KINDS)
         for one in files:
             if one.is_symlink() and not one.exists():
@@ -54,6 +55,15 @@ def find_files(name: str) -> list[Path]:
     if not files:
         raise CorpusError(missing, where=name)
     return files
+
+
+def _meant(path: Path) -> str:
+    """Return the hint for a path that does not exist: files with a similar name, if any."""
+    try:
+        beside = [one.name for one in path.parent.iterdir() if kind(one) in KINDS or one.is_dir()]
+    except (OSError, ValueError):
+        beside = []
+    return did_you_mean([str(path.parent / one) for one in closest(path.name, beside, 0.8)], _NAMES)
 
 
 def _walk(folder: Path, pattern: tuple[str, ...]) -> Iterator[Path]:

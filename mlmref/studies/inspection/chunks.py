@@ -79,6 +79,7 @@ def _cut_words(it: Inspected) -> Finding:
     cut, ends = cut_words(it.chunks)
     of_ends, of_words = share(cut, ends), share(cut, it.counted.words)
     most = f", up to {it.max_length}" if it.max_length < NOT_STATED else ""
+    larger = f"use a larger --chunk-size{most}" if it.chunks.rule.size < it.max_length else ""
     return Finding(
         section="chunks",
         key="cut_words",
@@ -86,5 +87,5 @@ def _cut_words(it: Inspected) -> Finding:
         figure=f"{cut:,} at {ends:,} ends ({fixed_percent(of_ends, 1)}), "
         f"{fixed_percent(of_words, 2)} of the words",
         values={"words": cut, "ends": ends, "share_of_ends": of_ends, "share_of_words": of_words},
-        **graded(of_words, warning=CUT, hint=f"use a larger --chunk-size{most}"),
+        **graded(of_words, warning=CUT, hint=larger),
     )

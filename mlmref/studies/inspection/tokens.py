@@ -36,7 +36,7 @@ most targets away: the tokenizer was made for another language or domain."""
 BETWEEN_BLANKS = 15
 """Characters between blanks above which text counts as having none. German has 7, Finnish 9."""
 
-_UNSPACED = "the text has no blanks: pass a --segmenter, which finds its words (see mlmref plugins)"
+_UNSPACED = "the text has no spaces: pass a --segmenter, which finds its words (see mlmref plugins)"
 _LONGEST = 40  # characters of an unknown word that are shown
 
 _READ, _CALL = 1_000, 100  # documents with unknown tokens that are read again, and at a time
@@ -122,7 +122,7 @@ def _unknown(it: Inspected, total: int) -> Finding:
         unit="tokens",
         warning=UNKNOWN,
         problem=UNKNOWN_MOST,
-        hint="the text has no blanks, and the tokenizer knows no words of this length: put blanks "
+        hint="the text has no spaces, and the tokenizer knows no words of this length: put spaces "
         "between words, or choose a --model for such text"
         if unspaced(it)
         else "choose a --model whose tokenizer knows them, or remove them from the text",

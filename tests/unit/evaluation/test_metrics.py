@@ -210,6 +210,7 @@ def test_a_perplexity_below_1_05_gives_a_warning(perplexity, warned):
     assert evaluation.perplexity == perplexity  # exact for these three
     summed_up([evaluation], EvaluationConfig(resamples=100), 1, reporter)
     assert reporter.lines == warned * [
-        f"a perplexity of {perplexity:.3f} means that the model reads what it is to predict; "
-        "see --corruption, and what the masking strategy replaces"
+        f"a perplexity of {perplexity:.3f} is too good to be true: the model sees the tokens "
+        "that it predicts (see --corruption and the strategy's replacements), or the text has the "
+        "same tokens everywhere"
     ]

@@ -12,7 +12,7 @@ from mlmref.settings.config import ModelConfig
     ("text", "why"),
     [
         (None, "no such file"),
-        ("[model\n", "is not TOML: .*"),
+        ("[model\n", "the file is not TOML: .*"),
         ("[corpus]\nname = 'imdb'\n", "it does not name the model"),
     ],
 )

@@ -114,7 +114,7 @@ def test_the_source_of_a_bad_value_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [
-        (b"seed = = 1", "is not TOML"),
+        (b"seed = = 1", "the file is not TOML"),
         (b"\xff\xfe", "is not UTF-8 at byte 0"),
         (None, "no such file"),
     ],

@@ -57,6 +57,8 @@ NOT_FOUND = {
     "dead link": ("dead.txt", LINK),
     "link to itself": ("itself.txt", LINK),
     "glob below nothing": ("none/*.txt", "cannot be read (No such file or directory)"),
+    "misspelled file": ("empty/note.md", "no such file or folder; did you mean {}/empty/notes.md?"),
+    "misspelled folder": ("emptty", "no such file or folder; did you mean {}/empty?"),
     "NUL in the name": ("a\0.txt", f"no such file or folder; {NAMES}"),
 }
 
@@ -76,6 +78,7 @@ def test_what_cannot_be_found_says_how_to_name_it(tmp_path, name, said):
     with pytest.raises(CorpusError) as caught:
         load(f"{tmp_path}/{name}")
     path = name.split("/*")[0] if "No such" in said else name  # what could not be listed
+    said = said.replace("{}", str(tmp_path))
     assert str(caught.value) == f"{tmp_path}/{path}: {said}".replace("\0", "\\u0000")
 
 

@@ -120,7 +120,7 @@ def test_a_grid_alone_names_variants_by_its_values(planned, grid, expected):
         ("[variants.a]\n[variants.A]\n", ["two variants", "'A'"]),
         ("[grid]\nmasking.options.mlm_probability = [0.1, 0.10]", ["two variants"]),
         ("[variants.a]\nmasking.options.rat = 1", ["masking.options.rat", "variant 'a'"]),
-        ("[variants.a", ["is not TOML"]),
+        ("[variants.a", ["the file is not TOML"]),
         ("[grid]\n'training.epochs' = [1]\ntraining.epochs = [2]", ["training.epochs", "twice"]),
         (f"{TWO}[evaluation]\nresamples = 2_000_000", ["resamples", "1000000"]),
     ],
