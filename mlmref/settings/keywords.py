@@ -126,14 +126,11 @@ def config_of(
     return shared(lambda: resolve(sections, file=file()))
 
 
-def takes_settings(
-    known: Mapping[str, Flag], show: Sequence[str] = ()
-) -> Callable[[Function], Function]:
+def takes_settings(known: Mapping[str, Flag]) -> Callable[[Function], Function]:
     """Show the settings that a function takes in its signature and at the end of its docstring.
 
     Args:
         known: the flags, each by its keyword; the function takes them as ``**settings``.
-        show: the keywords to describe; by default all.
     """
 
     def add(function: Function) -> Function:
@@ -143,10 +140,9 @@ def takes_settings(
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=flag.default)
             for name, flag in known.items()
         ]
-        lines = [f"        {name}: {known[name].help}." for name in show or known]
+        listed = "\n".join(f"    {name}: {flag.help}." for name, flag in known.items())
         vars(function)["__signature__"] = own.replace(parameters=[*kept, *more])
         text = inspect.cleandoc(function.__doc__ or "")
-        listed = "\n".join(line[4:] for line in lines)
         function.__doc__ = f"{text}\n\nSettings:\n{listed}\n"
         return function
 
