@@ -36,10 +36,10 @@ class GroupTexts:
     >>> texts = Dataset.from_dict({"text": ["A great film.", "A bad film."]})
     >>> tokens = texts.map(lambda one: tokenizer(one["text"]), remove_columns=["text"])
     >>> rows = tokens.map(mlmref.GroupTexts(5), batched=True)
-    >>> tokenizer.batch_decode(rows["input_ids"])
+    >>> [tokenizer.decode(ids) for ids in rows["input_ids"]]
     ['[CLS] a great film.', '[SEP] [CLS] a bad film']
     >>> rows = tokens.map(mlmref.GroupTexts(5, remainder="keep", rows=len(tokens)), batched=True)
-    >>> tokenizer.batch_decode(rows["input_ids"])
+    >>> [tokenizer.decode(ids) for ids in rows["input_ids"]]
     ['[CLS] a great film.', '[SEP] [CLS] a bad film', '. [SEP]']
 
     A ``map`` in one process is supported; ``num_proc`` is refused, because each process would have

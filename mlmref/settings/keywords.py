@@ -54,7 +54,7 @@ def given(
     found: dict[str, tuple[str, object]] = {}
     for name, value in settings.items():
         if name not in known:
-            raise _unknown(name, where, [*known, *others])
+            raise _unknown(name, where, list(dict.fromkeys([*known, *others])))
         argument = f"{where}, argument {name}"
         plain = value_of(value, argument)
         if known[name].kind == list[str] and isinstance(plain, str):

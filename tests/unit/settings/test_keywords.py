@@ -85,8 +85,12 @@ def test_a_configuration_or_a_dictionary_is_taken():
 @pytest.mark.parametrize(
     ("config", "settings", "said"),
     [
-        (None, {"epoch": 2}, "mlmref.run: no argument 'epoch'; did you mean epochs"),
-        (None, {"repoter": 2}, "mlmref.run: no argument 'repoter'; did you mean reporter"),
+        (None, {"epoch": 2}, "mlmref.run: no argument 'epoch'; did you mean epochs?"),
+        (
+            None,
+            {"repoter": 2},
+            "mlmref.run: no argument 'repoter'; did you mean reporter or report_to?",
+        ),
         (None, {"zzz": 2}, "mlmref.run: no argument 'zzz'; help(mlmref.run) lists the arguments"),
         (
             None,
