@@ -28,7 +28,7 @@ def from_dataset(dataset: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) 
 
     Each row becomes one chunk, and counts as one document. Rows can have different lengths. The
     tutorial's datasets work too: without ``id`` the chunks are numbered from 0, and without
-    ``word_ids`` they have no words.
+    ``word_ids`` the tokenizer's own marks, such as ``##``, say where words begin.
 
     >>> import mlmref
     >>> tokenizer = mlmref.load_tokenizer("embedded")
@@ -78,6 +78,8 @@ def from_dataset(dataset: datasets.Dataset, tokenizer: PreTrainedTokenizerBase) 
             )
         begins = words < 0
         begins[1:] |= words[1:] != words[:-1]
+    elif has_words := len(vocabulary.continues) > 0:
+        begins = ~vocabulary.continues[ids]
     begins[offsets[:-1]] = True
     columns = [
         pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)

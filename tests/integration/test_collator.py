@@ -22,7 +22,6 @@ from mlmref.conformance.strategies import KIT
 from mlmref.data.chunks import chunk
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.tokens.tokenize import tokenize
-from mlmref.masking.masker import number_words, present
 from mlmref.plugin.contracts import Corruption
 from mlmref.plugin.draws import EVALUATION_PASS
 from mlmref.settings.config import ChunkConfig
@@ -172,22 +171,7 @@ def test_masks_are_those_of_a_run(strategy, remainder):
     chunks = chunk(tokens, ChunkConfig(size=16, remainder=remainder))
     rows = chunks.gather(np.arange(len(chunks)))
     masker = built_in(strategy, seed=7, words=vocabulary_of(WORDS))
-    special = np.isin(rows.input_ids, masker.vocabulary.special_ids)
-    words = number_words(rows.word_start, special | ~present(rows))
-    features = [
-        {
-            "input_ids": ids[:length],
-            "word_ids": [None if word < 0 else word for word in numbers[:length]],
-            "id": key,
-        }
-        for ids, numbers, length, key in zip(
-            rows.input_ids.tolist(),
-            words.tolist(),
-            rows.lengths.tolist(),
-            rows.chunk_ids.tolist(),
-            strict=True,
-        )
-    ]
+    features = list(chunks.to_dataset())
     collator = MaskingCollator(WORDS, strategy, seed=7)
     second = MaskingCollator(WORDS, strategy, seed=7)
     second.set_epoch(1)

@@ -105,6 +105,19 @@ def test_the_datasets_of_tokenizers_are_read():
 
 
 @pytest.mark.clause("API-010")
+def test_without_word_ids_the_tokenizers_marks_say_where_words_begin():
+    """For WordPiece these are the words of the column."""
+    chunks, words = made("wordpiece")
+    dataset = chunks.to_dataset()
+    bare = from_dataset(dataset.remove_columns("word_ids"), words)
+    assert bare.tokens.has_words
+    first, second = everything(from_dataset(dataset, words)), everything(bare)
+    special = np.isin(first.input_ids, chunks.tokens.vocabulary.special_ids)
+    numbers = [number_words(one.word_start, special).tolist() for one in (first, second)]
+    assert numbers[0] == numbers[1]
+
+
+@pytest.mark.clause("API-010")
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
