@@ -31,7 +31,8 @@ from mlmref.conformance.strategies.subject import Seen, Subject
 from mlmref.conformance.strategies.worlds import large_cases
 from mlmref.conformance.words import tokenizer, world
 from mlmref.plugin.arrays import IGNORE_INDEX, Probability
-from mlmref.plugin.contracts import Batch, Corruption, Options, Plan, Rate, StrategyEntry
+from mlmref.plugin.batches import Batch, Plan
+from mlmref.plugin.contracts import Corruption, Options, Rate, StrategyEntry
 from mlmref.plugin.draws import Draws
 
 Features = list[dict[str, Any]]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from mlmref.data.tokenizer.vocabulary import special_mask
 from mlmref.data.words.numbers import number_words
-from mlmref.plugin.contracts import ChunkRows, Vocabulary
+from mlmref.plugin.batches import ChunkRows, Vocabulary
 
 if TYPE_CHECKING:
     import datasets

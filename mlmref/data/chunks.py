@@ -17,7 +17,7 @@ from mlmref.data.as_dataset import as_dataset
 from mlmref.data.intervals import each, padded, parts_of
 from mlmref.data.tokens.tokens import Tokens
 from mlmref.plugin.arrays import Int32Array, Int64Array
-from mlmref.plugin.contracts import ChunkRows
+from mlmref.plugin.batches import ChunkRows
 from mlmref.settings.config import ChunkConfig
 
 TUTORIAL_GROUP = 1_000

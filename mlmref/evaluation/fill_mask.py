@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from mlmref.plugin.contracts import Vocabulary
+    from mlmref.plugin.batches import Vocabulary
 
 TOP_K = 5
 """The default number of answers per mask; fewer if the vocabulary has fewer (FILL-015)."""

@@ -25,7 +25,7 @@ from mlmref.masking.masker import Masker
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.model.unchanged import evaluating
 from mlmref.plugin.arrays import IGNORE_INDEX, FloatArray, Int64Array
-from mlmref.plugin.contracts import MaskedRows
+from mlmref.plugin.batches import MaskedRows
 from mlmref.plugin.draws import EVALUATION_PASS
 
 

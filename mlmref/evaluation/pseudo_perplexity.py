@@ -22,7 +22,7 @@ from mlmref.evaluation.perplexity import MaskedBatch, less_memory, share, summed
 from mlmref.masking.masker import number_words, present
 from mlmref.model.loss import MaskedLMObjective
 from mlmref.plugin.arrays import IGNORE_INDEX, Int64Array
-from mlmref.plugin.contracts import MaskedRows
+from mlmref.plugin.batches import MaskedRows
 from mlmref.settings.config import EvaluationConfig
 
 Metric = Literal["perplexity", "pseudo-perplexity", "pseudo-perplexity-original"]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlmref.plugin.arrays import Probability
-from mlmref.plugin.contracts import Batch, Corruption, Options, Plan, StrategyEntry
+from mlmref.plugin.batches import Batch, Plan
+from mlmref.plugin.contracts import Corruption, Options, StrategyEntry
 from mlmref.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:

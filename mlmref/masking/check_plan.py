@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from mlmref.base.errors import PluginError
 from mlmref.base.libraries.numpy import is_write_to_read_only
-from mlmref.plugin.contracts import Batch, MaskingStrategy, Plan
+from mlmref.plugin.batches import Batch, Plan
+from mlmref.plugin.contracts import MaskingStrategy
 from mlmref.plugin.draws import Draws
 from mlmref.plugin.registry import faulty
 

@@ -16,7 +16,8 @@ from mlmref.masking import features as columns
 from mlmref.masking.epochs import Epochs
 from mlmref.masking.masker import Masker
 from mlmref.plugin.arrays import BoolArray, Int64Array
-from mlmref.plugin.contracts import ChunkRows, Corruption, MaskedRows, StrategyEntry, Vocabulary
+from mlmref.plugin.batches import ChunkRows, MaskedRows, Vocabulary
+from mlmref.plugin.contracts import Corruption, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.draws import EVALUATION_PASS
 from mlmref.plugin.registry import Chosen, Registered, Source, choose

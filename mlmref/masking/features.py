@@ -13,7 +13,7 @@ import numpy as np
 from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.data.words.of_segmenter import SegmentedWords
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
-from mlmref.plugin.contracts import Vocabulary
+from mlmref.plugin.batches import Vocabulary
 
 Feature = Mapping[str, Any]
 

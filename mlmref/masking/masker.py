@@ -15,15 +15,8 @@ from mlmref.data.tokenizer.vocabulary import special_mask
 from mlmref.data.words.numbers import number_words as number_words
 from mlmref.masking.check_plan import checked_plan, read_only
 from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray, Int32Array
-from mlmref.plugin.contracts import (
-    Batch,
-    ChunkRows,
-    Corruption,
-    MaskedRows,
-    MaskingStrategy,
-    StrategyEntry,
-    Vocabulary,
-)
+from mlmref.plugin.batches import Batch, ChunkRows, MaskedRows, Vocabulary
+from mlmref.plugin.contracts import Corruption, MaskingStrategy, StrategyEntry
 from mlmref.plugin.draws import Draws
 
 CORRUPTION_STREAM = "mlmref.corruption"

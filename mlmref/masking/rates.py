@@ -15,7 +15,7 @@ from mlmref.data.chunks import Chunks
 from mlmref.data.tokenizer.vocabulary import special_mask
 from mlmref.masking.masker import Masker, number_words, present
 from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray, Int32Array, Int64Array
-from mlmref.plugin.contracts import ChunkRows, MaskedRows
+from mlmref.plugin.batches import ChunkRows, MaskedRows
 
 Int8Array = NDArray[np.int8]
 

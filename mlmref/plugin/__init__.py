@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from mlmref.plugin.arrays import Int32Array as Int32Array
     from mlmref.plugin.arrays import Int64Array as Int64Array
     from mlmref.plugin.arrays import Probability as Probability
-    from mlmref.plugin.contracts import Batch as Batch
-    from mlmref.plugin.contracts import ChunkRows as ChunkRows
+    from mlmref.plugin.batches import Batch as Batch
+    from mlmref.plugin.batches import ChunkRows as ChunkRows
+    from mlmref.plugin.batches import MaskedRows as MaskedRows
+    from mlmref.plugin.batches import Plan as Plan
+    from mlmref.plugin.batches import Vocabulary as Vocabulary
     from mlmref.plugin.contracts import Corruption as Corruption
     from mlmref.plugin.contracts import ExpectedRate as ExpectedRate
-    from mlmref.plugin.contracts import MaskedRows as MaskedRows
     from mlmref.plugin.contracts import MaskingStrategy as MaskingStrategy
     from mlmref.plugin.contracts import Options as Options
-    from mlmref.plugin.contracts import Plan as Plan
     from mlmref.plugin.contracts import Rate as Rate
     from mlmref.plugin.contracts import Replaces as Replaces
     from mlmref.plugin.contracts import SegmenterEntry as SegmenterEntry
     from mlmref.plugin.contracts import StrategyEntry as StrategyEntry
-    from mlmref.plugin.contracts import Vocabulary as Vocabulary
     from mlmref.plugin.contracts import WordSegmenter as WordSegmenter
     from mlmref.plugin.discovery import discover as discover
     from mlmref.plugin.draws import EVALUATION_PASS as EVALUATION_PASS
@@ -54,15 +54,15 @@ _HOMES = {
     "Int64Array": "arrays",
     "Probability": "arrays",
     "BackendEntry": "training",
-    "Batch": "contracts",
-    "ChunkRows": "contracts",
+    "Batch": "batches",
+    "ChunkRows": "batches",
     "Corruption": "contracts",
     "ExpectedRate": "contracts",
-    "MaskedRows": "contracts",
+    "MaskedRows": "batches",
     "MaskingStrategy": "contracts",
     "MicroBatch": "training",
     "Options": "contracts",
-    "Plan": "contracts",
+    "Plan": "batches",
     "Precision": "training",
     "Rate": "contracts",
     "Replaces": "contracts",
@@ -73,7 +73,7 @@ _HOMES = {
     "StrategyEntry": "contracts",
     "TrainingBackend": "training",
     "TrainingJob": "training",
-    "Vocabulary": "contracts",
+    "Vocabulary": "batches",
     "WordSegmenter": "contracts",
     "discover": "discovery",
     "Draws": "draws",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from mlmref.data.split import Split
     from mlmref.data.tokens.tokens import Tokens
     from mlmref.masking.masker import Masker
-    from mlmref.plugin.contracts import StrategyEntry, Vocabulary
+    from mlmref.plugin.batches import Vocabulary
+    from mlmref.plugin.contracts import StrategyEntry
     from mlmref.plugin.registry import Chosen
     from mlmref.runner.context import RunContext
     from mlmref.settings.config import Config

@@ -10,7 +10,8 @@ from mlmref.conformance.collators import CollatorStrategy, features_of
 from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.worlds import make_vocabulary
 from mlmref.masking.masker import Masker
-from mlmref.plugin.contracts import Plan, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import StrategyEntry
 
 WORDS = make_vocabulary(50, np.arange(5), mask_id=4, pad_id=0)
 # "[CLS] a+b c [SEP] [CLS] d [SEP]" and "[CLS] e [SEP]", padded

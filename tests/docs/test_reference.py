@@ -5,7 +5,7 @@ import re
 import api
 import pytest
 
-from mlmref.plugin import contracts, hookspecs, kinds, training
+from mlmref.plugin import batches, contracts, hookspecs, kinds, training
 
 PAGES = {file.stem: file.read_text("utf-8") for file in sorted(api.FOLDER.glob("*.md"))}
 
@@ -32,7 +32,7 @@ def test_the_pages_are_plain_markdown():
 def test_the_types_of_plugins_are_described():
     """Each hook, kind, and public type of masking, words and training has its heading."""
     page = PAGES["plugins"]
-    for module in (contracts, training, hookspecs):
+    for module in (batches, contracts, training, hookspecs):
         for name in api._documented(module):
             assert f"### `{module.__name__}.{name}`\n" in page
     for kind in kinds.KINDS:

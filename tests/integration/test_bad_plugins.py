@@ -13,7 +13,8 @@ HEAD = """
 import sys
 import numpy as np
 from mlmref import hookimpl
-from mlmref.plugin.contracts import Options, Plan, SegmenterEntry, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import Options, SegmenterEntry, StrategyEntry
 from mlmref.plugin.training import BackendEntry
 
 class Bad:

@@ -11,7 +11,8 @@ from mlmref.cli import app
 from mlmref.conformance import checks as core
 from mlmref.conformance import kit, segmenters, strategies
 from mlmref.masking.builtin import TokenOptions
-from mlmref.plugin.contracts import Plan, SegmenterEntry, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import SegmenterEntry, StrategyEntry
 from mlmref.plugin.discovery import Found, Source
 from mlmref.plugin.hookspecs import hookimpl
 from mlmref.plugin.kinds import KINDS, imported

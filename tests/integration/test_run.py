@@ -17,7 +17,8 @@ from mlmref import Config, hookimpl, run
 from mlmref.base.errors import ModelError
 from mlmref.base.ranks.consensus import LostError
 from mlmref.conformance.backends.toy_job import PlainLoop
-from mlmref.plugin.contracts import Options, Plan, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import Options, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.training import BackendEntry
 from mlmref.results.record import dumps

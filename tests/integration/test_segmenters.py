@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from mlmref import hookimpl, run
 from mlmref.cli import app
-from mlmref.plugin.contracts import Plan, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.settings.resolve import resolve
 

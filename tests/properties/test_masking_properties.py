@@ -14,7 +14,7 @@ from support.naive_masking import plain_masks, plain_words
 from mlmref.base.errors import PluginError
 from mlmref.masking.masker import number_words
 from mlmref.plugin.arrays import IGNORE_INDEX
-from mlmref.plugin.contracts import ChunkRows, MaskedRows, Plan
+from mlmref.plugin.batches import ChunkRows, MaskedRows, Plan
 
 names = st.sampled_from(["token", "whole-word"])
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from support.maskers import vocabulary
 
-from mlmref.plugin.contracts import ChunkRows, Corruption
+from mlmref.plugin.batches import ChunkRows
+from mlmref.plugin.contracts import Corruption
 from mlmref.plugin.draws import EVALUATION_PASS
 
 seeds = st.integers(0, 2**64 - 1)

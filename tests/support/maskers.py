@@ -4,7 +4,8 @@ import numpy as np
 
 from mlmref.masking.builtin import mlmref_masking_strategies
 from mlmref.masking.masker import Masker
-from mlmref.plugin.contracts import ChunkRows, StrategyEntry, Vocabulary
+from mlmref.plugin.batches import ChunkRows, Vocabulary
+from mlmref.plugin.contracts import StrategyEntry
 
 PAD, UNK, CLS, SEP, MASK = range(5)
 BUILT_IN = ("token", "whole-word")

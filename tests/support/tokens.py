@@ -12,7 +12,7 @@ from datasets.table import InMemoryTable
 
 from mlmref.data.corpus.corpus import Corpus
 from mlmref.data.tokens.tokens import Tokens
-from mlmref.plugin.contracts import Vocabulary
+from mlmref.plugin.batches import Vocabulary
 
 PAD_ID = 0
 SPECIAL_IDS = [0, 1, 2, 3, 4]

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 
 from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.worlds import Case, World, make_vocabulary
-from mlmref.plugin.contracts import ChunkRows
+from mlmref.plugin.batches import ChunkRows
 
 _chunk_numbers = st.one_of(st.integers(0, 50), st.integers(-(2**63), 2**63 - 1))
 

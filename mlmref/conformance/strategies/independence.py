@@ -18,7 +18,7 @@ from mlmref.conformance.strategies.rates import FALSE_ALARM, no_independence
 from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.subject import Subject, at_one_half
 from mlmref.conformance.strategies.worlds import Case, large_cases, worlds
-from mlmref.plugin.contracts import ChunkRows
+from mlmref.plugin.batches import ChunkRows
 from mlmref.plugin.draws import EVALUATION_PASS
 
 CHECKS: Checks[Subject] = Checks()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlmref.plugin.arrays import Int64Array
-from mlmref.plugin.contracts import ChunkRows, Vocabulary
+from mlmref.plugin.batches import ChunkRows, Vocabulary
 
 
 def make_rows(

@@ -21,7 +21,7 @@ from mlmref.conformance.strategies.subject import (
 from mlmref.conformance.strategies.worlds import Case, large_cases
 from mlmref.masking.check_plan import read_only
 from mlmref.plugin.arrays import IGNORE_INDEX
-from mlmref.plugin.contracts import Plan
+from mlmref.plugin.batches import Plan
 
 CHECKS: Checks[Subject] = Checks()
 

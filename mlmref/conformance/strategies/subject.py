@@ -15,7 +15,8 @@ from mlmref.conformance.search import search, shrinks
 from mlmref.conformance.strategies.worlds import Case, World, large_cases, short_rows, shrink
 from mlmref.masking.masker import Masker, corrupt
 from mlmref.plugin.arrays import IGNORE_INDEX
-from mlmref.plugin.contracts import Batch, Corruption, MaskingStrategy, Options, Plan, StrategyEntry
+from mlmref.plugin.batches import Batch, Plan
+from mlmref.plugin.contracts import Corruption, MaskingStrategy, Options, StrategyEntry
 from mlmref.plugin.draws import Draws
 
 EXAMPLES = 40

@@ -16,7 +16,7 @@ import numpy as np
 
 from mlmref.conformance.strategies.rows import cut_rows, make_rows, take_rows
 from mlmref.plugin.arrays import Int32Array
-from mlmref.plugin.contracts import ChunkRows, Vocabulary
+from mlmref.plugin.batches import ChunkRows, Vocabulary
 from mlmref.plugin.draws import EVALUATION_PASS
 
 SHAPES = ((64, 128), (256, 32), (8, 512), (4, 4096), (64, 128), (65, 77), (128, 64))

@@ -12,7 +12,7 @@ import numpy as np
 from mlmref.base.errors import ModelError
 from mlmref.data.tokenizer.encoding import backend_of, check_template
 from mlmref.plugin.arrays import BoolArray, Int32Array
-from mlmref.plugin.contracts import Vocabulary
+from mlmref.plugin.batches import Vocabulary
 
 if TYPE_CHECKING:
     import tokenizers

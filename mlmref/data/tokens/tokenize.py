@@ -23,7 +23,8 @@ from mlmref.data.words import Words
 from mlmref.data.words.of_segmenter import SegmentedWords
 from mlmref.data.words.of_tokenizer import OwnWords
 from mlmref.plugin.arrays import BoolArray
-from mlmref.plugin.contracts import SegmenterEntry, Vocabulary
+from mlmref.plugin.batches import Vocabulary
+from mlmref.plugin.contracts import SegmenterEntry
 from mlmref.plugin.registry import Chosen
 
 if TYPE_CHECKING:

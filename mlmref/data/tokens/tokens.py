@@ -8,7 +8,7 @@ import numpy as np
 
 from mlmref.data.tokens.columns import Segments
 from mlmref.plugin.arrays import BoolArray, Int32Array, Int64Array
-from mlmref.plugin.contracts import Vocabulary
+from mlmref.plugin.batches import Vocabulary
 
 if TYPE_CHECKING:
     import datasets

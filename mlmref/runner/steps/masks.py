@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlmref.base.errors import ConfigError
-from mlmref.plugin.contracts import ChunkRows, MaskedRows
+from mlmref.plugin.batches import ChunkRows, MaskedRows
 from mlmref.runner.steps.models import tokenizer_of
 from mlmref.runner.steps.settings import with_strategy
 

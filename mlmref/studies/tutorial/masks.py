@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray
-from mlmref.plugin.contracts import ChunkRows, MaskedRows
+from mlmref.plugin.batches import ChunkRows, MaskedRows
 from mlmref.plugin.draws import EVALUATION_PASS
 from mlmref.studies.tutorial.ground import Figure, Ground
 from mlmref.studies.tutorial.verdicts import Outcome, near, same

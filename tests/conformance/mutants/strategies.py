@@ -20,7 +20,8 @@ from mlmref.conformance.strategies import KIT
 from mlmref.conformance.strategies.subject import Seen
 from mlmref.masking.masker import corrupt
 from mlmref.plugin.arrays import IGNORE_INDEX, Probability
-from mlmref.plugin.contracts import Corruption, Options, Plan, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import Corruption, Options, StrategyEntry
 from mlmref.plugin.draws import EVALUATION_PASS
 
 MUTANTS = []

@@ -7,7 +7,8 @@ import pytest
 from support.maskers import CLS, SEP, Proposes, chunk_rows, proposing
 
 from mlmref.base.errors import ConfigError, PluginError
-from mlmref.plugin.contracts import Corruption, Plan, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import Corruption, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.hookspecs import hookimpl
 from mlmref.runner.context import choose_plugins

@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader
 from mlmref import MaskingCollator
 from mlmref.base.errors import ConfigError, CorpusError, MlmrefError, PluginError
 from mlmref.plugin.arrays import IGNORE_INDEX
-from mlmref.plugin.contracts import Corruption, Plan, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import Corruption, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.registry import Registered, Source
 

@@ -23,7 +23,8 @@ from support.processes import run
 
 from mlmref.masking.masker import corrupt
 from mlmref.plugin.arrays import IGNORE_INDEX
-from mlmref.plugin.contracts import Corruption, Plan
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import Corruption
 from mlmref.plugin.draws import EVALUATION_PASS
 
 NOTHING = Corruption(mask=0, random=0, keep=1)

@@ -12,7 +12,8 @@ from support.tokenizers import tokenizer as small_tokenizer
 
 import mlmref
 from mlmref.base.errors import ConfigError, MlmrefError
-from mlmref.plugin.contracts import MaskedRows, Plan, StrategyEntry
+from mlmref.plugin.batches import MaskedRows, Plan
+from mlmref.plugin.contracts import StrategyEntry
 from mlmref.settings.resolve import resolve
 
 FUNCTIONS = [name for name in sorted(mlmref._HOMES) if inspect.isfunction(getattr(mlmref, name))]

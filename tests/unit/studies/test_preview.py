@@ -17,7 +17,8 @@ from mlmref.base.errors import ConfigError, ModelError
 from mlmref.data.tokens.spelling import Spelling
 from mlmref.masking import rates as rates_module
 from mlmref.plugin.arrays import IGNORE_INDEX
-from mlmref.plugin.contracts import Plan, StrategyEntry
+from mlmref.plugin.batches import Plan
+from mlmref.plugin.contracts import StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.hookspecs import hookimpl
 from mlmref.runner.context import RunContext
