@@ -16,7 +16,7 @@ from mlmref.masking import features as columns
 from mlmref.masking.epochs import Epochs
 from mlmref.masking.masker import Masker
 from mlmref.plugin.arrays import BoolArray, Int64Array
-from mlmref.plugin.batches import ChunkRows, MaskedRows, Vocabulary
+from mlmref.plugin.batches import ChunkRows, Vocabulary
 from mlmref.plugin.contracts import Corruption, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.draws import EVALUATION_PASS
@@ -203,27 +203,22 @@ class MaskingCollator:
         if order is not None:
             truth, starts = (np.take_along_axis(one, order, 1) for one in (truth, starts))
             protected = None if protected is None else np.take_along_axis(protected, order, 1)
-        pad = self._masker.vocabulary.pad_id
-        tokens = np.where(first, truth, pad).astype(np.int32)
-        masked: MaskedRows = self._masker(
-            ChunkRows(
-                input_ids=tokens,
-                word_start=starts,
-                documents=np.where(first, 0, -1),
-                lengths=lengths.astype(np.int32),
-                chunk_ids=columns.keys_of(features, tokens, lengths),
-            ),
-            pass_,
-            protected,
+        tokens = truth.astype(np.int32)
+        np.copyto(tokens, self._masker.vocabulary.pad_id, where=~first)
+        rows = ChunkRows(
+            input_ids=tokens,
+            word_start=starts,
+            documents=first.astype(np.int64) - 1,
+            lengths=lengths.astype(np.int32),
+            chunk_ids=columns.keys_of(features, tokens, first),
         )
-        made = {
-            "input_ids": np.where(first, masked.input_ids, truth),
-            "labels": masked.labels.astype(np.int64),
-        }
-        if order is None:
-            return made
-        back = np.argsort(order, 1)
-        return {name: np.take_along_axis(value, back, 1) for name, value in made.items()}
+        masked = self._masker(rows, pass_, protected)
+        inputs, labels = masked.input_ids.astype(np.int64), masked.labels.astype(np.int64)
+        np.copyto(inputs, truth, where=~first)
+        if order is not None:
+            back = np.argsort(order, 1)
+            inputs, labels = (np.take_along_axis(one, back, 1) for one in (inputs, labels))
+        return {"input_ids": inputs, "labels": labels}
 
     def _starts(
         self, features: Sequence[columns.Feature], ids: Int64Array, layout: columns.Layout
