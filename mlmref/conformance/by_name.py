@@ -111,14 +111,15 @@ def check_collator(
         ConfigError: no such collator, an invalid argument, or Hypothesis is not installed.
     """
     _need_hypothesis()
-    from mlmref.conformance import collators as kit
+    from mlmref.conformance import collator_check
+    from mlmref.conformance.collators import COLUMNS
 
     if rate is not None and rate not in get_args(Rate):
         raise ConfigError(f"no rate {rate!r}", where="--rate", hint=suggest(rate, get_args(Rate)))
     for column in columns:
-        if column not in kit.COLUMNS:
+        if column not in COLUMNS:
             raise ConfigError(
-                f"no column {column!r}", where="--column", hint=suggest(column, kit.COLUMNS)
+                f"no column {column!r}", where="--column", hint=suggest(column, COLUMNS)
             )
     given: dict[str, Any] = {}
     for text in arguments:
@@ -128,7 +129,7 @@ def check_collator(
     except ValueError:
         raise ConfigError(f"{corruption!r} is not MASK/RANDOM/KEEP", where="--corruption") from None
     with _hypothesis_elsewhere():
-        report: Report = kit.check_collator(
+        report: Report = collator_check.check_collator(
             place,
             arguments=given,
             columns=columns,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from mlmref.conformance.checks import NotReached, Violation, text_of
+from mlmref.conformance.violation import NotReached, Violation, text_of
 
 
 def cannot_fork(_: object) -> str | None:

@@ -7,7 +7,7 @@ import tomllib
 
 import tomli_w
 
-from mlmref.conformance.checks import Violation
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.contracts import Options
 
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
-from mlmref.conformance.checks import Violation
+from mlmref.conformance.violation import Violation
 
 _SHRINKS: ContextVar[bool] = ContextVar("shrinks", default=True)
 

@@ -14,7 +14,8 @@ from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.words.of_segmenter import SegmentedWords
 from mlmref.masking import features as columns
 from mlmref.masking.epochs import Epochs
-from mlmref.masking.masker import Masker
+from mlmref.masking.keys import keys_of
+from mlmref.masking.masker import masker_of
 from mlmref.plugin.arrays import BoolArray, Int64Array
 from mlmref.plugin.batches import ChunkRows, Vocabulary
 from mlmref.plugin.contracts import Corruption, StrategyEntry
@@ -89,7 +90,7 @@ class MaskingCollator:
         self.pad_to_multiple_of = pad_to_multiple_of
         self._chosen = _chosen(strategy, options)
         self._segmenter = _segmenter(segmenter)
-        self._masker = _masker(self._chosen, corruption, seed, _vocabulary(tokenizer, counts))
+        self._masker = masker_of(self._chosen, _vocabulary(tokenizer, counts), corruption, seed)
         if self._chosen.entry.needs_counts and counts is None:
             raise ConfigError(
                 f"{self._chosen.entry.name!r} masking needs counts",
@@ -210,7 +211,7 @@ class MaskingCollator:
             word_start=starts,
             documents=first.astype(np.int64) - 1,
             lengths=lengths.astype(np.int32),
-            chunk_ids=columns.keys_of(features, tokens, first),
+            chunk_ids=keys_of(features, tokens, first),
         )
         masked = self._masker(rows, pass_, protected)
         inputs, labels = masked.input_ids.astype(np.int64), masked.labels.astype(np.int64)
@@ -264,20 +265,3 @@ def _vocabulary(tokenizer: PreTrainedTokenizerBase, counts: Int64Array | None) -
     given = np.zeros(vocabulary.size, dtype=np.int64)
     given[: len(counts)] = np.asarray(counts)[: vocabulary.size]
     return replace(vocabulary, counts=given)
-
-
-def _masker(
-    chosen: Chosen[StrategyEntry],
-    corruption: Corruption | None,
-    seed: int,
-    vocabulary: Vocabulary,
-) -> Masker:
-    """Return the masker of a strategy, as a run has it."""
-    return Masker(
-        entry=chosen.entry,
-        strategy=chosen.make(),
-        owner=str(chosen.source),
-        corruption=corruption or chosen.entry.corruption,
-        vocabulary=vocabulary,
-        seed=seed,
-    )

@@ -18,6 +18,7 @@ from mlmref.plugin.arrays import IGNORE_INDEX, BoolArray, Int32Array
 from mlmref.plugin.batches import Batch, ChunkRows, MaskedRows, Vocabulary
 from mlmref.plugin.contracts import Corruption, MaskingStrategy, StrategyEntry
 from mlmref.plugin.draws import Draws
+from mlmref.plugin.registry import Chosen
 
 CORRUPTION_STREAM = "mlmref.corruption"
 REPLACEMENT_STREAM = "mlmref.replacement"
@@ -171,3 +172,27 @@ class Masker:
             inputs = np.where(plan.targets, plan.replacements, truth).astype(np.int32)
         labels = np.where(plan.targets, truth, _IGNORED)
         return MaskedRows(input_ids=inputs, labels=labels, attention_mask=there)
+
+
+def masker_of(
+    chosen: Chosen[StrategyEntry],
+    vocabulary: Vocabulary,
+    corruption: Corruption | None,
+    seed: int,
+) -> Masker:
+    """Return the masker of a strategy with its options.
+
+    Args:
+        chosen: the strategy.
+        vocabulary: the tokenizer's vocabulary.
+        corruption: ``None`` for the strategy's own policy.
+        seed: in ``range(2**64)``.
+    """
+    return Masker(
+        entry=chosen.entry,
+        strategy=chosen.make(),
+        owner=str(chosen.source),
+        corruption=corruption or chosen.entry.corruption,
+        vocabulary=vocabulary,
+        seed=seed,
+    )

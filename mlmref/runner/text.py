@@ -19,11 +19,7 @@ if TYPE_CHECKING:
     from mlmref.data.split import Split
     from mlmref.data.tokens.tokens import Tokens
     from mlmref.masking.masker import Masker
-    from mlmref.plugin.batches import Vocabulary
-    from mlmref.plugin.contracts import StrategyEntry
-    from mlmref.plugin.registry import Chosen
     from mlmref.runner.context import RunContext
-    from mlmref.settings.config import Config
 
 Tell = Callable[[str], None]
 _LOOKED_AT = 2**20  # tokens that are checked
@@ -168,18 +164,6 @@ def masker_of_chunks(
     vocabulary = tokens.vocabulary
     if strategy.entry.needs_counts:
         vocabulary = replace(vocabulary, counts=chunks.counts())
-    return masker_of(context.config, strategy, vocabulary)
+    from mlmref.masking.masker import masker_of
 
-
-def masker_of(config: Config, strategy: Chosen[StrategyEntry], vocabulary: Vocabulary) -> Masker:
-    """Return the masker of a strategy, with the shares and the seed of a run."""
-    from mlmref.masking.masker import Masker
-
-    return Masker(
-        entry=strategy.entry,
-        strategy=strategy.make(),
-        owner=str(strategy.source),
-        corruption=config.masking.corruption or strategy.entry.corruption,
-        vocabulary=vocabulary,
-        seed=config.seed,
-    )
+    return masker_of(strategy, vocabulary, context.config.masking.corruption, context.config.seed)

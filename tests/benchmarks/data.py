@@ -12,6 +12,7 @@ from benchmarks import machine, ours, peers
 from benchmarks.bench import benchmark, in_turn, seconds
 from transformers import DataCollatorForLanguageModeling
 
+from mlmref import MaskingCollator
 from mlmref.data.chunks import chunk
 from mlmref.data.corpus.load import load_corpus
 from mlmref.data.tokens.tokenize import tokenize
@@ -149,12 +150,20 @@ def _place(tokens, number, wanted):
     return int(np.flatnonzero((windows == wanted).all(1))[0])
 
 
-def _collators(pairs, strategy, columns, theirs):
-    """Time a masker on rows against a collator on features, both to tensors."""
+def _collators(pairs, strategy, columns, theirs, *, own=None):
+    """Time a masker on rows against a collator on features, both to tensors.
+
+    With ``own``, MaskingCollator is timed on features with these columns instead.
+    """
     masker, rows = ours.masker(strategy), _rows()
     features = [{key: one[key] for key in columns} for one in _features()]
+    collator = MaskingCollator(ours.loaded().tokenizer, strategy)
+    of_mine = [{key: one[key] for key in own or ()} for one in _features()]
 
     def mine():
+        if own:
+            collator(of_mine)
+            return
         masked = masker(rows, 0)
         for array in (masked.input_ids, masked.attention_mask, masked.labels):
             torch.from_numpy(array).long()
@@ -197,6 +206,36 @@ def token_collator_best(pairs):
     collator = DataCollatorForLanguageModeling(ours.loaded().tokenizer, mlm_probability=0.15)
     columns = ("input_ids", "attention_mask", "special_tokens_mask")
     return _collators(pairs, "token", columns, collator)
+
+
+@benchmark(
+    "masking-collator",
+    what="token masking of a list of features",
+    work="64 x 128, `MaskingCollator`, lists of integers to tensors",
+    peer="Transformers'",
+    floor=7.0,
+)
+def masking_collator(pairs):
+    """Mask lists of integers with MaskingCollator against DataCollatorForLanguageModeling."""
+    theirs = DataCollatorForLanguageModeling(ours.loaded().tokenizer, mlm_probability=0.15)
+    columns = ("input_ids", "attention_mask")
+    return _collators(pairs, "token", columns, theirs, own=columns)
+
+
+@benchmark(
+    "masking-collator-words",
+    what="whole-word masking of a list of features",
+    work="64 x 128, `MaskingCollator`, lists of integers to tensors",
+    peer="Transformers', which needs `offset_mapping`",
+    floor=15.0,
+)
+def masking_collator_words(pairs):
+    """Mask words with MaskingCollator against Transformers' whole-word masking."""
+    theirs = DataCollatorForLanguageModeling(
+        ours.loaded().tokenizer, mlm_probability=0.2, whole_word_mask=True
+    )
+    columns = ("input_ids", "attention_mask", "offset_mapping")
+    return _collators(pairs, "whole-word", columns, theirs, own=columns[:2])
 
 
 @benchmark(

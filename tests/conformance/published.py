@@ -24,7 +24,7 @@ import numpy as np
 from support.naive_masking import tutorial_whole_word_collator
 
 from mlmref.conformance.checks import run_checks
-from mlmref.conformance.collators import collator_subject, load_collator
+from mlmref.conformance.collator_check import collator_subject, load_collator
 from mlmref.conformance.search import as_found
 from mlmref.conformance.strategies import KIT
 from mlmref.plugin.contracts import Corruption

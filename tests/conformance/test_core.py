@@ -6,8 +6,9 @@ import pytest
 from support.processes import run
 from support.specification import KINDS, load_kit, read_clauses
 
-from mlmref.conformance.checks import Checks, NotReached, Violation, run_checks, told
+from mlmref.conformance.checks import Checks, run_checks, told
 from mlmref.conformance.kit import parametrize
+from mlmref.conformance.violation import NotReached, Violation
 
 CHECKS = Checks()
 
@@ -166,7 +167,8 @@ def test_the_decorator_makes_a_test_of_each_clause(pytester):
     pytester.makepyfile(
         """
         import pytest
-        from mlmref.conformance.checks import Checks, Violation
+        from mlmref.conformance.checks import Checks
+        from mlmref.conformance.violation import Violation
         from mlmref.conformance.kit import parametrize
         CHECKS = Checks()
 

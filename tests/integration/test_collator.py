@@ -17,7 +17,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from mlmref import MaskingCollator
 from mlmref.conformance.checks import run_checks
-from mlmref.conformance.collators import collator_subject, load_collator
+from mlmref.conformance.collator_check import collator_subject, load_collator
 from mlmref.conformance.strategies import KIT
 from mlmref.data.chunks import chunk
 from mlmref.data.tokenizer.vocabulary import vocabulary_of

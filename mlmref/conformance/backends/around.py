@@ -15,7 +15,8 @@ from mlmref.conformance.backends.subject import BackendSubject, attempt, expecte
 from mlmref.conformance.backends.toy import Event, Toy, ToyModel, on_device
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.backends.watch import changed, objects, process, undisturbed, watched_files
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.training import TrainingBackend
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlmref.conformance.backends.toy import Event, Toy
-from mlmref.conformance.checks import text_of
+from mlmref.conformance.violation import text_of
 
 CLAUSES = {
     "calls": "BACK-010",

@@ -8,7 +8,8 @@ from mlmref.conformance.backends.comparison import CLAUSES
 from mlmref.conformance.backends.subject import BackendSubject, hold
 from mlmref.conformance.backends.toy import Toy
 from mlmref.conformance.backends.toys import shrink
-from mlmref.conformance.checks import Checks, NotReached, Violation
+from mlmref.conformance.checks import Checks
+from mlmref.conformance.violation import NotReached, Violation
 
 CHECKS: Checks[BackendSubject] = Checks()
 

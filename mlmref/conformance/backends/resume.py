@@ -12,8 +12,9 @@ from mlmref.conformance.backends.comparison import alike
 from mlmref.conformance.backends.subject import BackendSubject, attempt, scratch
 from mlmref.conformance.backends.toy import Event, Toy, plain
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.search import shrinks
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.training import TrainingBackend
 from mlmref.training.state import from_plain, to_plain

@@ -12,7 +12,8 @@ from mlmref.conformance.backends.forward import each_toy, quiet_toy
 from mlmref.conformance.backends.subject import BackendSubject, hold
 from mlmref.conformance.backends.toy import Event, Toy
 from mlmref.conformance.backends.toys import Parts, shrink
-from mlmref.conformance.checks import Checks, NotReached, Violation
+from mlmref.conformance.checks import Checks
+from mlmref.conformance.violation import NotReached, Violation
 
 CHECKS: Checks[BackendSubject] = Checks()
 

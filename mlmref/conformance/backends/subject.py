@@ -22,7 +22,7 @@ from mlmref.conformance.backends.toy import Toy
 from mlmref.conformance.backends.toy_job import PlainLoop, ToyJob
 from mlmref.conformance.backends.toys import shrink, toys
 from mlmref.conformance.backends.watch import undisturbed
-from mlmref.conformance.checks import NotReached, Violation
+from mlmref.conformance.violation import NotReached, Violation
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.training import BackendEntry, TrainingBackend
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.kit import Kit
 from mlmref.conformance.options import check_written_and_read
 from mlmref.conformance.search import search
@@ -25,6 +25,7 @@ from mlmref.conformance.segmenters.texts import (
     Texts,
     small_batches,
 )
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.arrays import Int64Array
 from mlmref.plugin.contracts import SegmenterEntry
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.children import cannot_fork, in_a_fork, in_another_interpreter
 from mlmref.conformance.clocks import another_day
 from mlmref.conformance.generators import as_they_were, generators, states
@@ -20,6 +20,7 @@ from mlmref.conformance.segmenters.subject import (
     same,
 )
 from mlmref.conformance.segmenters.texts import SENTENCES, Texts, prose
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.contracts import Options
 
 CHECKS: Checks[SegmenterSubject] = Checks()

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Violation
 from mlmref.conformance.search import search, shrinks
 from mlmref.conformance.segmenters.texts import Texts, large_batches, shrink, small_batches
+from mlmref.conformance.violation import Violation
 from mlmref.data.words.of_segmenter import read_answer
 from mlmref.plugin.arrays import Int64Array
 from mlmref.plugin.contracts import Options, SegmenterEntry, WordSegmenter

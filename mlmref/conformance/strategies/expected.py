@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.strategies.rows import take_rows, widen
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import ARRAYS, Subject, at_every_rate, everywhere
 from mlmref.conformance.strategies.worlds import Case
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.contracts import MaskingStrategy
 
 CHECKS: Checks[Subject] = Checks()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.p_values import surprising, surprising_sum
 from mlmref.conformance.strategies.expected import expected_of, no_expected
 from mlmref.conformance.strategies.rates import FALSE_ALARM, by_vocabulary, repeated
@@ -21,6 +21,7 @@ from mlmref.conformance.strategies.rows import take_rows
 from mlmref.conformance.strategies.subject import Subject
 from mlmref.conformance.strategies.units import powers, strata_of
 from mlmref.conformance.strategies.worlds import KEYS, Case, large_cases
+from mlmref.conformance.violation import Violation
 
 CHECKS: Checks[Subject] = Checks()
 

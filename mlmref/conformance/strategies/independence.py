@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.p_values import at_most, chi_square, surprising
 from mlmref.conformance.strategies.rates import FALSE_ALARM, no_independence
 from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.subject import Subject, at_one_half
 from mlmref.conformance.strategies.worlds import Case, large_cases, worlds
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.batches import ChunkRows
 from mlmref.plugin.draws import EVALUATION_PASS
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.strategies.rows import cut_rows, make_rows, take_rows, widen
 from mlmref.conformance.strategies.shapes import cells, writes_itself
 from mlmref.conformance.strategies.subject import (
@@ -22,6 +22,7 @@ from mlmref.conformance.strategies.subject import (
     everywhere,
 )
 from mlmref.conformance.strategies.worlds import Case, large_cases
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.draws import EVALUATION_PASS, Draws
 
 CHECKS: Checks[Subject] = Checks()

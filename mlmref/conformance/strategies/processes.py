@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation, text_of
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.children import cannot_fork, in_another_interpreter
 from mlmref.conformance.clocks import another_day
 from mlmref.conformance.generators import as_they_were, generators, states
@@ -20,6 +20,7 @@ from mlmref.conformance.strategies.rows import take_rows
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import Seen, Subject, at_one_half
 from mlmref.conformance.strategies.worlds import Case, large_cases
+from mlmref.conformance.violation import Violation, text_of
 
 CHECKS: Checks[Subject] = Checks()
 

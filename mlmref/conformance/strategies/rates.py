@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, NotReached, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.p_values import surprising
 from mlmref.conformance.strategies.shapes import cells
 from mlmref.conformance.strategies.subject import Subject, everywhere
 from mlmref.conformance.strategies.units import Units, firsts, units_of
 from mlmref.conformance.strategies.worlds import KEYS, Case, large_cases, sweeps, worlds
+from mlmref.conformance.violation import NotReached, Violation
 
 CHECKS: Checks[Subject] = Checks()
 

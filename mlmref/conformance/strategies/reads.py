@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, NotReached, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.p_values import chi_square, surprising
 from mlmref.conformance.strategies.rates import FALSE_ALARM, repeated
 from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.shapes import cells, is_collator, no_replacements
 from mlmref.conformance.strategies.subject import Subject, at_one_half, everywhere
 from mlmref.conformance.strategies.worlds import Case, worlds
+from mlmref.conformance.violation import NotReached, Violation
 from mlmref.plugin.contracts import Corruption
 
 CHECKS: Checks[Subject] = Checks()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.subject import (
     ARRAYS,
@@ -19,6 +19,7 @@ from mlmref.conformance.strategies.subject import (
     held,
 )
 from mlmref.conformance.strategies.worlds import Case, large_cases
+from mlmref.conformance.violation import Violation
 from mlmref.masking.check_plan import read_only
 from mlmref.plugin.arrays import IGNORE_INDEX
 from mlmref.plugin.batches import Plan

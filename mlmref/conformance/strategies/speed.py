@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.strategies.rows import make_rows
 from mlmref.conformance.strategies.subject import Subject
 from mlmref.conformance.strategies.worlds import Case, large_cases
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.contracts import Corruption, StrategyEntry
 
 CHECKS: Checks[Subject] = Checks()

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from mlmref.conformance.checks import Violation
 from mlmref.conformance.search import search, shrinks
 from mlmref.conformance.strategies.worlds import Case, World, large_cases, short_rows, shrink
+from mlmref.conformance.violation import Violation
 from mlmref.masking.masker import Masker, corrupt
 from mlmref.plugin.arrays import IGNORE_INDEX
 from mlmref.plugin.batches import Batch, Plan

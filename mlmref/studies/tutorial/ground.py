@@ -19,7 +19,6 @@ from mlmref.base.progress import Reporter
 from mlmref.base.quiet_libraries import quiet
 from mlmref.plugin.discovery import discover
 from mlmref.runner.context import choose_plugins
-from mlmref.runner.text import masker_of
 from mlmref.settings.config import Config, CorpusConfig, ModelConfig
 from mlmref.settings.resolve import resolve
 from mlmref.studies.tutorial.verdicts import Missing, Outcome
@@ -154,10 +153,12 @@ class Ground(AbstractContextManager["Ground"]):
 
     def masker(self, name: str) -> Masker:
         """Return the masker of a strategy with its own defaults."""
+        from mlmref.masking.masker import masker_of
 
         def make() -> Masker:
             config, plugins = choose_plugins(resolve(sets=[f"masking.strategy={name}"]), discover())
-            return masker_of(config, plugins.strategy, self.tokens().vocabulary)
+            words, own = self.tokens().vocabulary, config.masking.corruption
+            return masker_of(plugins.strategy, words, own, config.seed)
 
         return self._once(f"masker {name}", make)
 

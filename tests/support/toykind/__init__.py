@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import pluggy
 
-from mlmref.conformance.checks import Checks, Violation
+from mlmref.conformance.checks import Checks
 from mlmref.conformance.kit import Kit
+from mlmref.conformance.violation import Violation
 from mlmref.plugin.contracts import Options
 from mlmref.plugin.kinds import KINDS, Kind
 

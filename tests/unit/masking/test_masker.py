@@ -21,11 +21,13 @@ from support.maskers import (
 from support.naive_masking import tutorial_token_collator
 from support.processes import run
 
-from mlmref.masking.masker import corrupt
+from mlmref.masking.masker import corrupt, masker_of
 from mlmref.plugin.arrays import IGNORE_INDEX
 from mlmref.plugin.batches import Plan
 from mlmref.plugin.contracts import Corruption
+from mlmref.plugin.discovery import discover
 from mlmref.plugin.draws import EVALUATION_PASS
+from mlmref.plugin.registry import choose
 
 NOTHING = Corruption(mask=0, random=0, keep=1)
 
@@ -345,3 +347,27 @@ def test_masking_needs_numpy_alone():
     code = "\n".join([*examples, "import sys", "print({'torch', 'transformers'} & {*sys.modules})"])
     done = run([sys.executable, "-c", code])
     assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+@pytest.mark.clause("MASK-017")
+@pytest.mark.clause("MASK-023")
+@pytest.mark.parametrize("corruption", [None, Corruption(mask=0.5, random=0.25, keep=0.25)])
+def test_a_masker_is_made_of_a_strategy_with_its_options(corruption):
+    """With the corruption given or else the strategy's own; its plugin's name is for messages."""
+    chosen = choose(discover().strategy("whole-word"), {"mlm_probability": 0.5}, "-")
+    made = masker_of(chosen, vocabulary(), corruption, 7)
+    expected = built_in("whole-word", corruption, 7, mlm_probability=0.5)
+    rows = text_rows(4, 32)
+    assert (made(rows, 3).input_ids == expected(rows, 3).input_ids).all()
+    assert (made(rows, 3).labels == expected(rows, 3).labels).all()
+    assert made.owner == str(chosen.source)
+    assert made.entry is chosen.entry
+
+
+@pytest.mark.clause("MASK-003")
+def test_protected_positions_are_special():
+    """No target is among them, and a word ends at them."""
+    rows = chunk_rows([[50, 51, 52, 53]], [[True, False, False, False]])
+    protected = np.array([[False, True, False, False]])
+    seen = built_in("whole-word", mlm_probability=1.0)(rows, 0, protected)
+    assert (seen.labels != IGNORE_INDEX).tolist() == [[True, False, True, True]]

@@ -57,7 +57,7 @@ NOT_FOUND = {
     "dead link": ("dead.txt", LINK),
     "link to itself": ("itself.txt", LINK),
     "glob below nothing": ("none/*.txt", "cannot be read (No such file or directory)"),
-    "misspelled file": ("empty/note.md", "no such file or folder; did you mean {}/empty/notes.md?"),
+    "misspelled file": ("revews.csv", "no such file or folder; did you mean {}/reviews.csv?"),
     "misspelled folder": ("emptty", "no such file or folder; did you mean {}/empty?"),
     "NUL in the name": ("a\0.txt", f"no such file or folder; {NAMES}"),
 }
@@ -70,7 +70,7 @@ def test_what_cannot_be_found_says_how_to_name_it(tmp_path, name, said):
     """Each way to lead to nothing has a line of its own, with what can be given instead."""
     for folder in ("empty", "folder.csv"):
         (tmp_path / folder).mkdir()
-    for file in ("a.docx", "plain", "a.parquet.gz", "empty/notes.md", "folder.csv/.x.csv"):
+    for file in ("a.docx", "plain", "a.parquet.gz", "reviews.csv", "empty/notes.md", "folder.csv/.x.csv"):
         write(tmp_path / file, "x")
     os.mkfifo(tmp_path / "pipe.txt")
     for link, to in [("dead.txt", "gone.txt"), ("itself.txt", "itself.txt")]:
