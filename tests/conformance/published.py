@@ -145,7 +145,6 @@ COLLATORS = [
         subject=collator_subject(Seqmasks, name="seqmask", probability=0.15, rate="token"),
         never_promised={
             "MASK-002": "its seed is per batch, and it does not mention single rows",
-            "MASK-032": "it does not mention speed",
         },
     ),
 ]

@@ -70,7 +70,14 @@ def test_what_cannot_be_found_says_how_to_name_it(tmp_path, name, said):
     """Each way to lead to nothing has a line of its own, with what can be given instead."""
     for folder in ("empty", "folder.csv"):
         (tmp_path / folder).mkdir()
-    for file in ("a.docx", "plain", "a.parquet.gz", "reviews.csv", "empty/notes.md", "folder.csv/.x.csv"):
+    for file in (
+        "a.docx",
+        "plain",
+        "a.parquet.gz",
+        "reviews.csv",
+        "empty/notes.md",
+        "folder.csv/.x.csv",
+    ):
         write(tmp_path / file, "x")
     os.mkfifo(tmp_path / "pipe.txt")
     for link, to in [("dead.txt", "gone.txt"), ("itself.txt", "itself.txt")]:
