@@ -60,9 +60,13 @@ class Section:
 
     @property
     def links(self) -> Counter[str]:
-        """Where the links lead, but for those from one language to the other."""
+        """Targets of the links, without those from one language to the other.
+
+        The translation of a page counts as that page: ``tutorial.zh.ipynb`` as ``tutorial.ipynb``.
+        """
         found = _LINK.findall(_FENCED.sub("", self.text))
-        return Counter(one for one in found if one not in ("README.md", "README.zh.md"))
+        pages = (one.replace(".zh.", ".") for one in found)
+        return Counter(one for one in pages if one != "README.md")
 
 
 def sections(page: str) -> list[Section]:

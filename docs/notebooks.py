@@ -1,18 +1,26 @@
-"""The notebook as a page of the site, and run: ``python docs/notebooks.py`` runs it and keeps it.
+"""Run the notebook and keep its Chinese translation up to date; show both as pages of the site.
 
-Its outputs are kept with it, so that a reader sees them anywhere; the tests run it again and hold
-what comes out against them.
+``python docs/notebooks.py`` runs the English notebook, saves its outputs, and copies code and
+outputs into the Chinese one. The tests run the English notebook again and compare the outputs.
+
+Each text of the Chinese notebook ends with a digest of the English text that it translates. After a
+revision, ``python docs/notebooks.py --stamp`` writes the new digests and runs nothing;
+``--stamp t09-text`` does so for the text with this id.
 """
 
+import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 NOTEBOOK = HERE / "tutorial.ipynb"
+CHINESE = HERE / "tutorial.zh.ipynb"
+
+_STAMP = re.compile(r"\n+<!-- en: ([0-9a-f]{12}) -->\s*$")
 
 
 def as_page(app: Any, page: str, source: list[str]) -> None:
@@ -109,9 +117,101 @@ def written(notebook: dict[str, Any]) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-if __name__ == "__main__":
+def lags(english: dict[str, Any], chinese: dict[str, Any]) -> Iterator[str]:
+    """Say in which ways the Chinese notebook is not the English one's translation."""
+    ours, theirs = english["cells"], chinese["cells"]
+    if _outline(ours) != _outline(theirs):
+        yield "the cells differ: add or remove Chinese texts until the ids are the same"
+        return
+    for one, other in zip(ours, theirs, strict=True):
+        if one["cell_type"] == "code":
+            if one != other:
+                yield f"{one['id']}: code or output differs; run python docs/notebooks.py"
+            continue
+        stamp = _STAMP.search("".join(other["source"]))
+        if not stamp or stamp[1] != _digest(one):
+            yield (
+                f"{one['id']}: lags behind the English; revise it, then "
+                f"python docs/notebooks.py --stamp {one['id']}"
+            )
+
+
+def with_code(english: dict[str, Any], chinese: dict[str, Any]) -> dict[str, Any]:
+    """Return the Chinese notebook with the cells of code, and the outputs, of the English one.
+
+    Raises:
+        ValueError: the texts of the two notebooks have different ids.
+    """
+    texts = {one["id"]: one for one in chinese["cells"] if one["cell_type"] == "markdown"}
+    wanted = [one["id"] for one in english["cells"] if one["cell_type"] == "markdown"]
+    if [*texts] != wanted:
+        differing = sorted(texts.keys() ^ set(wanted)) or "their order"
+        raise ValueError(f"the texts of the Chinese notebook differ in {differing}")
+    return {**english, "cells": [texts.get(one["id"], one) for one in english["cells"]]}
+
+
+def stamped(
+    english: dict[str, Any], chinese: dict[str, Any], ids: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the Chinese notebook with the digests of English texts written into it.
+
+    Args:
+        english: the English notebook.
+        chinese: the Chinese notebook.
+        ids: of the texts that were revised; all of them if none is named.
+
+    Raises:
+        ValueError: the texts of the notebooks differ, or no text has an id.
+    """
+    chinese = with_code(english, chinese)
+    digests = {one["id"]: _digest(one) for one in english["cells"] if one["cell_type"] != "code"}
+    if unknown := set(ids) - set(digests):
+        raise ValueError(f"no text {sorted(unknown)} in the English notebook")
+    cells = []
+    for one in chinese["cells"]:
+        cell = dict(one)
+        if cell["id"] in (ids or digests) and cell["id"] in digests:
+            text = _STAMP.sub("", "".join(cell["source"])).rstrip()
+            cell["source"] = f"{text}\n\n<!-- en: {digests[cell['id']]} -->"
+        cells.append(cell)
+    return {**chinese, "cells": cells}
+
+
+def _outline(cells: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(one["id"], one["cell_type"]) for one in cells]
+
+
+def _digest(cell: dict[str, Any]) -> str:
+    """Return the digest of a text; line breaks and blanks do not count."""
+    words = " ".join("".join(cell["source"]).split())
+    return hashlib.sha256(words.encode()).hexdigest()[:12]
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Return a notebook as its file holds it."""
+    return json.loads(file.read_text("utf-8"))
+
+
+def main(arguments: list[str]) -> int:
+    """Run and save, or stamp; return the exit status."""
     import tempfile
 
-    with tempfile.TemporaryDirectory() as place:
-        NOTEBOOK.write_text(written(executed(NOTEBOOK, Path(place))), "utf-8")
-    sys.stdout.write(f"{NOTEBOOK} was run\n")
+    try:
+        if arguments[:1] == ["--stamp"]:
+            chinese = stamped(read(NOTEBOOK), read(CHINESE), arguments[1:])
+        else:
+            with tempfile.TemporaryDirectory() as place:
+                NOTEBOOK.write_text(written(executed(NOTEBOOK, Path(place))), "utf-8")
+            print(f"{NOTEBOOK} was run")
+            chinese = with_code(read(NOTEBOOK), read(CHINESE))
+    except ValueError as error:
+        print(error)
+        return 1
+    CHINESE.write_text(written(chinese), "utf-8")
+    wrong = [*lags(read(NOTEBOOK), chinese)]
+    print("\n".join(wrong) or f"{CHINESE.name} is in step with {NOTEBOOK.name}")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
