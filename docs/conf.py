@@ -39,6 +39,9 @@ exclude_patterns = [".*", "tests", "runs", "build", "dist", "**/__pycache__", "*
 # A clause is a heading of the third level on every page, whatever stands above it.
 suppress_warnings = ["myst.header"]
 
+# A link to a folder works in the clone and on the forge; on the site, it is plain text.
+nitpick_ignore = [("myst", "examples"), ("myst", "../../examples")]
+
 html_theme = "furo"
 html_title = f"mlmref {version}"
 html_show_sourcelink = False
