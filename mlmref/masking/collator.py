@@ -198,24 +198,28 @@ class MaskingCollator:
         starts = layout.rows(self._starts(features, ids, layout), fill=False)
         protected = columns.flags(features, "special_tokens_mask", layout)
         lengths = np.count_nonzero(present, axis=1)
-        first = np.arange(layout.width) < lengths[:, None]
+        whole = bool(lengths.min() == layout.width)  # the usual case, and faster
+        first = present if whole else np.arange(layout.width) < lengths[:, None]
         # Masks are drawn with the tokens of a row at its beginning, so that padding has no effect.
-        order = None if np.array_equal(first, present) else np.argsort(~present, 1, kind="stable")
+        aligned = whole or np.array_equal(first, present)
+        order = None if aligned else np.argsort(~present, 1, kind="stable")
         if order is not None:
             truth, starts = (np.take_along_axis(one, order, 1) for one in (truth, starts))
             protected = None if protected is None else np.take_along_axis(protected, order, 1)
         tokens = truth.astype(np.int32)
-        np.copyto(tokens, self._masker.vocabulary.pad_id, where=~first)
+        if not whole:
+            np.copyto(tokens, self._masker.vocabulary.pad_id, where=~first)
         rows = ChunkRows(
             input_ids=tokens,
             word_start=starts,
-            documents=first.astype(np.int64) - 1,
+            documents=np.where(first, 0, -1),
             lengths=lengths.astype(np.int32),
             chunk_ids=keys_of(features, tokens, first),
         )
         masked = self._masker(rows, pass_, protected)
         inputs, labels = masked.input_ids.astype(np.int64), masked.labels.astype(np.int64)
-        np.copyto(inputs, truth, where=~first)
+        if not whole:
+            np.copyto(inputs, truth, where=~first)
         if order is not None:
             back = np.argsort(order, 1)
             inputs, labels = (np.take_along_axis(one, back, 1) for one in (inputs, labels))

@@ -120,10 +120,9 @@ def _are_lists(values: Sequence[Any]) -> bool:
 
 def check_ids(ids: Int64Array, size: int) -> None:
     """Raise a CorpusError if a token id is not in ``range(size)``."""
-    outside = ids[(ids < 0) | (ids >= size)]
-    if len(outside):
+    if len(ids) and not 0 <= ids.min() <= ids.max() < size:
         raise CorpusError(
-            f"the tokenizer's vocabulary has no token {outside[0]}",
+            f"the tokenizer's vocabulary has no token {ids[(ids < 0) | (ids >= size)][0]}",
             hint="use the tokenizer that made the features",
         )
 

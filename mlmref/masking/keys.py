@@ -43,10 +43,9 @@ def _content_keys(tokens: Int32Array, there: BoolArray) -> Int64Array:
     """
     terms = tokens.astype(np.uint64)
     terms += np.uint64(1)
-    terms *= _coefficients(tokens.shape[1])
     if not there.all():
         np.copyto(terms, 0, where=~there)
-    keys: Int64Array = (terms.sum(axis=1) >> np.uint64(1)).view(np.int64)
+    keys: Int64Array = (terms @ _coefficients(tokens.shape[1]) >> np.uint64(1)).view(np.int64)
     return keys
 
 
