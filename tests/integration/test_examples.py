@@ -8,7 +8,7 @@ import pytest
 
 import mlmref
 
-OF_OTHER_LIBRARIES = {"with_lightning.py", "sentence_encoder.py"}
+SLOWEST = {"with_lightning.py", "sentence_encoder.py", "plain_pytorch.py"}
 FOLDER = Path(__file__).parents[2] / "examples"
 ARGUMENTS = {
     "run_mlm.py": ["--output_dir=out", "--learning_rate=2e-4", "--max_steps=8", "--report_to=none"],
@@ -19,7 +19,7 @@ ARGUMENTS = {
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(file.name, marks=[pytest.mark.full] * (file.name in OF_OTHER_LIBRARIES))
+        pytest.param(file.name, marks=[pytest.mark.full] * (file.name in SLOWEST))
         for file in sorted(FOLDER.glob("*.py"))
     ],
 )
