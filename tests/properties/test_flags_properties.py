@@ -75,7 +75,7 @@ def idle(place, monkeypatch):
     monkeypatch.setattr("mlmref.studies.preview.preview.preview", work)
     monkeypatch.setattr("mlmref.studies.inspection.inspect", work)
     monkeypatch.setattr("mlmref.evaluation.fill_mask.fill", work)
-    monkeypatch.setattr("mlmref.conformance.collators.run_checks", work)
+    monkeypatch.setattr("mlmref.conformance.collator_check.run_checks", work)
 
 
 OPTIONS = [
