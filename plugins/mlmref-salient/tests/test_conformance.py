@@ -25,7 +25,8 @@ def test_it_conforms_with_a_background(tmp_path):
     write_background(
         place, model="kit", source="chance", vocabulary=world.vocabulary, counts=counts
     )
-    subject = KIT.subject(ENTRY, {"background": str(place)}, world=world)
+    # On a quarter of the cases: the background changes the weights alone.
+    subject = KIT.subject(ENTRY, {"background": str(place)}, world=world, large=30)
     report = run_checks(KIT.checks, subject, "salient")
     assert not report.failures
     assert [one.clause for one in report.outcomes if one.status == "pass"].count("MASK-006") >= 2
