@@ -13,7 +13,7 @@ from mlmref.base.errors import ConfigError, CorpusError
 from mlmref.data.tokenizer.vocabulary import vocabulary_of
 from mlmref.data.words.of_segmenter import SegmentedWords
 from mlmref.masking import features as columns
-from mlmref.masking.epochs import Epochs
+from mlmref.masking.epochs import Epochs, check_range
 from mlmref.masking.keys import keys_of
 from mlmref.masking.masker import masker_of
 from mlmref.plugin.arrays import BoolArray, Int64Array
@@ -22,6 +22,7 @@ from mlmref.plugin.contracts import Corruption, StrategyEntry
 from mlmref.plugin.discovery import discover
 from mlmref.plugin.draws import EVALUATION_PASS
 from mlmref.plugin.registry import Chosen, Registered, Source, choose
+from mlmref.settings.data import MaskingConfig
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerBase
@@ -41,7 +42,7 @@ class MaskingCollator:
     Args:
         tokenizer: a fast tokenizer with a mask and a padding token.
         strategy: the name of a registered masking strategy, or its entry.
-        corruption: what replaces the targets; by default the strategy's own policy.
+        corruption: what replaces the targets, such as ``80/10/10``; by default the strategy's own.
         segmenter: the name of a word segmenter. It reads the columns ``text`` and
             ``offset_mapping`` of the features.
         seed: in ``range(2**64)``.
@@ -71,7 +72,7 @@ class MaskingCollator:
         tokenizer: PreTrainedTokenizerBase,
         strategy: str | StrategyEntry = "token",
         *,
-        corruption: Corruption | None = None,
+        corruption: str | Corruption | None = None,
         segmenter: str | None = None,
         seed: int = 42,
         pad_to_multiple_of: int | None = None,
@@ -85,12 +86,15 @@ class MaskingCollator:
                 where="return_tensors",
                 hint='use "pt" or "np"',
             )
+        check_range("seed", seed, 2**64)
         self.tokenizer = tokenizer
         self.return_tensors = return_tensors
         self.pad_to_multiple_of = pad_to_multiple_of
         self._chosen = _chosen(strategy, options)
         self._segmenter = _segmenter(segmenter)
-        self._masker = masker_of(self._chosen, _vocabulary(tokenizer, counts), corruption, seed)
+        self._masker = masker_of(
+            self._chosen, _vocabulary(tokenizer, counts), _corruption(corruption), seed
+        )
         if self._chosen.entry.needs_counts and counts is None:
             raise ConfigError(
                 f"{self._chosen.entry.name!r} masking needs counts",
@@ -251,6 +255,16 @@ def _chosen(strategy: str | StrategyEntry, options: dict[str, Any]) -> Chosen[St
     else:
         registered = Registered(strategy, Source("the caller", strategy.name, ""))
     return choose(registered, options, "MaskingCollator")
+
+
+def _corruption(given: str | Corruption | None) -> Corruption | None:
+    """Return a corruption policy, also from percentages MASK/RANDOM/KEEP."""
+    try:
+        return MaskingConfig.model_validate({"corruption": given}).corruption
+    except ValueError:
+        raise ConfigError(
+            f"{given!r} is not MASK/RANDOM/KEEP", where="corruption", hint="such as 80/10/10"
+        ) from None
 
 
 def _segmenter(name: str | None) -> SegmentedWords | None:

@@ -6,6 +6,9 @@ import copy
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
+from mlmref.base.errors import ConfigError
 from mlmref.base.libraries.torch import bind_on_iteration
 from mlmref.base.libraries.transformers import trainer_evaluates
 from mlmref.plugin.draws import EVALUATION_PASS
@@ -13,6 +16,12 @@ from mlmref.plugin.draws import EVALUATION_PASS
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import DataLoader
+
+
+def check_range(name: str, value: int, end: int) -> None:
+    """Raise a ConfigError if a value is not an integer in ``range(end)``."""
+    if not isinstance(value, int | np.integer) or not 0 <= value < end:
+        raise ConfigError(f"{value!r} is not an integer from 0 to {end - 1}", where=name)
 
 
 class Epochs:
@@ -36,8 +45,13 @@ class Epochs:
         self.__dict__.update(state)
 
     def set(self, epoch: int) -> None:
-        """Set the epoch of direct calls and of the next iteration."""
-        self.now = self._given = int(epoch)
+        """Set the epoch of direct calls and of the next iteration.
+
+        Raises:
+            ConfigError: it is not an integer in ``range(2**32)``.
+        """
+        check_range("epoch", epoch, 2**32)
+        self.now = self._given = epoch
 
     def begin(self, loader: DataLoader[Any]) -> int:
         """Return the pass of an iteration that begins now.

@@ -447,10 +447,30 @@ def test_an_entry_is_a_strategy():
 @pytest.mark.clause("COLL-009")
 def test_the_corruption_can_be_set():
     """Every target keeps its token."""
-    keep = Corruption(mask=0.0, random=0.0, keep=1.0)
-    batch = MaskingCollator(WORDS, corruption=keep, mlm_probability=1.0)([FEATURES[0]])
+    for keep in (Corruption(mask=0.0, random=0.0, keep=1.0), "0/0/100"):
+        batch = MaskingCollator(WORDS, corruption=keep, mlm_probability=1.0)([FEATURES[0]])
     assert batch["input_ids"][0].tolist() == FEATURES[0]["input_ids"]
     assert (batch["labels"] != IGNORE_INDEX).sum() == len(FEATURES[0]["input_ids"]) - 2
+
+
+@pytest.mark.clause("COLL-007")
+@pytest.mark.parametrize("epoch", [-1, 2**32, 0.5])
+def test_an_epoch_that_is_none_is_refused(epoch):
+    """It names the range, and the epoch stays as it was."""
+    collator = MaskingCollator(WORDS)
+    with pytest.raises(ConfigError, match="is not an integer from 0 to 4294967295"):
+        collator.set_epoch(epoch)
+    assert rows(collator(FEATURES)) == rows(MaskingCollator(WORDS)(FEATURES))
+
+
+@pytest.mark.clause("COLL-001")
+def test_features_may_be_empty():
+    """Beside others, and alone."""
+    collator = MaskingCollator(WORDS, "whole-word")
+    both = collator([{"input_ids": []}, {"input_ids": FEATURES[0]["input_ids"]}])
+    assert both["attention_mask"][0].sum() == 0
+    assert rows(both)[1] == rows(collator([{"input_ids": FEATURES[0]["input_ids"]}]))[0]
+    assert collator([{"input_ids": []}])["labels"].shape == (1, 0)
 
 
 @pytest.mark.clause("COLL-009")
@@ -481,6 +501,9 @@ def test_counts_reach_a_strategy_that_needs_them():
         (("token", {"mlm_probability": 1.5}), ConfigError, "less than or equal to 1"),
         (("token", {"segmenter": "jeiba"}), PluginError, "no word segmenter 'jeiba'"),
         (("token", {"return_tensors": "tf"}), ConfigError, "'tf' is not a kind of tensors"),
+        (("token", {"seed": -1}), ConfigError, "seed: -1 is not an integer from 0 to"),
+        (("token", {"seed": 1.5}), ConfigError, "seed: 1.5 is not an integer from 0 to"),
+        (("token", {"corruption": "80/20"}), ConfigError, "'80/20' is not MASK/RANDOM/KEEP"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, error, message):
