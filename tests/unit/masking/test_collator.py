@@ -449,8 +449,8 @@ def test_the_corruption_can_be_set():
     """Every target keeps its token."""
     for keep in (Corruption(mask=0.0, random=0.0, keep=1.0), "0/0/100"):
         batch = MaskingCollator(WORDS, corruption=keep, mlm_probability=1.0)([FEATURES[0]])
-    assert batch["input_ids"][0].tolist() == FEATURES[0]["input_ids"]
-    assert (batch["labels"] != IGNORE_INDEX).sum() == len(FEATURES[0]["input_ids"]) - 2
+        assert batch["input_ids"][0].tolist() == FEATURES[0]["input_ids"]
+        assert (batch["labels"] != IGNORE_INDEX).sum() == len(FEATURES[0]["input_ids"]) - 2
 
 
 @pytest.mark.clause("COLL-007")
