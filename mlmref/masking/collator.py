@@ -36,8 +36,9 @@ class MaskingCollator:
     The mask of an example depends only on the seed, the epoch and the example: its ``id`` column
     if it has one, otherwise its tokens. It does not depend on the batch, padding, position,
     workers or ranks. The epoch advances each time a ``DataLoader`` is iterated, also with
-    persistent workers, under Trainer and under Accelerate. Evaluation by Trainer always has the
-    same masks; elsewhere, use :meth:`frozen` for evaluation.
+    persistent workers, under Trainer and under Accelerate. For this, the collator itself must be
+    the ``collate_fn``. Evaluation by Trainer always has the same masks; elsewhere, use
+    :meth:`frozen` for evaluation.
 
     Args:
         tokenizer: a fast tokenizer with a mask and a padding token.

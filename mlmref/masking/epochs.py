@@ -72,7 +72,7 @@ def _told(loader: DataLoader[Any]) -> int:
     """Return the epoch of a data loader's sampler or stream, which Trainer sets on resuming."""
     holders: list[Any] = [loader.dataset]
     sampler: Any = loader.batch_sampler
-    while sampler is not None and sampler not in holders:
+    while sampler is not None and all(sampler is not holder for holder in holders):
         holders.append(sampler)
         sampler = getattr(sampler, "batch_sampler", None) or getattr(sampler, "sampler", None)
     epochs = (getattr(holder, "epoch", None) for holder in holders)

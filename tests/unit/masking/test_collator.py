@@ -386,6 +386,15 @@ def test_loaders_count_for_themselves_also_at_once(workers):
 
 
 @pytest.mark.clause("COLL-007")
+def test_a_dataset_may_be_an_array_of_features():
+    """Comparing it with a sampler would give an array."""
+    features = np.empty(len(FEATURES), dtype=object)
+    features[:] = FEATURES
+    loader = DataLoader(features, batch_size=3, collate_fn=MaskingCollator(WORDS, seed=1))
+    assert epochs(loader, 2) == expected_epochs(MaskingCollator(WORDS, seed=1), 2)
+
+
+@pytest.mark.clause("COLL-007")
 def test_set_epoch_sets_the_next_iteration():
     """Later ones count on from it; a data loader keeps its own collate_fn."""
     collator = MaskingCollator(WORDS, mlm_probability=0.5)
